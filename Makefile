@@ -1,0 +1,49 @@
+# Every target makes what it needs: the virtual environment with the locked Python packages, Node and the pinned CDK CLI.
+# Needs only Python 3.11 or newer, git and make.
+PYTHON ?= python3
+ENV ?= production
+VENV := $(CURDIR)/.venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/node_modules/.bin:$(BIN):$(PATH)
+export PYTHONPATH := $(CURDIR):$(CURDIR)/lambdas
+
+.DEFAULT_GOAL := help
+.PHONY: help setup drill test local local-down synth lint acknowledgements lock
+
+help: ## show this
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+setup: $(VENV)/.ready ## install the locked Python packages and the pinned CDK CLI
+
+$(VENV)/.ready: requirements.txt package-lock.json
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
+	@echo "Setting up .venv and node_modules (once, about two minutes)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
+	@$(BIN)/npm ci --silent --no-fund --no-audit
+	@touch $@
+
+drill: setup ## deploy production to the local cloud, break a release, watch the recovery; then break the database
+	@python -m local.drills
+
+test: setup ## run the whole test suite
+	@python -m pytest -n auto
+
+local: setup ## deploy ENV (production or staging) to the local cloud and keep it up
+	@python -m local up $(ENV)
+
+local-down: setup ## stop the local cloud
+	@python -m local down
+
+synth: setup ## write the cloud assemblies of both environments to cdk.out, policy packs included
+	@cdk synth --quiet
+
+lint: setup ## ruff, the format check and mypy strict
+	@ruff check . && ruff format --check . && mypy
+
+acknowledgements: setup ## list every policy finding that is acknowledged, and why
+	@python -m stacks.policy
+
+lock: setup ## resolve pyproject.toml anew into requirements.txt, with hashes
+	@uv pip compile --quiet pyproject.toml --generate-hashes --no-annotate --universal --python-version 3.11 \
+		--custom-compile-command "make lock" --output-file requirements.txt

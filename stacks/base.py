@@ -1,0 +1,105 @@
+"""What every stack has: its place in an environment, a customer key, a bucket for access logs, encrypted log groups."""
+
+from functools import cached_property
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from stacks.environment import Environment
+
+
+class EnvironmentStack(cdk.Stack):
+    """One stack of an environment, named `hz-navigator-<env>-<component>`; `settings` is the environment."""
+
+    def __init__(self, scope: Construct, component: str, settings: Environment, description: str, region: str = "") -> None:
+        super().__init__(
+            scope,
+            component,
+            stack_name=settings.stack(component),
+            description=f"HZ-Navigator {settings.name}: {description}",
+            env=cdk.Environment(account=settings.account, region=region or settings.region),
+            termination_protection=True,
+            tags={"application": "hz-navigator", "environment": settings.name, "component": component},
+        )
+        self.settings = settings
+        self.component = component
+
+    @cached_property
+    def key(self) -> kms.Key:
+        """The customer key of what this stack stores. Made on first use, rotated yearly, kept when the stack goes."""
+        return kms.Key(
+            self,
+            "Key",
+            alias=f"alias/{self.stack_name}",
+            description=f"Data of {self.stack_name}",
+            enable_key_rotation=True,
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+        )
+
+    def allow_service(self, principal: str, *, source_arn: str) -> None:
+        """Let an AWS service use the stack's key for one resource of this account (ARN, `*` allowed in it)."""
+        self.key.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal(principal)],
+                actions=["kms:Decrypt", "kms:GenerateDataKey*"],
+                resources=["*"],
+                conditions={"ArnLike": {"aws:SourceArn": source_arn}, "StringEquals": {"aws:SourceAccount": self.account}},
+            )
+        )
+
+    def log_group(self, construct_id: str, name: str) -> logs.LogGroup:
+        """A log group under the stack's key with the environment's retention.
+
+        The key's policy admits exactly this group, as CloudWatch Logs asks:
+        https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+        """
+        self.key.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal(f"logs.{self.region}.amazonaws.com")],
+                actions=["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"],
+                resources=["*"],
+                conditions={
+                    "ArnEquals": {
+                        "kms:EncryptionContext:aws:logs:arn": f"arn:aws:logs:{self.region}:{self.account}:log-group:{name}"
+                    }
+                },
+            )
+        )
+        group = logs.LogGroup(
+            self, construct_id, log_group_name=name, encryption_key=self.key, removal_policy=cdk.RemovalPolicy.RETAIN
+        )
+        resource = group.node.default_child
+        assert isinstance(resource, logs.CfnLogGroup)
+        resource.retention_in_days = self.settings.log_retention_days
+        return group
+
+    @cached_property
+    def access_logs(self) -> s3.Bucket:
+        """The bucket for this stack's access logs. Made on first use.
+
+        Encrypted with S3's own key: load balancer and server access logs cannot be delivered under a customer key
+        (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/enable-access-logging.html).
+        """
+        return s3.Bucket(
+            self,
+            "AccessLogs",
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            versioned=True,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    expiration=cdk.Duration.days(self.settings.log_retention_days),
+                    noncurrent_version_expiration=cdk.Duration.days(30),
+                    abort_incomplete_multipart_upload_after=cdk.Duration.days(7),
+                )
+            ],
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+        )
+

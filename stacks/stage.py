@@ -1,0 +1,45 @@
+"""The stage of one environment: its stacks, in the order in which each stands on the ones before it."""
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from stacks import policy
+from stacks.backend import Backend, Registry
+from stacks.cache import Cache
+from stacks.database import Database
+from stacks.environment import EXAMPLE_ACCOUNT, Environment
+from stacks.frontend import Frontend
+from stacks.load_balancer import LoadBalancer
+from stacks.monitoring import Monitoring
+from stacks.network import Network
+from stacks.remediation import Remediation
+
+
+class EnvironmentStage(cdk.Stage):
+    """Everything of one environment. `acknowledged=False` leaves the policy findings bare, for the test that holds them
+    against the acknowledgements. `credentials_account` is the account the CLI would deploy to, where it knows one."""
+
+    def __init__(
+        self, scope: Construct, settings: Environment, *, acknowledged: bool = True, credentials_account: str | None = None
+    ) -> None:
+        super().__init__(scope, settings.name)
+        self.network = Network(self, settings)
+        self.database = Database(self, settings, self.network)
+        self.cache = Cache(self, settings, self.network)
+        self.load_balancer = LoadBalancer(self, settings, self.network)
+        self.registry = Registry(self, settings)
+        self.remediation = Remediation(self, settings)
+        self.monitoring = Monitoring(self, settings, self.load_balancer, self.remediation)
+        self.backend = Backend(self, settings, self.network, self.load_balancer, self.database, self.cache, self.registry)
+        self.backend.add_dependency(self.monitoring, "the service names its deployment alarms, so they have to exist")
+        self.frontend = Frontend(self, settings)
+
+        stacks = [child for child in self.node.children if isinstance(child, cdk.Stack)]
+        if acknowledged:
+            policy.acknowledge(settings.name, stacks)
+        if settings.account == EXAMPLE_ACCOUNT and credentials_account not in (None, EXAMPLE_ACCOUNT):
+            for stack in stacks:
+                cdk.Annotations.of(stack).add_error(
+                    f'config/{settings.name}.toml: account = "{EXAMPLE_ACCOUNT}" is the example account and should be the '
+                    f"account you deploy to (your credentials are for {credentials_account})"
+                )

@@ -1,0 +1,1 @@
+"""The templates, synthesized once a session for each environment and shared."""
