@@ -31,7 +31,7 @@ class EnvironmentStage(cdk.Stage):
         self.remediation = Remediation(self, settings)
         self.monitoring = Monitoring(self, settings, self.load_balancer, self.remediation)
         self.backend = Backend(self, settings, self.network, self.load_balancer, self.database, self.cache, self.registry)
-        self.backend.add_dependency(self.monitoring, "the service names its deployment alarms, so they have to exist")
+        self.backend.add_stack_dependency(self.monitoring)  # the service names its deployment alarms: they have to exist
         self.frontend = Frontend(self, settings)
 
         stacks = [child for child in self.node.children if isinstance(child, cdk.Stack)]
