@@ -1,20 +1,24 @@
-"""The CDK application: a stage for each file of config/, with the policy packs over all of them."""
+"""The CDK application: a stage for each file of config/, with the policy packs over all of them.
+
+`cdk synth -c config=FOLDER` reads the environments from another folder.
+"""
 
 import os
 import sys
+from pathlib import Path
 
 import aws_cdk as cdk
 
-from stacks.environment import ConfigError, load_all
+from stacks.environment import CONFIG, ConfigError, load_all
 from stacks.policy import packs
 from stacks.stage import EnvironmentStage
 
+app = cdk.App()
 try:
-    environments = load_all()
+    environments = load_all(Path(app.node.try_get_context("config") or CONFIG))
 except ConfigError as error:
     sys.exit(str(error))
 
-app = cdk.App()
 for environment in environments:
     EnvironmentStage(app, environment, credentials_account=os.environ.get("CDK_DEFAULT_ACCOUNT"))
 cdk.Validations.of(app).add_plugins(*packs(app))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
 from stacks.thresholds import ROWS, Row, table_for
 
@@ -349,23 +350,30 @@ class Environment(_Section):
 
 def _sentences(file: Path, error: ValidationError) -> str:
     """One sentence a problem, with the file, the key, the value and what would be right."""
-    lines = []
-    for problem in error.errors():
-        key = ".".join(str(part) for part in problem["loc"])
-        value = problem["input"]
-        shown = f" = {value!r}" if key and not isinstance(value, dict | BaseModel) and problem["type"] != "missing" else ""
-        reason = problem["msg"].removeprefix("Value error, ")
-        match problem["type"]:
-            case "missing":
-                reason = "is missing and should be set"
-            case "extra_forbidden":
-                reason = "is not a key of this file and should be removed or spelled as in the example"
-            case "value_error":
-                pass
-            case _:
-                reason = f"should be right: {reason[0].lower()}{reason[1:]}"
-        lines.append(f"{file.parent.name}/{file.name}: {key}{shown} {reason}" if key else f"{file.parent.name}/{file.name}: {reason}")
-    return "\n".join(lines)
+    return "\n".join(f"{file.parent.name}/{file.name}: {_sentence(problem)}" for problem in error.errors())
+
+
+def _sentence(problem: ErrorDetails) -> str:
+    section = problem["loc"][:-1]
+    key, value = ".".join(map(str, problem["loc"])), problem["input"]
+    reason = problem["msg"].removeprefix("Value error, ")
+    match problem["type"]:
+        case "missing":
+            return f"{key} is missing and should be set"
+        case "extra_forbidden":
+            known = Environment.model_fields if not section else _section(section[0]).model_fields
+            shown = key if isinstance(value, dict) else f"{key} = {value!r}"
+            where = f"{section[0]} may have" if section else "it may have"
+            return f"{shown} is not a key of this file and should be removed: {where} {', '.join(sorted(set(known) - {'name'}))}"
+        case "value_error":  # our own: already says what should be
+            return f"{key} = {value!r} {reason}" if isinstance(value, str) else f"{key}: {reason}" if key else reason
+        case _:
+            return f"{key} = {value!r} should be right: {reason[0].lower()}{reason[1:]}"
+
+
+def _section(name: int | str) -> type[BaseModel]:
+    annotation = Environment.model_fields[str(name)].annotation
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else Override
 
 
 def load(file: Path) -> Environment:

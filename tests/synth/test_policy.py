@@ -1,0 +1,83 @@
+"""AwsSolutions and NIST 800-53 R5 over every stack: no finding left, and no acknowledgement that nothing needs any more."""
+
+import re
+
+import aws_cdk as cdk
+import pytest
+
+from stacks.environment import EXAMPLE_ACCOUNT
+from stacks.policy import ACKNOWLEDGEMENTS, packs
+from stacks.stage import EnvironmentStage
+
+from .conftest import ENVIRONMENTS, FLAGS
+
+Finding = tuple[str, str]
+"""(construct path, finding id)"""
+
+
+def findings(app: cdk.App) -> set[Finding]:
+    return {
+        (resource.construct_path, violation.rule_name)
+        for pack in packs(app)
+        for violation in pack.validate_scope(app).violations
+        for resource in violation.violating_resources
+    }
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> set[Finding]:
+    """What the packs find when nothing is acknowledged."""
+    app = cdk.App(context=FLAGS, outdir=str(tmp_path_factory.mktemp("bare")))
+    for settings in ENVIRONMENTS.values():
+        EnvironmentStage(app, settings, acknowledged=False)
+    app.synth()
+    return findings(app)
+
+
+@pytest.fixture(scope="module")
+def acknowledged() -> set[Finding]:
+    return {
+        (f"{environment}/{component}/{entry.path}", finding)
+        for component, entries in ACKNOWLEDGEMENTS.items()
+        for entry in entries
+        for environment in entry.environments
+        for finding in entry.ids
+    }
+
+
+def test_no_finding_is_left(bare: set[Finding], acknowledged: set[Finding]) -> None:
+    assert sorted(bare - acknowledged) == []
+
+
+def test_no_acknowledgement_is_stale(bare: set[Finding], acknowledged: set[Finding]) -> None:
+    assert sorted(acknowledged - bare) == []
+
+
+def test_the_packs_find_something_to_acknowledge(bare: set[Finding]) -> None:
+    assert {"AwsSolutions", "NIST.800.53.R5"} <= {re.split(r"-(?=[A-Z])", finding)[0] for _, finding in bare}
+
+
+def test_the_packs_accept_the_acknowledged_app(stages: dict[str, EnvironmentStage]) -> None:
+    app = next(iter(stages.values())).node.root
+    assert isinstance(app, cdk.App)
+    app.synth()
+    assert findings(app) == set()
+
+
+@pytest.mark.parametrize("component", ACKNOWLEDGEMENTS)
+def test_each_acknowledgement_says_why(component: str) -> None:
+    for entry in ACKNOWLEDGEMENTS[component]:
+        assert len(entry.reason.split()) >= 6, f"{component}/{entry.path}: {entry.reason!r} is no reason"
+        assert not [finding for finding in entry.ids if "*" in finding.split("[")[0]], "a finding is named in full"
+
+
+def test_deploying_with_the_example_account_says_so(tmp_path: object) -> None:
+    app = cdk.App(context=FLAGS, outdir=str(tmp_path))
+    stage = EnvironmentStage(app, ENVIRONMENTS["production"], credentials_account="999988887777")
+    errors = {
+        entry.data for child in stage.node.children for entry in child.node.metadata if entry.type == "aws:cdk:error"
+    }
+    assert errors == {
+        f'config/production.toml: account = "{EXAMPLE_ACCOUNT}" is the example account and should be the account you deploy to '
+        "(your credentials are for 999988887777)"
+    }
