@@ -102,4 +102,3 @@ class EnvironmentStack(cdk.Stack):
             ],
             removal_policy=cdk.RemovalPolicy.RETAIN,
         )
-

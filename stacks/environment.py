@@ -61,7 +61,7 @@ class Domain(_Section):
     def _inside_the_zone(cls, host: str, info: Any) -> str:
         zone = info.data.get("zone")
         if zone and host != zone and not host.endswith(f".{zone}"):
-            raise ValueError(f"should be a name inside domain.zone, such as {host.split('.')[0]}.{zone}")
+            raise ValueError(f"should be a name inside domain.zone, such as {host.partition('.')[0]}.{zone}")
         return host
 
     @model_validator(mode="after")
@@ -364,7 +364,8 @@ def _sentence(problem: ErrorDetails) -> str:
             known = Environment.model_fields if not section else _section(section[0]).model_fields
             shown = key if isinstance(value, dict) else f"{key} = {value!r}"
             where = f"{section[0]} may have" if section else "it may have"
-            return f"{shown} is not a key of this file and should be removed: {where} {', '.join(sorted(set(known) - {'name'}))}"
+            keys = ", ".join(sorted(set(known) - {"name"}))
+            return f"{shown} is not a key of this file and should be removed: {where} {keys}"
         case "value_error":  # our own: already says what should be
             return f"{key} = {value!r} {reason}" if isinstance(value, str) else f"{key}: {reason}" if key else reason
         case _:
@@ -385,7 +386,7 @@ def load(file: Path) -> Environment:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file.parent.name}/{file.name}: should be TOML: {error}") from None
     if "name" in settings:
-        raise ConfigError(f"{file.parent.name}/{file.name}: name = {settings['name']!r} should be removed: the file's name says it")
+        raise ConfigError(f"{file.parent.name}/{file.name}: name should be removed: the file's name says it")
     try:
         return Environment.model_validate({"name": file.stem, **settings})
     except ValidationError as error:

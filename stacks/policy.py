@@ -1,4 +1,4 @@
-"""The policy packs, and every finding that is acknowledged: on one construct, by its full id, with the reason why this is right.
+"""The policy packs, and every acknowledged finding: on one construct, by its full id, with the reason why this is right.
 
 `python -m stacks.policy` lists them. A finding that is not here fails `cdk synth`; a line here that no pack finds any more
 fails the tests.
@@ -14,7 +14,7 @@ from constructs import Construct
 
 @dataclass(frozen=True)
 class Acknowledgement:
-    """Findings `ids` on the construct at `path` below its stack are right, because of `reason`; in one environment, or in all."""
+    """The findings `ids` on the construct at `path` below its stack are right because of `reason`, in these environments."""
 
     path: str
     ids: tuple[str, ...]

@@ -6,7 +6,7 @@ imports the CDK, so that the table can be read by anything.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 Level = Literal["warning", "critical"]
 LEVELS: tuple[Level, ...] = ("warning", "critical")
@@ -147,6 +147,6 @@ SERVICE_HEALTH: tuple[Row, ...] = (
 ROWS: tuple[Row, ...] = TABLE + SERVICE_HEALTH
 
 
-def table_for(overrides: Mapping[str, Mapping[str, float]]) -> tuple[Row, ...]:
+def table_for(overrides: Mapping[str, Mapping[str, Any]]) -> tuple[Row, ...]:
     """The rows with an environment's own lines in place: `{slug: {"normal"|"warning"|"critical": number}}`."""
     return tuple(replace(row, **overrides.get(row.slug, {})) for row in ROWS)

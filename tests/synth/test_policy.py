@@ -74,9 +74,7 @@ def test_each_acknowledgement_says_why(component: str) -> None:
 def test_deploying_with_the_example_account_says_so(tmp_path: object) -> None:
     app = cdk.App(context=FLAGS, outdir=str(tmp_path))
     stage = EnvironmentStage(app, ENVIRONMENTS["production"], credentials_account="999988887777")
-    errors = {
-        entry.data for child in stage.node.children for entry in child.node.metadata if entry.type == "aws:cdk:error"
-    }
+    errors = {entry.data for child in stage.node.children for entry in child.node.metadata if entry.type == "aws:cdk:error"}
     assert errors == {
         f'config/production.toml: account = "{EXAMPLE_ACCOUNT}" is the example account and should be the account you deploy to '
         "(your credentials are for 999988887777)"

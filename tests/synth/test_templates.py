@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from cfnlint.api import lint_all
-from cfnlint.config import ManualArgs
 
 from stacks.stage import EnvironmentStage
 

@@ -1,0 +1,129 @@
+"""The stand-in application: what the emulated ECS service would run, answering on loopback over real TLS.
+
+One server plays the HTTPS proxy, the API host and the frontend host: a client that reaches `https://api.<domain>` through the
+proxy is answered here, with a certificate of an authority made for this run. What it answers follows the tasks that the
+service runs and the state of the database, as APPLICATION's health route does (200 healthy, 503 when the database is gone).
+"""
+
+import itertools
+import json
+import ssl
+import threading
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Self
+
+import trustme
+
+from stacks.environment import Environment
+
+
+class Application:
+    """Answers for the API and the frontend of an environment until `close()`.
+
+    `running_images` gives the image of each running task, and `database_available` whether the database answers; both are
+    asked at each request. An image in `faulty` answers 500 to everything but its health check, as a bad release does.
+    """
+
+    def __init__(
+        self,
+        settings: Environment,
+        folder: Path,
+        running_images: Callable[[], Sequence[str]],
+        database_available: Callable[[], bool],
+    ) -> None:
+        self.settings = settings
+        self.running_images = running_images
+        self.database_available = database_available
+        self.faulty: set[str] = set()
+        self._turn = itertools.count()
+        authority = trustme.CA()
+        self.authority_file = folder / "authority.pem"
+        authority.cert_pem.write_to_path(str(self.authority_file))
+        self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(settings.domain.api, settings.domain.frontend).configure_cert(self.tls)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"application": self}))
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), name="application", daemon=True).start()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where the proxy listens: host and port."""
+        return "127.0.0.1", self._server.server_port
+
+    @property
+    def client_environment(self) -> dict[str, str]:
+        """The environment variables with which a Python process reaches the application."""
+        host, port = self.address
+        return {"HTTPS_PROXY": f"http://{host}:{port}", "SSL_CERT_FILE": str(self.authority_file)}
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def answer(self, host: str, path: str) -> tuple[HTTPStatus, str, str]:
+        """Status, content type and body of a GET."""
+        if host == self.settings.domain.frontend:
+            return HTTPStatus.OK, "text/html", "<!doctype html><title>HZ Navigator</title>"
+        images = self.running_images()
+        if not images:
+            return HTTPStatus.SERVICE_UNAVAILABLE, "text/html", "<h1>503 Service Temporarily Unavailable</h1>"
+        connected = self.database_available()
+        if path == self.settings.backend.health_check_path:
+            health = {
+                "status": "healthy" if connected else "unhealthy",
+                "uptime": next(self._turn),
+                "services": {"database": "connected" if connected else "disconnected"},
+            }
+            status = HTTPStatus.OK if connected else HTTPStatus.SERVICE_UNAVAILABLE
+            return status, "application/json", json.dumps(health)
+        image = images[next(self._turn) % len(images)]
+        if not connected:
+            return HTTPStatus.SERVICE_UNAVAILABLE, "application/json", '{"error": "database unavailable"}'
+        if image in self.faulty:
+            return HTTPStatus.INTERNAL_SERVER_ERROR, "application/json", '{"error": "internal error"}'
+        return HTTPStatus.OK, "application/json", json.dumps({"image": image})
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """CONNECT makes the tunnel and turns it to TLS at once; GET is answered inside it."""
+
+    application: Application
+    protocol_version = "HTTP/1.1"
+    host = ""
+
+    def do_CONNECT(self) -> None:
+        self.host = self.path.partition(":")[0]
+        known = self.application.settings.domain
+        if self.host not in (known.api, known.frontend):
+            self.send_error(HTTPStatus.BAD_GATEWAY, f"{self.host} is not a host of this environment")
+            return
+        self.send_response(HTTPStatus.OK)
+        self.end_headers()
+        self.connection = self.application.tls.wrap_socket(self.connection, server_side=True)
+        self.rfile = self.connection.makefile("rb")
+        self.wfile = self.connection.makefile("wb", buffering=0)
+        self.close_connection = False
+
+    def do_GET(self) -> None:
+        status, kind, body = self.application.answer(self.host, self.path)
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body.encode())))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def finish(self) -> None:
+        super().finish()
+        self.connection.close()  # the TLS socket took the plain one's place
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+        """Requests are counted by who sends them, not printed."""
