@@ -1,0 +1,343 @@
+"""The local cloud as a handle: start it, deploy to it with the real CDK CLI, move its clock, look into it, stop it."""
+
+import contextlib
+import fcntl
+import hashlib
+import http.client
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from local.server import Settings
+from stacks.environment import Environment
+
+ROOT = Path(__file__).parent.parent
+STATE = ROOT / ".local"
+"""All that the local cloud writes: logs, assemblies, what functions unpack. Ignored by git."""
+
+_SOURCES = ("app.py", "cdk.json", "config", "stacks", "lambdas", "requirements.txt")
+_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}  # the account's root to the emulator
+# The CLI asks CloudFormation every 5 s how a stack is; locally the answer is there in a fraction of that.
+_FAST_POLLS = "data:text/javascript,const/**/t=setTimeout;globalThis.setTimeout=(f,ms,...a)=>t(f,ms===5000?100:ms,...a)"
+_NOWHERE = "http://127.0.0.1:9"  # the discard port: functions reach no host but the cloud, unless the caller gives a proxy
+
+Report = Callable[[str], None]
+
+
+class CloudError(Exception):
+    """The local cloud could not do what it was asked; the message is one clear sentence."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One AWS call a principal made: on the clock, the service, the IAM action and resource, and whether IAM allowed it."""
+
+    time: datetime
+    service: str
+    action: str
+    resource: str
+    allowed: bool
+
+
+def _silent(_: str) -> None:
+    """Reports progress to nobody."""
+
+
+class Cloud:
+    """A running local cloud. Use `start` as a context manager, or `running` for the one that `make local` keeps up."""
+
+    def __init__(self, environment: Environment, folder: Path, port: int, process_group: int, report: Report = _silent) -> None:
+        self.environment = environment
+        self.folder = folder
+        self.port = port
+        self.process_group = process_group
+        self.report = report
+
+    # Life
+
+    @classmethod
+    @contextlib.contextmanager
+    def start(
+        cls,
+        environment: Environment,
+        *,
+        function_environment: Mapping[str, str] | None = None,
+        deployment_seconds: float = 90,
+        report: Report = _silent,
+    ) -> Iterator[Self]:
+        """A cloud of its own for as long as the context lasts, on a port the system chooses, with nothing deployed.
+
+        `function_environment` is added to the environment variables of every function, such as HTTPS_PROXY and SSL_CERT_FILE
+        for what they call outside AWS. An ECS service deployment takes `deployment_seconds` on the clock.
+        CloudError says why the server could not start. No process is left, however the context ends.
+        """
+        STATE.mkdir(exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{environment.name}-", dir=STATE))
+        try:
+            cloud = cls.launch(
+                environment, folder, function_environment=function_environment, deployment_seconds=deployment_seconds
+            )
+            cloud.report = report
+            try:
+                yield cloud
+            finally:
+                cloud.stop()
+        except BaseException:
+            shutil.rmtree(folder / "tmp", ignore_errors=True)  # the logs stay, to see what went wrong
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+
+    @classmethod
+    def launch(
+        cls,
+        environment: Environment,
+        folder: Path,
+        *,
+        port: int = 0,
+        tied: bool = True,
+        background: bool = False,
+        function_environment: Mapping[str, str] | None = None,
+        deployment_seconds: float = 90,
+    ) -> Self:
+        """Start the server process; the caller stops it. Not `tied`, it outlives this process."""
+        (folder / "tmp").mkdir(parents=True, exist_ok=True)
+        ready, write = os.pipe()
+        settings = Settings(
+            account=environment.account,
+            region=environment.region,
+            port=port,
+            ready_fd=write,
+            tied=tied,
+            background=background,
+            deployment_seconds=deployment_seconds,
+        )
+        log = folder / "server.log"
+        with log.open("ab") as output:
+            server = subprocess.Popen(
+                [sys.executable, "-m", "local.server", settings.model_dump_json()],
+                cwd=ROOT,
+                env={  # nothing else of this process: functions see their server's variables
+                    **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
+                    "TMPDIR": str(folder / "tmp"),
+                    "PYTHONDONTWRITEBYTECODE": "1",
+                    "HTTPS_PROXY": _NOWHERE,
+                    **(function_environment or {}),
+                },
+                stdin=subprocess.PIPE if tied else subprocess.DEVNULL,  # its end is the sign that the owner is gone
+                stdout=output,
+                stderr=output,
+                pass_fds=(write,),
+                start_new_session=True,
+            )
+        os.close(write)
+        try:
+            with os.fdopen(ready) as answer:
+                if not select.select([answer], [], [], 30)[0]:
+                    raise CloudError(f"The local cloud did not answer within 30 s, see {_shown(log)}.")
+                served = answer.read()
+            if not served:
+                raise CloudError(f"The local cloud did not start: {_last_line(log)} (see {_shown(log)}).")
+        except BaseException:
+            _kill_group(server.pid)
+            server.wait()
+            raise
+        cloud = cls(environment, folder, int(served), server.pid)
+        cloud._server = server
+        return cloud
+
+    _server: subprocess.Popen[bytes] | None = None
+
+    def stop(self) -> None:
+        """End the server and the functions' processes; nothing to do when they are gone."""
+        _kill_group(self.process_group)
+        if self._server is not None:
+            self._server.wait()
+            if self._server.stdin is not None:
+                self._server.stdin.close()
+        shutil.rmtree(self.folder / "tmp", ignore_errors=True)
+
+    # Access
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://localhost:{self.port}"  # by name: the CLI cannot parse template URLs on 127.0.0.1
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables that point an AWS tool at this cloud."""
+        return {"AWS_ENDPOINT_URL": self.endpoint, "AWS_REGION": self.environment.region, **_CREDENTIALS}
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """A whole environment for subprocesses such as `aws` and `cdk`: this process's, pointed at this cloud only."""
+        return {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK"))},
+            **self.variables,
+            "AWS_DEFAULT_REGION": self.environment.region,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "PATH": os.pathsep.join((str(ROOT / "node_modules/.bin"), str(Path(sys.executable).parent), os.environ["PATH"])),
+        }
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of this cloud, as the account's administrator."""
+        return boto3.client(
+            service,  # type: ignore[call-overload]
+            endpoint_url=self.endpoint,
+            region_name=self.environment.region,
+            aws_access_key_id=_CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=_CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
+        )
+
+    def control(self, name: str, **arguments: Any) -> Any:
+        """A control call of the server; CloudError when it does not answer or refuses."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+        try:
+            connection.request("POST", f"/_local/{name}", json.dumps(arguments))
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+        except (OSError, http.client.HTTPException) as error:
+            raise CloudError(f"The local cloud at {self.endpoint} does not answer ({error}).") from None
+        finally:
+            connection.close()
+        if response.status != http.client.OK:
+            raise CloudError(f"The local cloud refused {name}: {answer['error']}")
+        return answer
+
+    # The clock
+
+    def now(self) -> datetime:
+        """The cloud's clock, in UTC."""
+        return datetime.fromtimestamp(self.control("now"), UTC)
+
+    def advance(self, by: timedelta) -> datetime:
+        """Move the clock on; deployments and schedules that come due happen. The new time."""
+        return datetime.fromtimestamp(self.control("advance", seconds=by.total_seconds()), UTC)
+
+    # Deployment
+
+    def deploy(self) -> None:
+        """Deploy every stack of the environment with the CDK CLI, as into an empty account; again, it is an update.
+
+        CloudError says which step failed and where its log is.
+        """
+        assembly = synthesize(self.report)
+        if not self._exists("cloudformation", "describe_stacks", StackName="CDKToolkit"):
+            self.report("bootstrapping the account")
+            self.cdk("bootstrap", f"aws://{self.environment.account}/{self.environment.region}")
+        name = self.environment.name
+        if not self._exists("ssm", "get_parameter", Name=self.environment.image_parameter):
+            self.report("deploying the registry, and naming a first image")
+            self.cdk("deploy", f"{name}/registry", *_DEPLOY, app=assembly)
+            repository = f"{self.environment.account}.dkr.ecr.{self.environment.region}.amazonaws.com/{self.environment.repository}"
+            self.client("ssm").put_parameter(
+                Name=self.environment.image_parameter, Value=f"{repository}:first", Type="String"
+            )
+        self.report("deploying every stack")
+        self.cdk("deploy", f"{name}/*", *_DEPLOY, app=assembly)
+
+    def cdk(self, *arguments: str, app: Path | None = None) -> None:
+        """Run the CDK CLI against this cloud, its output in `cdk.log`; CloudError when it fails."""
+        _run_cdk([*arguments, *(("--app", str(app)) if app else ())], self.environ, self.folder / "cdk.log", self.report)
+
+    def _exists(self, service: str, operation: str, **arguments: str) -> bool:
+        try:
+            getattr(self.client(service), operation)(**arguments)
+        except ClientError:
+            return False
+        return True
+
+
+_DEPLOY = ("--require-approval", "never", "--concurrency", "8", "--progress", "events")
+
+
+def synthesize(report: Report = _silent) -> Path:
+    """The cloud assembly of both environments from the sources as they are; synthesized when a source has changed.
+
+    CloudError says that synthesis failed and where its log is.
+    """
+    files = sorted(
+        path for source in _SOURCES for path in (ROOT / source).rglob("*") if path.is_file() and path.suffix != ".pyc"
+    ) + [ROOT / source for source in _SOURCES if (ROOT / source).is_file()]
+    digest = hashlib.sha256(b"".join(b"%s\0%s\0" % (str(path).encode(), path.read_bytes()) for path in files)).hexdigest()[:16]
+    STATE.mkdir(exist_ok=True)
+    assemblies = STATE / "assemblies"
+    with (STATE / "assembly.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # test processes ask at the same time; one synthesizes
+        assembly = assemblies / digest
+        if not assembly.exists():
+            report("synthesizing")
+            shutil.rmtree(assemblies, ignore_errors=True)
+            assemblies.mkdir()
+            environ = {
+                **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK"))},
+                "AWS_EC2_METADATA_DISABLED": "true",
+                "PATH": os.pathsep.join((str(ROOT / "node_modules/.bin"), str(Path(sys.executable).parent), os.environ["PATH"])),
+            }
+            _run_cdk(["synth", "--quiet", "--output", str(assemblies / "new")], environ, STATE / "synth.log", report)
+            (assemblies / "new").rename(assembly)
+    return assembly
+
+
+def _run_cdk(arguments: Sequence[str], environ: Mapping[str, str], log: Path, report: Report) -> None:
+    """Run the CLI in a process group of its own, so that an interrupt leaves none of its children."""
+    with log.open("a") as output:
+        process = subprocess.Popen(
+            ["cdk", *arguments, "--no-notices", "--no-color"],
+            cwd=ROOT,
+            env={**environ, "CDK_DISABLE_CLI_TELEMETRY": "1", "CI": "true", "NODE_OPTIONS": f"--import={_FAST_POLLS}"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                output.write(line)
+                output.flush()
+                if " ✅ " in line:
+                    report(line.strip())
+            status = process.wait()
+        finally:
+            _kill_group(process.pid)
+            process.stdout.close()
+            process.wait()
+    if status:
+        raise CloudError(f"cdk {' '.join(arguments[:2])} failed: {_last_error(log)} (see {_shown(log)}).")
+
+
+def _kill_group(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def _last_line(log: Path) -> str:
+    return next((line for line in reversed(log.read_text().splitlines()) if line.strip()), "it said nothing").strip()
+
+
+def _last_error(log: Path) -> str:
+    lines = [line.strip() for line in log.read_text().splitlines() if line.strip()]
+    return next((line for line in reversed(lines) if "❌" in line or "rror:" in line), lines[-1] if lines else "it said nothing")
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(ROOT))

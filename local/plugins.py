@@ -1,0 +1,32 @@
+"""Everything plugged into the emulator, in one place; each piece says in its own module what it replaces and why."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from ministack import app
+from ministack.services import cloudwatch, cloudwatch_logs, ecs, eventbridge
+
+from local import access, resource_types
+from local.clock import Clock
+
+if TYPE_CHECKING:
+    from local.server import Settings
+
+logger = logging.getLogger("local")
+
+
+def install(settings: "Settings", port: int, clock: Clock) -> dict[str, Callable[..., Any]]:
+    """Plug everything in; the control calls by name."""
+    clock.drive(cloudwatch, cloudwatch_logs, ecs, eventbridge)
+
+    def advance(seconds: float) -> float:
+        clock.advance(seconds)
+        return clock.time()
+
+    return {"now": clock.time, "advance": advance, **access.install(clock), **resource_types.install(port)}

@@ -1,0 +1,127 @@
+"""The server process of the local cloud: ministack on loopback, with what it lacks plugged in.
+
+`python -m local.server <settings>` serves until SIGTERM or, when tied to the process that started it, until its standard
+input ends: no server outlives its owner. `settings` is the JSON of `Settings`. Beside AWS's API it answers control calls,
+JSON in and out, as `POST /_local/<name>`.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from local.clock import Clock
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Control = Callable[..., Any]
+
+
+class Settings(BaseModel):
+    """What a server needs to know. `port` 0 lets the system choose; `ready_fd` is where it writes its port when it serves."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    account: str
+    region: str
+    port: int
+    ready_fd: int
+    tied: bool
+    background: bool
+    """Run alarm evaluation and schedules by themselves, each real minute, instead of when the clock is advanced."""
+    deployment_seconds: float
+    """How long an ECS service deployment takes on the clock."""
+
+
+def main(settings: Settings) -> None:
+    """Serve until the end of the process group."""
+    signal.signal(signal.SIGTERM, lambda *_: _end())
+    if settings.tied:
+        threading.Thread(target=_end_with_owner, daemon=True).start()
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", settings.port))
+    except OSError as error:
+        sys.exit(f"port {settings.port} cannot be used on 127.0.0.1: {error.strerror}")
+    port = listener.getsockname()[1]
+    os.environ.update(
+        GATEWAY_PORT=str(port),
+        BIND_HOST="127.0.0.1",
+        MINISTACK_HOST="localhost",
+        MINISTACK_ACCOUNT_ID=settings.account,
+        MINISTACK_REGION=settings.region,
+        AUTH="true",
+        LAMBDA_EXECUTOR="local",
+        LAMBDA_STRICT="0",
+        DOCKER_HOST="unix:///nonexistent/docker.sock",  # the same cloud with and without Docker on the machine
+        IOT_MTLS_ENABLED="0",
+        SFTP_ENABLED="0",
+    )
+    asyncio.run(_serve(settings, listener, port))
+
+
+def _end() -> None:
+    """End this process and the functions' worker processes, which share its group. There is no state to save."""
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+def _end_with_owner() -> None:
+    sys.stdin.buffer.read()
+    _end()
+
+
+async def _serve(settings: Settings, listener: socket.socket, port: int) -> None:
+    # The emulator reads its settings from the environment when it is imported.
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+    from ministack import app as ministack
+
+    from local import plugins
+
+    controls = plugins.install(settings, port, Clock())
+
+    async def application(scope: Message, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if path.startswith("/_local/"):
+            await _control(controls, path.removeprefix("/_local/"), receive, send)
+        else:
+            await ministack.app(scope, receive, send)
+
+    config = Config()
+    config.bind = [f"fd://{listener.fileno()}"]
+    config.keep_alive_timeout = 75
+    with os.fdopen(settings.ready_fd, "w") as ready:
+        ready.write(str(port))
+        listener.listen(256)
+    await serve(application, config)  # type: ignore[arg-type]
+
+
+async def _control(controls: dict[str, Control], name: str, receive: Receive, send: Send) -> None:
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    status, answer = 404, {"error": f"no control call {name}: there are {', '.join(controls)}"}
+    if name in controls:
+        try:
+            status, answer = 200, await asyncio.to_thread(controls[name], **json.loads(body or b"{}"))
+        except (TypeError, ValueError) as error:
+            status, answer = 400, {"error": str(error)}
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
+
+
+if __name__ == "__main__":
+    main(Settings.model_validate_json(sys.argv[1]))
