@@ -1,6 +1,103 @@
+"""The database: one PostgreSQL instance with a standby in another zone, its parameters, its secret and its logs."""
+
+import string
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_rds as rds
+from constructs import Construct
+
 from stacks.base import EnvironmentStack
+from stacks.environment import MAX_CONNECTIONS, Environment
+from stacks.network import DATABASE_PORT, Network
+
+DATABASE_NAME = "hz_navigator"
+MASTER_USER = "hz_admin"
+
+PARAMETERS = {
+    "log_min_duration_statement": "1000",  # ms: what runbook 6.3 looks for in the log
+    "log_statement": "ddl",
+    "max_connections": str(MAX_CONNECTIONS),
+    "rds.force_ssl": "1",
+    "shared_preload_libraries": "pg_stat_statements",
+}
 
 
 class Database(EnvironmentStack):
-    def __init__(self, scope, settings, network) -> None:
+    """`instance`, and `secret` with the JSON keys username, password, host, port and dbname (runbook 6.2)."""
+
+    def __init__(self, scope: Construct, settings: Environment, network: Network) -> None:
         super().__init__(scope, "database", settings, "the database")
+        # The version a new instance starts with; RDS then takes minor versions by itself.
+        engine = rds.DatabaseInstanceEngine.postgres(version=rds.PostgresEngineVersion.VER_15_17)
+        # RDS makes these groups by itself, without key and retention, unless they are there before the instance writes.
+        log_groups = [
+            self.log_group("PostgresqlLogs", settings.database_log_group),
+            self.log_group("UpgradeLogs", settings.database_upgrade_log_group),
+        ]
+        credentials = rds.DatabaseSecret(
+            self,
+            "Secret",
+            secret_name=settings.database_secret,
+            username=MASTER_USER,
+            dbname=DATABASE_NAME,
+            encryption_key=self.key,
+            exclude_characters=string.punctuation,  # the runbook writes the password into a URL as it is
+        )
+        credentials.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+        self.instance = rds.DatabaseInstance(
+            self,
+            "Instance",
+            instance_identifier=settings.database_instance,
+            engine=engine,
+            instance_type=ec2.InstanceType(settings.database.instance_class.removeprefix("db.")),
+            database_name=DATABASE_NAME,
+            credentials=rds.Credentials.from_secret(credentials),
+            iam_authentication=True,
+            parameter_group=rds.ParameterGroup(
+                self,
+                "Parameters",
+                engine=engine,
+                name=settings.database_parameter_group,
+                description=f"Parameters of {settings.database_instance}",
+                parameters=PARAMETERS,
+            ),
+            port=DATABASE_PORT,
+            vpc=network.vpc,
+            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
+            security_groups=[network.database_security_group],
+            publicly_accessible=False,
+            multi_az=True,
+            storage_type=rds.StorageType.GP3,
+            allocated_storage=100,
+            max_allocated_storage=500,
+            storage_encrypted=True,
+            storage_encryption_key=self.key,
+            backup_retention=cdk.Duration.days(7),
+            preferred_backup_window="03:00-04:00",
+            preferred_maintenance_window="Mon:04:00-Mon:05:00",
+            copy_tags_to_snapshot=True,
+            delete_automated_backups=False,
+            auto_minor_version_upgrade=True,
+            cloudwatch_logs_exports=["postgresql", "upgrade"],
+            monitoring_interval=cdk.Duration.seconds(60),
+            monitoring_role=iam.Role(
+                self,
+                "MonitoringRole",
+                description=f"Writes the enhanced monitoring of {settings.database_instance}",
+                assumed_by=iam.ServicePrincipal(
+                    "monitoring.rds.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": self.account}}
+                ),
+                managed_policies=[
+                    iam.ManagedPolicy.from_aws_managed_policy_name("service-role/AmazonRDSEnhancedMonitoringRole")
+                ],
+            ),
+            enable_performance_insights=True,
+            performance_insight_encryption_key=self.key,
+            deletion_protection=True,
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+        )
+        self.instance.node.add_dependency(*log_groups)
+        assert self.instance.secret is not None  # made above
+        self.secret = self.instance.secret

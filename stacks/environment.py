@@ -292,6 +292,30 @@ class Environment(_Section):
         return f"/aws/rds/instance/{self.database_instance}/postgresql"
 
     @property
+    def database_upgrade_log_group(self) -> str:
+        return f"/aws/rds/instance/{self.database_instance}/upgrade"
+
+    @property
+    def flow_log_group(self) -> str:
+        return f"/aws/vpc/{self.prefix}"
+
+    @property
+    def web_acl(self) -> str:
+        return f"{self.prefix}-web-acl"
+
+    @property
+    def web_acl_log_group(self) -> str:
+        return f"aws-waf-logs-{self.prefix}"  # WAF only writes to names that start so
+
+    @property
+    def cache_slow_log_group(self) -> str:
+        return f"/aws/elasticache/{self.replication_group}/slow-log"
+
+    @property
+    def cache_engine_log_group(self) -> str:
+        return f"/aws/elasticache/{self.replication_group}/engine-log"
+
+    @property
     def dashboard(self) -> str:
         return self.prefix
 
