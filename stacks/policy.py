@@ -11,15 +11,25 @@ import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks, NagPack, NIST80053R5Checks
 from constructs import Construct
 
+from stacks.base import EnvironmentStack
+from stacks.environment import Environment
+
 
 @dataclass(frozen=True)
 class Acknowledgement:
-    """The findings `ids` on the construct at `path` below its stack are right because of `reason`, in these environments."""
+    """The findings `ids` on the construct at `path` below its stack are right because of `reason`, in these environments.
+
+    Where an id holds a name, it says so by the environment's attribute: `{env.cluster}`.
+    """
 
     path: str
     ids: tuple[str, ...]
     reason: str
     environments: tuple[str, ...] = ("production", "staging")
+
+    def findings(self, settings: Environment) -> tuple[str, ...]:
+        """The ids with the environment's names in them."""
+        return tuple(finding.format(env=settings) for finding in self.ids)
 
 
 _ACCESS_LOGS = (
@@ -40,16 +50,147 @@ _ACCESS_LOGS = (
     ),
 )
 
+_PUBLIC_ROUTE = (
+    "A public subnet is one that routes to the internet gateway. Only the load balancer and the NAT gateways are in it, and it "
+    "gives out no public address by itself."
+)
+_ROTATION = ("AwsSolutions-SMG4", "NIST.800.53.R5-SecretsManagerRotationEnabled")
+
 # By component, then in the order of the stack's own code.
 ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
-    "network": (),
-    "load-balancer": (),
-    "database": (),
-    "cache": (),
+    "network": (
+        Acknowledgement(
+            "Vpc/Resource",
+            ("NIST.800.53.R5-VPCDefaultSecurityGroupClosed",),
+            "CloudFormation cannot empty the default security group without a custom resource and a function of its own. "
+            "Nothing is in it: load balancer, tasks, database, cache and endpoints each name a group of their own (the tests "
+            "hold that), and all that it admits is its own members.",
+        ),
+        Acknowledgement(
+            "Vpc/PublicSubnet1/DefaultRoute",
+            ("NIST.800.53.R5-VPCNoUnrestrictedRouteToIGW",),
+            _PUBLIC_ROUTE,
+        ),
+        Acknowledgement(
+            "Vpc/PublicSubnet2/DefaultRoute",
+            ("NIST.800.53.R5-VPCNoUnrestrictedRouteToIGW",),
+            _PUBLIC_ROUTE,
+        ),
+        Acknowledgement(
+            "Vpc/PublicSubnet3/DefaultRoute",
+            ("NIST.800.53.R5-VPCNoUnrestrictedRouteToIGW",),
+            _PUBLIC_ROUTE,
+            ("production",),
+        ),
+        Acknowledgement(
+            "LoadBalancerSecurityGroup/Resource",
+            ("AwsSolutions-EC23",),
+            "The API is public: anybody may reach the load balancer, on 443 and, to be redirected there, on 80. "
+            "The web ACL stands before it, and it reaches nothing but the backend's port.",
+        ),
+    ),
+    "load-balancer": (
+        *_ACCESS_LOGS,
+        Acknowledgement(
+            "LoadBalancer/Redirect80To443/Resource",
+            ("NIST.800.53.R5-ELBv2ACMCertificateRequired",),
+            "This listener answers every plain request with a redirect to HTTPS; a certificate has no place on it.",
+        ),
+    ),
+    "database": (
+        Acknowledgement(
+            "Secret/Resource",
+            _ROTATION,
+            "Running tasks read the password only when they start: a rotation on a schedule would lock them out until they are "
+            "replaced. It is changed by hand together with a new deployment; nothing outside the VPC can use it.",
+        ),
+        Acknowledgement(
+            "MonitoringRole/Resource",
+            ("AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole]",),
+            "AWS keeps this policy for exactly this service role: it writes RDS's own metric log groups and nothing else.",
+        ),
+        Acknowledgement(
+            "Instance/Resource",
+            ("AwsSolutions-RDS11",),
+            "The runbook and the application use PostgreSQL's port. Isolated subnets and a security group that admits the "
+            "backend alone decide who may connect, not a hidden port.",
+        ),
+        Acknowledgement(
+            "Instance/Resource",
+            ("NIST.800.53.R5-RDSInBackupPlan",),
+            "RDS's own daily backups and logs give the runbook's point-in-time restore (4.3) and stay when the instance is "
+            "deleted; a plan of AWS Backup would take the same snapshots a second time.",
+        ),
+    ),
+    "cache": (
+        Acknowledgement(
+            "Secret/Resource",
+            _ROTATION,
+            "A new token has to reach Redis, the URL's secret and every running task in that order, while the old one still "
+            "works: a person does that. Nothing outside the VPC can use it.",
+        ),
+        Acknowledgement(
+            "ReplicationGroup",
+            ("AwsSolutions-AEC5",),
+            "The application uses Redis's port. Isolated subnets and a security group that admits the backend alone decide who "
+            "may connect, not a hidden port.",
+        ),
+        Acknowledgement(
+            "ReplicationGroup",
+            ("NIST.800.53.R5-ElastiCacheRedisClusterAutomaticBackup",),
+            "Sessions and cached answers are worthless after days: 7 days of snapshots, as the application asks, are enough.",
+        ),
+        Acknowledgement(
+            "UrlSecret/Resource",
+            _ROTATION,
+            "It repeats the auth token, inside the URL that the application reads, and is changed together with it.",
+        ),
+    ),
     "registry": (),
     "backend": (),
     "frontend": (),
-    "remediation": (),
+    "remediation": (
+        Acknowledgement(
+            "Incidents/Resource",
+            ("NIST.800.53.R5-DynamoDBInBackupPlan",),
+            "Records of incidents expire by themselves. Point-in-time recovery gives back any second of the last 35 days, and "
+            "the table stays when the stack goes; a plan of AWS Backup would add nothing.",
+        ),
+        Acknowledgement(
+            "RollbackPolicy/Resource",
+            (
+                "AwsSolutions-IAM5[Resource::arn:aws:ecs:{env.region}:{env.account}:service-deployment/{env.cluster}/{env.service}/*]",
+                "AwsSolutions-IAM5[Resource::arn:aws:ecs:{env.region}:{env.account}:service-revision/{env.cluster}/{env.service}/*]",
+            ),
+            "ECS makes the ids of deployments and revisions as it goes: these are all those of one service, and of no other.",
+        ),
+        Acknowledgement(
+            "RollbackPolicy/Resource",
+            ("AwsSolutions-IAM5[Resource::*]",),
+            "ecs:DescribeTaskDefinition, the only action granted on it, knows no resource; it reads no secret, only their names.",
+        ),
+        Acknowledgement(
+            "RollbackPolicy/Resource",
+            ("AwsSolutions-IAM5[Resource::arn:aws:iam::{env.account}:role/{env.prefix}-backend-*]",),
+            "The task's roles are made after this stack, under names that begin with the backend stack's. They can be passed to "
+            "ECS tasks alone, and only as part of a task definition that names them.",
+        ),
+        Acknowledgement(
+            "RollbackPolicy/Resource",
+            ("AwsSolutions-IAM5[Resource::arn:aws:cloudwatch:{env.region}:{env.account}:alarm:*]",),
+            "CloudWatch authorizes DescribeAlarms against all alarms of the account, whichever are asked for. It only reads.",
+        ),
+        Acknowledgement(
+            "Rollback/Resource",
+            ("NIST.800.53.R5-LambdaInsideVPC",),
+            "It has to work when the VPC is what is broken. It opens no port, and speaks only to AWS's endpoints, over TLS.",
+        ),
+        Acknowledgement(
+            "HealthCheck/Resource",
+            ("NIST.800.53.R5-LambdaInsideVPC",),
+            "It has to see the service as a user does, from the internet; inside the VPC it would miss what breaks in between.",
+        ),
+    ),
     "monitoring": (),
 }
 
@@ -64,8 +205,9 @@ def acknowledge(environment: str, stacks: Iterable[cdk.Stack]) -> None:
     for stack in stacks:
         for entry in ACKNOWLEDGEMENTS[stack.node.id]:
             if environment in entry.environments:
+                assert isinstance(stack, EnvironmentStack)
                 validations = cdk.Validations.of(_find(stack, entry.path))
-                for finding in entry.ids:
+                for finding in entry.findings(stack.settings):
                     validations.acknowledge(cdk.Acknowledgment(id=finding, reason=entry.reason))
 
 

@@ -1,6 +1,245 @@
+"""The functions `rollback` and `health_check`, and what they stand on: a role each, the topics, the table of incidents.
+
+Deployed before the resources that the functions look after, so those are known here by name only.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import aws_cdk as cdk
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from constructs import Construct
+
 from stacks.base import EnvironmentStack
+from stacks.environment import Environment
+from stacks.thresholds import OWN_NAMESPACE
+
+CODE = Path(__file__).parent.parent / "lambdas"
+RUNTIME = lambda_.Runtime.PYTHON_3_14
+POWERTOOLS_LAYER = "arn:aws:lambda:{region}:017000801446:layer:AWSLambdaPowertoolsPythonV3-python314-arm64:38"
+"""AWS's published layer for RUNTIME, pydantic in it: https://docs.aws.amazon.com/powertools/python/latest/"""
+
+DETECTION_SECONDS = 120
+"""Two of three one-minute periods: the soonest that a critical alarm follows its cause."""
+SUSPECT_WINDOW_MINUTES = 60
+BUDGET = 2
+BUDGET_HOURS = 24
 
 
 class Remediation(EnvironmentStack):
-    def __init__(self, scope, settings) -> None:
-        super().__init__(scope, "remediation", settings, "the functions")
+    """`rollback` and `health_check` are the functions, `escalations` and `outcomes` the topics, `incidents` the table."""
+
+    def __init__(self, scope: Construct, settings: Environment) -> None:
+        super().__init__(
+            scope, "remediation", settings, "the functions that alarms call, their topics and the record of incidents"
+        )
+        self.allow_service("cloudwatch.amazonaws.com", source_arn=settings.arn("cloudwatch", "alarm:*"))
+        self.outcomes = self._topic("Outcomes", settings.outcomes_topic)
+        self.escalations = self._topic("Escalations", settings.escalations_topic)
+        if settings.contacts.email:
+            self.escalations.add_subscription(subscriptions.EmailSubscription(settings.contacts.email))
+        self.incidents = dynamodb.Table(
+            self,
+            "Incidents",
+            table_name=settings.incidents_table,
+            partition_key=dynamodb.Attribute(name="id", type=dynamodb.AttributeType.STRING),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            time_to_live_attribute="expires_at",
+            encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
+            encryption_key=self.key,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(point_in_time_recovery_enabled=True),
+            deletion_protection=True,
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+        )
+        self.rollback = self._rollback()
+        self.health_check = self._health_check()
+        events.Rule(
+            self,
+            "EveryMinute",
+            description="Probes the API and the frontend",
+            schedule=events.Schedule.rate(cdk.Duration.minutes(1)),
+            targets=[
+                targets.LambdaFunction(  # the next minute is the retry
+                    self.health_check, event=events.RuleTargetInput.from_object({}), retry_attempts=0
+                )
+            ],
+        )
+
+    def _topic(self, construct_id: str, name: str) -> sns.Topic:
+        """An encrypted topic that only speaks TLS and takes messages from this account's alarms."""
+        topic = sns.Topic(self, construct_id, topic_name=name, master_key=self.key, enforce_ssl=True)
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="AlarmsOfThisAccount",
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                conditions={
+                    "ArnLike": {"aws:SourceArn": self.settings.arn("cloudwatch", "alarm:*")},
+                    "StringEquals": {"aws:SourceAccount": self.account},
+                },
+            )
+        )
+        return topic
+
+    def _rollback(self) -> lambda_.Function:
+        settings = self.settings
+        service = f"{settings.cluster}/{settings.service}"
+        of_service = settings.arn("ecs", f"service/{service}")
+        return self._function(
+            "Rollback",
+            "rollback",
+            "Takes the service back to a known-good revision when a release has broken it (runbook 4.1)",
+            variables={
+                "MODE": settings.remediation,
+                "CLUSTER": settings.cluster,
+                "SERVICE": settings.service,
+                "IMAGE_PARAMETER": settings.image_parameter,
+                "DATABASE_INSTANCE": settings.database_instance,
+                "REPLICATION_GROUP": settings.replication_group,
+                "SERVICE_IMPAIRED_ALARM": settings.service_impaired_alarm,
+                "DEPENDENCY_ALARMS": ",".join(settings.dependency_alarms),
+                "INCIDENTS_TABLE": settings.incidents_table,
+                "OUTCOMES_TOPIC": self.outcomes.topic_arn,
+                "ESCALATIONS_TOPIC": self.escalations.topic_arn,
+                "DETECTION_SECONDS": str(DETECTION_SECONDS),
+                "SUSPECT_WINDOW_MINUTES": str(SUSPECT_WINDOW_MINUTES),
+                "BUDGET": str(BUDGET),
+                "BUDGET_HOURS": str(BUDGET_HOURS),
+                "RETENTION_DAYS": str(settings.log_retention_days),
+            },
+            statements=[
+                iam.PolicyStatement(
+                    actions=["ecs:DescribeServices", "ecs:ListServiceDeployments", "ecs:UpdateService"],
+                    resources=[of_service],
+                ),
+                iam.PolicyStatement(
+                    actions=["ecs:DescribeServiceDeployments", "ecs:StopServiceDeployment"],
+                    resources=[
+                        settings.arn("ecs", f"service/{service}"),
+                        settings.arn("ecs", f"service-deployment/{service}/*"),
+                    ],
+                ),
+                iam.PolicyStatement(
+                    actions=["ecs:DescribeServiceRevisions"],
+                    resources=[of_service, settings.arn("ecs", f"service-revision/{service}/*")],
+                ),
+                # Knows no resource: https://docs.aws.amazon.com/service-authorization/latest/reference/list_ecs.html
+                iam.PolicyStatement(actions=["ecs:DescribeTaskDefinition"], resources=["*"]),
+                # UpdateService with a task definition passes that definition's roles, which the backend's stack makes.
+                iam.PolicyStatement(
+                    actions=["iam:PassRole"],
+                    resources=[f"arn:aws:iam::{self.account}:role/{settings.stack('backend')}-*"],
+                    conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+                ),
+                iam.PolicyStatement(
+                    actions=["rds:DescribeDBInstances"], resources=[settings.arn("rds", f"db:{settings.database_instance}")]
+                ),
+                iam.PolicyStatement(
+                    actions=["elasticache:DescribeReplicationGroups"],
+                    resources=[settings.arn("elasticache", f"replicationgroup:{settings.replication_group}")],
+                ),
+                iam.PolicyStatement(actions=["cloudwatch:DescribeAlarms"], resources=[settings.arn("cloudwatch", "alarm:*")]),
+                iam.PolicyStatement(
+                    actions=["ssm:PutParameter"], resources=[settings.arn("ssm", f"parameter{settings.image_parameter}")]
+                ),
+                iam.PolicyStatement(
+                    actions=["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+                    resources=[self.incidents.table_arn],
+                ),
+                iam.PolicyStatement(
+                    actions=["kms:Decrypt"],
+                    resources=[self.key.key_arn],
+                    conditions={"StringEquals": {"kms:ViaService": f"dynamodb.{self.region}.amazonaws.com"}},
+                ),
+                iam.PolicyStatement(actions=["sns:Publish"], resources=[self.outcomes.topic_arn, self.escalations.topic_arn]),
+            ],
+            dead_letters=self.escalations,
+            timeout=cdk.Duration.minutes(1),
+            reserved_concurrent_executions=1,  # one decision about the service at a time
+            max_event_age=cdk.Duration.minutes(15),  # older news of an alarm is for a person
+            retry_attempts=2,
+        )
+
+    def _health_check(self) -> lambda_.Function:
+        settings = self.settings
+        return self._function(
+            "HealthCheck",
+            "health-check",
+            "Probes the API and the frontend as a user would (runbook, appendix A)",
+            variables={
+                "API_URL": settings.api_url,
+                "HEALTH_CHECK_PATH": settings.backend.health_check_path,
+                "FRONTEND_URL": settings.frontend_url,
+                "NAMESPACE": OWN_NAMESPACE,
+            },
+            statements=[iam.PolicyStatement(actions=["sns:Publish"], resources=[self.outcomes.topic_arn])],
+            dead_letters=self.outcomes,  # silence is paged by the availability alarms: for them, missing data breaches
+            timeout=cdk.Duration.seconds(30),
+            reserved_concurrent_executions=2,  # the schedule and one person
+            max_event_age=cdk.Duration.minutes(1),
+            retry_attempts=0,
+        )
+
+    def _function(
+        self,
+        construct_id: str,
+        name: str,
+        description: str,
+        *,
+        variables: Mapping[str, str],
+        statements: list[iam.PolicyStatement],
+        dead_letters: sns.Topic,
+        timeout: cdk.Duration,
+        reserved_concurrent_executions: int,
+        max_event_age: cdk.Duration,
+        retry_attempts: int,
+    ) -> lambda_.Function:
+        """A function of `lambdas/` under a role of its own that has the statements, its log group and its dead letters."""
+        log_group = self.log_group(f"{construct_id}Logs", f"/aws/lambda/{self.settings.function(name)}")
+        role = iam.Role(self, f"{construct_id}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        iam.ManagedPolicy(
+            self,
+            f"{construct_id}Policy",
+            roles=[role],
+            statements=[
+                *statements,
+                iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_group.log_group_arn]),
+                iam.PolicyStatement(  # to publish to an encrypted topic
+                    actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                    resources=[self.key.key_arn],
+                    conditions={"StringEquals": {"kms:ViaService": f"sns.{self.region}.amazonaws.com"}},
+                ),
+            ],
+        )
+        return lambda_.Function(
+            self,
+            construct_id,
+            function_name=self.settings.function(name),
+            description=description,
+            runtime=RUNTIME,
+            architecture=lambda_.Architecture.ARM_64,
+            code=lambda_.Code.from_asset(str(CODE), exclude=["**/__pycache__"]),
+            handler=f"{name.replace('-', '_')}.handler.handle",
+            layers=[
+                lambda_.LayerVersion.from_layer_version_arn(
+                    self, f"{construct_id}Powertools", POWERTOOLS_LAYER.format(region=self.region)
+                )
+            ],
+            role=role.without_policy_updates(),  # everything it may do stands above
+            environment={"ENVIRONMENT": self.settings.name, **variables},
+            environment_encryption=self.key,
+            memory_size=512,
+            log_group=log_group,
+            dead_letter_topic=dead_letters,
+            timeout=timeout,
+            reserved_concurrent_executions=reserved_concurrent_executions,
+            max_event_age=max_event_age,
+            retry_attempts=retry_attempts,
+        )

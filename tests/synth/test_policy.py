@@ -41,7 +41,7 @@ def acknowledged() -> set[Finding]:
         for component, entries in ACKNOWLEDGEMENTS.items()
         for entry in entries
         for environment in entry.environments
-        for finding in entry.ids
+        for finding in entry.findings(ENVIRONMENTS[environment])
     }
 
 

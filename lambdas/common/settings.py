@@ -1,0 +1,76 @@
+"""What a function is told about its environment: one frozen object, read once from the environment variables.
+
+A field's variable is its name in capitals. `stacks/remediation.py` sets them.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: tuple(part for part in value.split(",") if part))]
+"""Names separated by commas."""
+
+Name = Annotated[str, Field(min_length=1)]
+
+
+class SettingsError(Exception):
+    """Environment variables are missing or wrong; the message names each of them."""
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    environment: Name
+
+
+class RollbackSettings(_Settings):
+    """What `rollback` reads, writes and is allowed to do."""
+
+    mode: Literal["on", "observe", "off"]
+    cluster: Name
+    service: Name
+    image_parameter: Name
+    database_instance: Name
+    replication_group: Name
+    service_impaired_alarm: Name
+    dependency_alarms: Names
+    incidents_table: Name
+    outcomes_topic: Annotated[str, Field(pattern=r"^arn:[\w-]+:sns:")]
+    escalations_topic: Annotated[str, Field(pattern=r"^arn:[\w-]+:sns:")]
+
+    detection_seconds: Annotated[int, Field(gt=0)]
+    """What started less than this before the alarm cannot have caused it: the alarm needs that long to see anything."""
+    suspect_window_minutes: Annotated[int, Field(gt=0)]
+    budget: Annotated[int, Field(ge=0)]
+    """Changes of the service that the function may make in `budget_hours`."""
+    budget_hours: Annotated[int, Field(gt=0)]
+    retention_days: Annotated[int, Field(gt=0)]
+    """How long an incident's record is kept."""
+
+
+class HealthCheckSettings(_Settings):
+    """What `health_check` probes; the URLs are without a path."""
+
+    api_url: Annotated[str, Field(pattern=r"^https://[^/]+$")]
+    health_check_path: Annotated[str, Field(pattern=r"^/")]
+    frontend_url: Annotated[str, Field(pattern=r"^https://[^/]+$")]
+    namespace: Name
+
+
+S = TypeVar("S", bound=_Settings)
+
+
+def read(settings: type[S], environ: Mapping[str, str] = os.environ) -> S:
+    """The settings from the environment variables; SettingsError names each variable that is missing or wrong."""
+    given = {name: environ[name.upper()] for name in settings.model_fields if name.upper() in environ}
+    try:
+        return settings.model_validate(given)
+    except ValidationError as error:
+        problems = [
+            f"{str(problem['loc'][0]).upper()} "
+            + ("is missing" if problem["type"] == "missing" else f"= {problem['input']!r} is wrong: {problem['msg']}")
+            for problem in error.errors()
+        ]
+        raise SettingsError(f"environment variables: {'; '.join(problems)}") from None
