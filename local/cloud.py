@@ -186,13 +186,11 @@ class Cloud:
     def environ(self) -> dict[str, str]:
         """A whole environment for subprocesses such as `aws` and `cdk`: this process's, pointed at this cloud only."""
         return {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK"))},
+            **_nowhere(),
             **self.variables,
             "AWS_DEFAULT_REGION": self.environment.region,
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "PATH": os.pathsep.join((str(ROOT / "node_modules/.bin"), str(Path(sys.executable).parent), os.environ["PATH"])),
+            "AWS_PAGER": "",
+            "CDK_HOME": str(self.folder / "tmp" / "cdk"),  # the CLI remembers there which account a key is of
         }
 
     def client(self, service: str) -> Any:
@@ -206,7 +204,7 @@ class Cloud:
             config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
         )
 
-    def control(self, name: str, **arguments: Any) -> Any:
+    def control(self, name: str, /, **arguments: Any) -> Any:
         """A control call of the server; CloudError when it does not answer or refuses."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         try:
@@ -239,6 +237,9 @@ class Cloud:
         CloudError says which step failed and where its log is.
         """
         assembly = synthesize(self.report)
+        domain = self.environment.domain
+        if domain.hosted_zone_id:
+            self.control("hosted_zone", zone_id=domain.hosted_zone_id, name=domain.zone)
         if not self._exists("cloudformation", "describe_stacks", StackName="CDKToolkit"):
             self.report("bootstrapping the account")
             self.cdk("bootstrap", f"aws://{self.environment.account}/{self.environment.region}")
@@ -255,7 +256,9 @@ class Cloud:
 
     def cdk(self, *arguments: str, app: Path | None = None) -> None:
         """Run the CDK CLI against this cloud, its output in `cdk.log`; CloudError when it fails."""
-        _run_cdk([*arguments, *(("--app", str(app)) if app else ())], self.environ, self.folder / "cdk.log", self.report)
+        arguments += ("--app", str(app)) if app else ()
+        # Away from cdk.json: the CLI would synthesize what it finds there, even to bootstrap.
+        _run_cdk(arguments, self.environ, self.folder, self.folder / "cdk.log", self.report)
 
     def _exists(self, service: str, operation: str, **arguments: str) -> bool:
         try:
@@ -286,22 +289,28 @@ def synthesize(report: Report = _silent) -> Path:
             report("synthesizing")
             shutil.rmtree(assemblies, ignore_errors=True)
             assemblies.mkdir()
-            environ = {
-                **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK"))},
-                "AWS_EC2_METADATA_DISABLED": "true",
-                "PATH": os.pathsep.join((str(ROOT / "node_modules/.bin"), str(Path(sys.executable).parent), os.environ["PATH"])),
-            }
-            _run_cdk(["synth", "--quiet", "--output", str(assemblies / "new")], environ, STATE / "synth.log", report)
+            _run_cdk(["synth", "--quiet", "--output", str(assemblies / "new")], _nowhere(), ROOT, STATE / "synth.log", report)
             (assemblies / "new").rename(assembly)
     return assembly
 
 
-def _run_cdk(arguments: Sequence[str], environ: Mapping[str, str], log: Path, report: Report) -> None:
+def _nowhere() -> dict[str, str]:
+    """This process's environment with this project's tools first on the path, and with no AWS account in it."""
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK"))},
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "PATH": os.pathsep.join((str(ROOT / "node_modules/.bin"), str(Path(sys.executable).parent), os.environ["PATH"])),
+    }
+
+
+def _run_cdk(arguments: Sequence[str], environ: Mapping[str, str], folder: Path, log: Path, report: Report) -> None:
     """Run the CLI in a process group of its own, so that an interrupt leaves none of its children."""
     with log.open("a") as output:
         process = subprocess.Popen(
             ["cdk", *arguments, "--no-notices", "--no-color"],
-            cwd=ROOT,
+            cwd=folder,
             env={**environ, "CDK_DISABLE_CLI_TELEMETRY": "1", "CI": "true", "NODE_OPTIONS": f"--import={_FAST_POLLS}"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -314,7 +323,7 @@ def _run_cdk(arguments: Sequence[str], environ: Mapping[str, str], log: Path, re
             for line in process.stdout:
                 output.write(line)
                 output.flush()
-                if " ✅ " in line:
+                if "✅" in line:
                     report(line.strip())
             status = process.wait()
         finally:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 from ministack import app
-from ministack.services import cloudwatch, cloudwatch_logs, ecs, eventbridge
+from ministack.services import cloudwatch, cloudwatch_logs, ecs, eventbridge, route53
 
 from local import access, resource_types
 from local.clock import Clock
@@ -29,4 +29,11 @@ def install(settings: "Settings", port: int, clock: Clock) -> dict[str, Callable
         clock.advance(seconds)
         return clock.time()
 
-    return {"now": clock.time, "advance": advance, **access.install(clock), **resource_types.install(port)}
+    def hosted_zone(zone_id: str, name: str) -> None:
+        """A hosted zone that the account already has, under its own id, which Route 53's API would not let us choose."""
+        zone = {"id": zone_id, "name": f"{name}.", "caller_reference": zone_id, "comment": "", "private": False, "vpcs": []}
+        if zone_id not in route53._zones:
+            route53._zones[zone_id] = zone
+            route53._records[zone_id] = route53._default_records(f"{name}.")
+
+    return {"now": clock.time, "advance": advance, "hosted_zone": hosted_zone, **access.install(clock), **resource_types.install(port)}
