@@ -21,12 +21,17 @@ RESPONSE_TIMES: Mapping[str, str] = {  # runbook section 2, severity levels
 
 @dataclass(frozen=True)
 class Signal:
-    """One CloudWatch metric a row reads: `dimensions` holds the names of dimensions, their values come from the environment."""
+    """One CloudWatch metric a row reads.
+
+    `dimensions` holds the names of dimensions, whose values come from the environment, or `Name=value`. `id` is what the row's
+    expression calls the metric, with a number where a dimension has several values.
+    """
 
     namespace: str
     metric: str
     dimensions: tuple[str, ...]
     statistic: str
+    id: str = "m"
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,8 @@ class Row:
     `slug` names the alarms (`hz-navigator-<env>-<slug>-<level>`). `normal`, `warning` and `critical` are in `unit`, and the
     row is worse the higher it is, unless `worse` says otherwise; a value breaches when it is strictly past the line, as the
     runbook's `>` says. `minimum` is the traffic under which the row says nothing. `missing` is CloudWatch's
-    TreatMissingData, by level.
+    TreatMissingData, by level. `expression` is metric math over the signals, `{minimum}` in it the row's minimum; empty where
+    the row is its one signal.
     """
 
     slug: str
@@ -63,6 +69,9 @@ class Row:
     minimum: int = 0
     dependency: str = ""
     """The thing behind the backend whose impairment this row shows ("database", "cache"), else empty."""
+    expression: str = ""
+    impairs_service: bool = False
+    """Past the critical line the service is bad for users: this alarm is one of those that the rollback function hangs on."""
 
     def line(self, level: Level) -> float:
         """The threshold of a level, in the row's unit."""
@@ -79,7 +88,12 @@ _REDIS = ("CacheClusterId",)
 _ALB = ("LoadBalancer",)
 _TARGETS = ("LoadBalancer", "TargetGroup")
 OWN_NAMESPACE = "HZNavigator"
-_SITE = ("Environment", "Target")
+_REQUESTS = Signal("AWS/ApplicationELB", "RequestCount", _ALB, "Sum", "requests")
+
+
+def _availability(target: str) -> Signal:
+    return Signal(OWN_NAMESPACE, "Availability", ("Environment", f"Target={target}"), "Average")
+
 
 TABLE: tuple[Row, ...] = (
     Row(
@@ -101,20 +115,24 @@ TABLE: tuple[Row, ...] = (
     Row(
         "redis-memory", "Redis memory, worst node", "%", 70, 80, 90,
         (Signal("AWS/ElastiCache", "DatabaseMemoryUsagePercentage", _REDIS, "Maximum"),), "3.5", ("P3", "P2"),
-        dependency="cache",
+        dependency="cache", expression="MAX(METRICS())",
     ),
     Row(
         "alb-5xx-rate", "ALB 5XX rate", "%", 0.1, 1, 5,
         (
-            Signal("AWS/ApplicationELB", "RequestCount", _ALB, "Sum"),
-            Signal("AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", _ALB, "Sum"),
-            Signal("AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", _ALB, "Sum"),
+            _REQUESTS,
+            Signal("AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", _ALB, "Sum", "elb"),
+            Signal("AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", _ALB, "Sum", "target"),
         ),
-        "3.1", ("P3", "P1"), minimum=20,
+        "3.1", ("P3", "P1"), minimum=20, impairs_service=True,
+        # The load balancer publishes 5XX only when there are some.
+        expression="IF(requests > {minimum}, 100 * (FILL(elb, 0) + FILL(target, 0)) / requests)",
     ),
     Row(
         "alb-latency-p95", "ALB latency (p95)", "s", 0.5, 1, 2,
-        (Signal("AWS/ApplicationELB", "TargetResponseTime", _ALB, "p95"),), "3.2", ("P3", "P2"),
+        (_REQUESTS, Signal("AWS/ApplicationELB", "TargetResponseTime", _ALB, "p95", "latency")), "3.2", ("P3", "P2"),
+        # Not EvaluateLowSampleCountPercentile=ignore: an alarm would stay on for as long as traffic stays low.
+        minimum=20, expression="IF(requests > {minimum}, latency)", impairs_service=True,
     ),
     Row(
         "sentry-errors", "Error rate (Sentry)", "errors/min", 10, 50, 100,
@@ -127,24 +145,49 @@ SERVICE_HEALTH: tuple[Row, ...] = (
     Row(
         "unhealthy-hosts", "Unhealthy hosts", "%", 0, 0, 49,
         (
-            Signal("AWS/ApplicationELB", "UnHealthyHostCount", _TARGETS, "Maximum"),
-            Signal("AWS/ApplicationELB", "HealthyHostCount", _TARGETS, "Minimum"),
+            Signal("AWS/ApplicationELB", "UnHealthyHostCount", _TARGETS, "Maximum", "unhealthy"),
+            Signal("AWS/ApplicationELB", "HealthyHostCount", _TARGETS, "Minimum", "healthy"),
         ),
-        "3.3", ("P3", "P2"),
+        "3.3", ("P3", "P2"), expression="100 * unhealthy / (unhealthy + healthy)", impairs_service=True,
     ),
     Row(
         "api-availability", "API availability", "%", 100, 99, 50,
-        (Signal(OWN_NAMESPACE, "Availability", _SITE, "Average"),), "3.1", ("P3", "P1"), worse="below",
-        missing=("breaching", "notBreaching"),
+        (_availability("api"),), "3.1", ("P3", "P1"), worse="below",
+        missing=("breaching", "notBreaching"), impairs_service=True,
     ),
     Row(
         "frontend-availability", "Frontend availability", "%", 100, 99, 50,
-        (Signal(OWN_NAMESPACE, "Availability", _SITE, "Average"),), "3.1", ("P3", "P1"), worse="below",
+        (_availability("frontend"),), "3.1", ("P3", "P1"), worse="below",
         missing=("breaching", "notBreaching"),
     ),
 )  # fmt: skip
 
 ROWS: tuple[Row, ...] = TABLE + SERVICE_HEALTH
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A metric of one of our own functions that stays at `line` while all is well: anything more is critical."""
+
+    slug: str
+    title: str
+    function: str
+    metric: str
+    window: Window
+    section: str
+    severity: str = "P2"
+    line: float = 0
+
+
+FAILURES: tuple[Failure, ...] = (
+    Failure("rollback-errors", "The rollback function failed", "rollback", "Errors", Window(1, 1), "4.1"),
+    Failure("rollback-throttles", "The rollback function was kept from running", "rollback", "Throttles", Window(1, 1), "4.1"),
+    Failure(
+        "rollback-dead-letters", "An alarm that the rollback function could not handle reached nobody",
+        "rollback", "DeadLetterErrors", Window(1, 1), "4.1",
+    ),
+    Failure("health-check-errors", "The health check function failed", "health-check", "Errors", Window(2, 3), "3.1"),
+)  # fmt: skip
 
 
 def table_for(overrides: Mapping[str, Mapping[str, Any]]) -> tuple[Row, ...]:
