@@ -34,7 +34,6 @@ _SOURCES = ("app.py", "cdk.json", "config", "stacks", "lambdas", "requirements.t
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}  # the account's root to the emulator
 # The CLI asks CloudFormation every 5 s how a stack is; locally the answer is there in a fraction of that.
 _FAST_POLLS = "data:text/javascript,const/**/t=setTimeout;globalThis.setTimeout=(f,ms,...a)=>t(f,ms===5000?100:ms,...a)"
-_NOWHERE = "http://127.0.0.1:9"  # the discard port: functions reach no host but the cloud, unless the caller gives a proxy
 
 Report = Callable[[str], None]
 
@@ -45,7 +44,7 @@ class CloudError(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """One AWS call a principal made: on the clock, the service, the IAM action and resource, and whether IAM allowed it."""
+    """One AWS call a principal made: when on the clock, IAM's name of service and action, the resource, whether IAM allowed it."""
 
     time: datetime
     service: str
@@ -118,13 +117,13 @@ class Cloud:
         (folder / "tmp").mkdir(parents=True, exist_ok=True)
         ready, write = os.pipe()
         settings = Settings(
-            account=environment.account,
-            region=environment.region,
+            environment=environment,
             port=port,
             ready_fd=write,
             tied=tied,
             background=background,
             deployment_seconds=deployment_seconds,
+            function_environment=dict(function_environment or {}),
         )
         log = folder / "server.log"
         with log.open("ab") as output:
@@ -135,8 +134,6 @@ class Cloud:
                     **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
                     "TMPDIR": str(folder / "tmp"),
                     "PYTHONDONTWRITEBYTECODE": "1",
-                    "HTTPS_PROXY": _NOWHERE,
-                    **(function_environment or {}),
                 },
                 stdin=subprocess.PIPE if tied else subprocess.DEVNULL,  # its end is the sign that the owner is gone
                 stdout=output,
@@ -204,7 +201,7 @@ class Cloud:
             config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
         )
 
-    def control(self, name: str, /, **arguments: Any) -> Any:
+    def control(self, name: str, *arguments: Any) -> Any:
         """A control call of the server; CloudError when it does not answer or refuses."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         try:
@@ -227,7 +224,49 @@ class Cloud:
 
     def advance(self, by: timedelta) -> datetime:
         """Move the clock on; deployments and schedules that come due happen. The new time."""
-        return datetime.fromtimestamp(self.control("advance", seconds=by.total_seconds()), UTC)
+        return datetime.fromtimestamp(self.control("advance", by.total_seconds()), UTC)
+
+    # What is in it
+
+    @property
+    def repository_uri(self) -> str:
+        """The backend's image repository, without a tag."""
+        settings = self.environment
+        return f"{settings.account}.dkr.ecr.{settings.region}.amazonaws.com/{settings.repository}"
+
+    @property
+    def application_environment(self) -> dict[str, str]:
+        """The environment variables with which a Python process reaches the application that the service runs."""
+        return dict(self.control("application"))
+
+    def fail_requests_of(self, image: str) -> None:
+        """From now on tasks of an image answer 500 to everything but their health check."""
+        self.control("fail_requests_of", image)
+
+    def fail_tasks_of(self, image: str) -> None:
+        """From now on tasks of an image, or of a task definition by its ARN, do not start."""
+        self.control("fail_tasks_of", image)
+
+    def calls(self, name: str) -> list[Call]:
+        """The AWS calls of a function (such as `rollback`) or of a role, oldest first."""
+        found = self.control("calls", self.environment.function(name)) or self.control("calls", name)
+        return [
+            Call(datetime.fromtimestamp(one["time"], UTC), *one["action"].split(":", 1), one["resource"], one["allowed"])
+            for one in found
+        ]
+
+    def logs(self, name: str) -> list[str]:
+        """The log lines of a function (such as `rollback`), oldest first."""
+        return list(self.control("logs", self.environment.function(name)))
+
+    def wait_until_idle(self, seconds: float = 30) -> None:
+        """Wait until no function runs any more that an alarm, a topic or a rule invoked; CloudError when some still do."""
+        if not self.control("idle", seconds):
+            raise CloudError(f"A function still runs after {seconds:g} s.")
+
+    def recorded(self) -> dict[str, dict[str, Any]]:
+        """The resources that are kept but do nothing: their properties by CloudFormation type and physical id."""
+        return dict(self.control("recorded"))
 
     # Deployment
 
@@ -239,7 +278,7 @@ class Cloud:
         assembly = synthesize(self.report)
         domain = self.environment.domain
         if domain.hosted_zone_id:
-            self.control("hosted_zone", zone_id=domain.hosted_zone_id, name=domain.zone)
+            self.control("hosted_zone", domain.hosted_zone_id, domain.zone)
         if not self._exists("cloudformation", "describe_stacks", StackName="CDKToolkit"):
             self.report("bootstrapping the account")
             self.cdk("bootstrap", f"aws://{self.environment.account}/{self.environment.region}")
@@ -247,10 +286,8 @@ class Cloud:
         if not self._exists("ssm", "get_parameter", Name=self.environment.image_parameter):
             self.report("deploying the registry, and naming a first image")
             self.cdk("deploy", f"{name}/registry", *_DEPLOY, app=assembly)
-            repository = f"{self.environment.account}.dkr.ecr.{self.environment.region}.amazonaws.com/{self.environment.repository}"
-            self.client("ssm").put_parameter(
-                Name=self.environment.image_parameter, Value=f"{repository}:first", Type="String"
-            )
+            image = f"{self.repository_uri}:first"
+            self.client("ssm").put_parameter(Name=self.environment.image_parameter, Value=image, Type="String")
         self.report("deploying every stack")
         self.cdk("deploy", f"{name}/*", *_DEPLOY, app=assembly)
 
@@ -345,7 +382,9 @@ def _last_line(log: Path) -> str:
 
 def _last_error(log: Path) -> str:
     lines = [line.strip() for line in log.read_text().splitlines() if line.strip()]
-    return next((line for line in reversed(lines) if "❌" in line or "rror:" in line), lines[-1] if lines else "it said nothing")
+    return next(
+        (line for line in reversed(lines) if "❌" in line or "rror:" in line), lines[-1] if lines else "it said nothing"
+    )
 
 
 def _shown(path: Path) -> str:

@@ -15,12 +15,16 @@ from typing import Any
 
 import boto3
 import botocore.session
+from botocore import xform_name
 from botocore.config import Config
-from ministack.core.responses import get_region
+from ministack.core.responses import get_account_id, get_region
 from ministack.services.cloudformation import provisioners, stacks
+
+from local.ecs_deployments import Deployments
 
 Properties = Mapping[str, Any]
 Parameters = dict[str, Any]
+Create = Callable[[str, Properties, str], tuple[str, Parameters]]
 
 
 @dataclass(frozen=True)
@@ -162,10 +166,9 @@ _MISSING_ATTRIBUTES: dict[str, Callable[[Properties], Parameters]] = {
 _recorded: dict[str, dict[str, Properties]] = {}
 
 
-def install(port: int) -> dict[str, Callable[..., Any]]:
-    """Plug the types in, for a server on `port`; the control call `recorded`."""
-    handlers = provisioners._RESOURCE_HANDLERS  # noqa: SLF001 - the emulator's one table of types
-    client = _clients(port)
+def install(client: Callable[[str], Any], deployments: Deployments) -> dict[str, Callable[..., Any]]:
+    """Plug the types in, with clients of this server; the control call `recorded`."""
+    handlers = provisioners._RESOURCE_HANDLERS
     for kind, by_api in BY_API.items():
         handlers[kind] = _by_api(by_api, client)
     for kind, recorded in RECORDED.items():
@@ -173,12 +176,16 @@ def install(port: int) -> dict[str, Callable[..., Any]]:
             handlers[kind] = _record(kind, recorded)
     for kind, attributes in _MISSING_ATTRIBUTES.items():
         handlers[kind] = {**handlers[kind], "create": _completed(handlers[kind]["create"], attributes)}
-    blocks = stacks._runs_on_worker_thread  # noqa: SLF001 - a call to this very server blocks its event loop
-    stacks._runs_on_worker_thread = lambda kind: kind in BY_API or blocks(kind)  # noqa: SLF001
+    handlers["AWS::ECS::Service"] = _service(deployments, handlers["AWS::ECS::Service"]["delete"])
+    scale = handlers["AWS::ApplicationAutoScaling::ScalableTarget"]
+    scale["create"] = _after(scale["create"], lambda properties: _scale_out(properties, deployments))
+    blocks = stacks._runs_on_worker_thread
+    # A call to this very server would block its event loop.
+    stacks._runs_on_worker_thread = lambda kind: kind in BY_API or blocks(kind)
     return {"recorded": lambda: {kind: dict(kept) for kind, kept in sorted(_recorded.items()) if kept}}
 
 
-def _clients(port: int) -> Callable[[str], Any]:
+def clients(port: int) -> Callable[[str], Any]:
     """Clients of this server, for the region of the stack at hand."""
     lock = threading.Lock()
 
@@ -190,7 +197,7 @@ def _clients(port: int) -> Callable[[str], Any]:
                 region_name=region,
                 endpoint_url=f"http://localhost:{port}",
                 aws_access_key_id="test",
-                aws_secret_access_key="test",  # noqa: S106 - the emulator's administrator
+                aws_secret_access_key="test",
                 config=Config(retries={"total_max_attempts": 1}),
             )
 
@@ -228,11 +235,13 @@ def matched(shape: Any, value: Any) -> Any:
 def _by_api(kind: ByApi, client: Callable[[str], Any]) -> dict[str, Any]:
     def call(operation: str, parameters: Parameters) -> Parameters:
         api = client(kind.service)
-        answer: Parameters = getattr(api, _method(operation))(**parameters)
+        answer: Parameters = getattr(api, xform_name(operation))(**parameters)
         return answer
 
     def create(logical_id: str, properties: Properties, stack: str) -> tuple[str, Parameters]:
         shape = _operation(kind.service, kind.create).input_shape
+        if "Tags" in properties:  # the stack's own tags, which no request may carry
+            properties = {**properties, "Tags": [tag for tag in properties["Tags"] if not tag["Key"].startswith("aws:")]}
         parameters = matched(shape, properties) | kind.parameters(properties, f"{stack}-{logical_id}")
         answer = call(kind.create, parameters)
         return kind.ref(parameters, answer), kind.attributes(parameters, answer)
@@ -241,20 +250,12 @@ def _by_api(kind: ByApi, client: Callable[[str], Any]) -> dict[str, Any]:
         if kind.delete:
             call(kind.delete, kind.named(ref, properties))
 
-    def update(
-        ref: str, old: Properties, new: Properties, stack: str, logical_id: str | None = None
-    ) -> tuple[str, Parameters]:
+    def update(ref: str, old: Properties, new: Properties, stack: str, logical_id: str | None = None) -> tuple[str, Parameters]:
         if not kind.put and kind.service == "ec2":
             delete(ref, old)
         return create(logical_id or ref, new, stack)
 
     return {"create": create, "update": update, "delete": delete, "update_with_logical_id": True}
-
-
-def _method(operation: str) -> str:
-    from botocore import xform_name
-
-    return str(xform_name(operation))
 
 
 def _record(name: str, kind: Recorded) -> dict[str, Any]:
@@ -265,9 +266,7 @@ def _record(name: str, kind: Recorded) -> dict[str, Any]:
         kept[ref] = properties
         return ref, kind.attributes(ref)
 
-    def update(
-        ref: str, _: Properties, new: Properties, stack: str, logical_id: str | None = None
-    ) -> tuple[str, Parameters]:
+    def update(ref: str, _: Properties, new: Properties, stack: str, logical_id: str | None = None) -> tuple[str, Parameters]:
         kept.pop(ref, None)
         return create(logical_id or ref, new, stack)
 
@@ -279,9 +278,16 @@ def _record(name: str, kind: Recorded) -> dict[str, Any]:
     }
 
 
-def _completed(
-    create: Callable[[str, Properties, str], tuple[str, Parameters]], attributes: Callable[[Properties], Parameters]
-) -> Callable[[str, Properties, str], tuple[str, Parameters]]:
+def _after(create: Create, effect: Callable[[Properties], None]) -> Create:
+    def created(logical_id: str, properties: Properties, stack: str) -> tuple[str, Parameters]:
+        made = create(logical_id, properties, stack)
+        effect(properties)
+        return made
+
+    return created
+
+
+def _completed(create: Create, attributes: Callable[[Properties], Parameters]) -> Create:
     def completed(logical_id: str, properties: Properties, stack: str) -> tuple[str, Parameters]:
         ref, known = create(logical_id, properties, stack)
         return ref, {**known, **attributes(properties)}
@@ -289,7 +295,29 @@ def _completed(
     return completed
 
 
-def _alarm_arn(name: str) -> str:
-    from ministack.core.responses import get_account_id
+def _service(deployments: Deployments, delete: Callable[[str, Properties], None]) -> dict[str, Any]:
+    """AWS::ECS::Service: the emulator's own loses half of the properties and does not wait for the deployment."""
 
+    def put(logical_id: str, properties: Properties, stack: str, operation: str) -> tuple[str, Parameters]:
+        request = matched(_operation("ecs", operation).input_shape, properties)
+        named = {"serviceName": f"{stack}-{logical_id}", **request} if operation == "CreateService" else request
+        name = properties.get("ServiceName") or named["serviceName"]
+        arn = deployments.provision({**named, "service": name} if operation == "UpdateService" else named)
+        return arn, {"ServiceArn": arn, "Name": name}
+
+    return {
+        "create": lambda logical_id, properties, stack: put(logical_id, properties, stack, "CreateService"),
+        "update": lambda _ref, _old, new, stack, logical_id=None: put(logical_id or "", new, stack, "UpdateService"),
+        "delete": delete,
+        "update_with_logical_id": True,
+    }
+
+
+def _scale_out(properties: Properties, deployments: Deployments) -> None:
+    """Of what a scalable target does, one thing is emulated: the service runs at least the minimum of tasks."""
+    if properties["ServiceNamespace"] == "ecs":
+        deployments.at_least(properties["ResourceId"].removeprefix("service/"), int(properties["MinCapacity"]))
+
+
+def _alarm_arn(name: str) -> str:
     return f"arn:aws:cloudwatch:{get_region()}:{get_account_id()}:alarm:{name}"

@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from local.clock import Clock
+from stacks.environment import Environment
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -30,8 +30,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    account: str
-    region: str
+    environment: Environment
     port: int
     ready_fd: int
     tied: bool
@@ -39,6 +38,8 @@ class Settings(BaseModel):
     """Run alarm evaluation and schedules by themselves, each real minute, instead of when the clock is advanced."""
     deployment_seconds: float
     """How long an ECS service deployment takes on the clock."""
+    function_environment: dict[str, str]
+    """What functions find in their environment variables beside their own."""
 
 
 def main(settings: Settings) -> None:
@@ -51,14 +52,15 @@ def main(settings: Settings) -> None:
     try:
         listener.bind(("127.0.0.1", settings.port))
     except OSError as error:
-        sys.exit(f"port {settings.port} cannot be used on 127.0.0.1: {error.strerror}")
+        sys.exit(f"port {settings.port} of 127.0.0.1 cannot be used: {error.strerror}")
+    listener.listen(256)
     port = listener.getsockname()[1]
     os.environ.update(
         GATEWAY_PORT=str(port),
         BIND_HOST="127.0.0.1",
         MINISTACK_HOST="localhost",
-        MINISTACK_ACCOUNT_ID=settings.account,
-        MINISTACK_REGION=settings.region,
+        MINISTACK_ACCOUNT_ID=settings.environment.account,
+        MINISTACK_REGION=settings.environment.region,
         AUTH="true",
         LAMBDA_EXECUTOR="local",
         LAMBDA_STRICT="0",
@@ -87,7 +89,7 @@ async def _serve(settings: Settings, listener: socket.socket, port: int) -> None
 
     from local import plugins
 
-    controls = plugins.install(settings, port, Clock())
+    controls = plugins.install(settings, port)
 
     async def application(scope: Message, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
@@ -101,7 +103,6 @@ async def _serve(settings: Settings, listener: socket.socket, port: int) -> None
     config.keep_alive_timeout = 75
     with os.fdopen(settings.ready_fd, "w") as ready:
         ready.write(str(port))
-        listener.listen(256)
     await serve(application, config)  # type: ignore[arg-type]
 
 
@@ -115,7 +116,7 @@ async def _control(controls: dict[str, Control], name: str, receive: Receive, se
     status, answer = 404, {"error": f"no control call {name}: there are {', '.join(controls)}"}
     if name in controls:
         try:
-            status, answer = 200, await asyncio.to_thread(controls[name], **json.loads(body or b"{}"))
+            status, answer = 200, await asyncio.to_thread(controls[name], *json.loads(body))
         except (TypeError, ValueError) as error:
             status, answer = 400, {"error": str(error)}
     headers = [(b"content-type", b"application/json")]
