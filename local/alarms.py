@@ -20,13 +20,10 @@ alarm stored by `cloudformation_put_metric_alarm` has.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from threading import Event
 from typing import TYPE_CHECKING, Any
-
-from botocore.exceptions import BotoCoreError, ClientError
 
 from local.evaluator import (
     AlarmError,
@@ -164,17 +161,6 @@ class AlarmEvaluator:
             for number, metric in numbered.items()
             for found in (values.get(f"v{number}", {}),)
         }
-
-    def run_forever(self, stop: Event, clock: Callable[[], datetime] = lambda: datetime.now(UTC), seconds: float = 60) -> None:
-        """A tick now and every `seconds` until `stop` is set; one that fails is logged, the next goes on."""
-        while True:
-            try:
-                for change in self.tick(clock()):
-                    logger.info("%s: %s -> %s: %s", change.alarm, change.old, change.new, change.reason)
-            except (BotoCoreError, ClientError):
-                logger.exception("the alarms could not be evaluated")
-            if stop.wait(seconds):
-                return
 
 
 def _refuse_unreadable(alarm: str, wanted: Iterable[Metric]) -> None:

@@ -43,6 +43,7 @@ _EVALUATION = {
     "EvaluationPeriods", "DatapointsToAlarm", "Threshold", "ComparisonOperator", "TreatMissingData",
     "EvaluateLowSampleCountPercentile", "Metrics",
 }  # fmt: skip
+_QUERY = ("Id", "MetricStat", "Expression", "Label", "ReturnData", "Period")
 _COMPOSITE = _NO_BEARING - {"EvaluationState"} | {"AlarmRule"}
 
 
@@ -102,7 +103,7 @@ def metrics(alarm: Alarm) -> dict[str, Metric]:
         queries = [{"Id": "m1", "MetricStat": {"Metric": metric, "Period": alarm.get("Period"), "Stat": statistic}}]
     found = {}
     for query in queries:
-        extra = [key for key in query if key not in ("Id", "MetricStat", "Expression", "Label", "ReturnData", "Period")]
+        extra = [key for key, value in query.items() if value and key not in _QUERY]
         _refuse_unless(alarm, not extra, f"has a query with {extra}")
         if stat := query.get("MetricStat"):
             found[query["Id"]] = _metric(alarm, stat)
@@ -182,24 +183,30 @@ def evaluate(alarm: Alarm, data: Data, now: datetime) -> Verdict | None:
             for time in sorted((*evaluated, *unknown), reverse=True)
         ],
     }
-    crossed = [time for time in evaluated if breaching[time] is (state == "ALARM")]
-    if state == "INSUFFICIENT_DATA":
-        reason = f"Insufficient Data: {_count(len(unknown), 'datapoint')} {_was(len(unknown))} unknown."
-    elif unknown and missing in _TREATED_AS:
-        received = _count(len(evaluated), "datapoint") if evaluated else "no datapoints"
-        reason = (
-            f"Threshold Crossed: {received} {_was(len(evaluated))} received for {_count(periods, 'period')} and "
-            f"{_count(len(unknown), 'missing datapoint')} {_was(len(unknown))} treated as {_TREATED_AS[missing]}."
-        )
-    else:
-        shown = ", ".join(f"{series[time]} ({time:%d/%m/%y %H:%M:%S})" for time in crossed)
-        least, change = (needed, "OK -> ALARM") if state == "ALARM" else (periods - needed + 1, "ALARM -> OK")
-        reason = (
-            f"Threshold Crossed: {len(crossed)} out of the last {periods} datapoints [{shown}] {_was(len(crossed))} "
-            f"{'' if state == 'ALARM' else 'not '}{_COMPARISONS[alarm['ComparisonOperator']]} the threshold ({threshold}) "
-            f"(minimum {_count(least, 'datapoint')} for {change} transition)."
-        )
+    crossed = {time: series[time] for time in evaluated if breaching[time] is (state == "ALARM")}
+    reason = _reason(alarm, state, crossed, len(evaluated), len(unknown))
     return Verdict(state, reason, json.dumps(reason_data, separators=(",", ":")))
+
+
+def _reason(alarm: Alarm, state: State, crossed: TimeSeries, received: int, unknown: int) -> str:
+    """CloudWatch's sentence for a state that `crossed` datapoints, newest first, decided."""
+    periods, missing = int(alarm["EvaluationPeriods"]), alarm.get("TreatMissingData")
+    needed = int(alarm.get("DatapointsToAlarm") or periods)
+    if state == "INSUFFICIENT_DATA":
+        return f"Insufficient Data: {_count(unknown, 'datapoint')} {_was(unknown)} unknown."
+    if unknown and missing in _TREATED_AS:
+        datapoints = _count(received, "datapoint") if received else "no datapoints"
+        return (
+            f"Threshold Crossed: {datapoints} {_was(received)} received for {_count(periods, 'period')} and "
+            f"{_count(unknown, 'missing datapoint')} {_was(unknown)} treated as {_TREATED_AS[missing]}."
+        )
+    shown = ", ".join(f"{value} ({time:%d/%m/%y %H:%M:%S})" for time, value in crossed.items())
+    least, change, negation = (needed, "OK -> ALARM", "") if state == "ALARM" else (periods - needed + 1, "ALARM -> OK", "not ")
+    return (
+        f"Threshold Crossed: {len(crossed)} out of the last {periods} datapoints [{shown}] {_was(len(crossed))} {negation}"
+        f"{_COMPARISONS[alarm['ComparisonOperator']]} the threshold ({float(alarm['Threshold'])}) "
+        f"(minimum {_count(least, 'datapoint')} for {change} transition)."
+    )
 
 
 def decide(points: Sequence[bool | None], needed: int, periods: int, missing: str) -> State | None:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from threading import Event
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 from urllib.parse import urlsplit
@@ -11,7 +10,6 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.exceptions import EndpointConnectionError
 from ministack.services import cloudwatch as emulator
 
 from local.alarms import AlarmEvaluator, Transition
@@ -281,19 +279,3 @@ def test_every_page_of_alarms_is_read(cloudwatch: "CloudWatchClient") -> None:
     for number in range(130):
         put_alarm(cloudwatch, f"alarm-{number}")
     assert len(AlarmEvaluator(cloudwatch).tick(NOW)) == 130
-
-
-def test_the_loop_goes_on_after_a_tick_that_failed(cloudwatch: "CloudWatchClient", monkeypatch: pytest.MonkeyPatch) -> None:
-    evaluator, stop = AlarmEvaluator(cloudwatch), Event()
-    ticks: list[datetime] = []
-
-    def tick(now: datetime) -> list[Transition]:
-        ticks.append(now)
-        if len(ticks) == 1:
-            raise EndpointConnectionError(endpoint_url="http://localhost:1")
-        stop.set()
-        return []
-
-    monkeypatch.setattr(evaluator, "tick", tick)
-    evaluator.run_forever(stop, clock=lambda: NOW, seconds=0)
-    assert ticks == [NOW, NOW]

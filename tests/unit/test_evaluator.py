@@ -294,10 +294,11 @@ def test_metric_math_through_another_expression() -> None:
             "(minimum 1 datapoint for OK -> ALARM transition).",
         ),
         (
-            alarm(EvaluationPeriods=5, DatapointsToAlarm=3, ComparisonOperator="LessThanThreshold"),
-            (1.0, 6.0, 1.0, 7.0, 8.0),
-            "Threshold Crossed: 3 out of the last 5 datapoints [8.0 (05/01/26 12:29:00), 7.0 (05/01/26 12:28:00), 6.0 (05/01/26 "
-            "12:26:00)] were not less than the threshold (5.0) (minimum 3 datapoints for ALARM -> OK transition).",
+            alarm(EvaluationPeriods=5, DatapointsToAlarm=2, ComparisonOperator="LessThanThreshold"),
+            (9.0, 6.0, 1.0, 7.0, 8.0),
+            "Threshold Crossed: 4 out of the last 5 datapoints [8.0 (05/01/26 12:29:00), 7.0 (05/01/26 12:28:00), 6.0 (05/01/26 "
+            "12:26:00), 9.0 (05/01/26 12:25:00)] were not less than the threshold (5.0) (minimum 4 datapoints for ALARM -> OK "
+            "transition).",
         ),
         (
             alarm(),

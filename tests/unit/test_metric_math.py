@@ -145,5 +145,6 @@ def test_what_is_not_known_is_refused(expression: str) -> None:
         compute(expression, {"m1": series("1 2")}, {}, TIMES)
 
 
-def test_a_value_past_every_number_is_no_datapoint() -> None:
-    assert computed("m1 ^ 9 ^ 9", m1="1 10") == "1 -"
+@pytest.mark.parametrize("expression", ["m1 ^ 9 ^ 9", "(1 - m1) ^ 0.5"])
+def test_what_is_no_real_number_is_no_datapoint(expression: str) -> None:
+    assert computed(expression, m1="10 1").split()[0] == "-"
