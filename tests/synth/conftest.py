@@ -44,3 +44,11 @@ def all_templates(stages: dict[str, EnvironmentStage]) -> dict[tuple[str, str], 
 def template(settings: Environment, all_templates: dict[tuple[str, str], dict[str, Any]]) -> Callable[[str], Template]:
     """`template("network")`: the template of a component in the environment at hand."""
     return lambda component: Template.from_json(all_templates[settings.name, component])
+
+
+def only(template: Template, resource_type: str) -> dict[str, Any]:
+    """The one resource of a type, with its logical id under `Id`."""
+    resources = template.find_resources(resource_type)
+    assert len(resources) == 1, f"{len(resources)} of {resource_type}"
+    [(logical_id, resource)] = resources.items()
+    return {"Id": logical_id, **resource}
