@@ -64,42 +64,42 @@ def install(clock: Clock) -> dict[str, Callable[..., Any]]:
     return {"calls": called}
 
 
-def _last(reference: str) -> str:
-    return reference.rpartition("/")[2]
+# The kind of resource that ECS authorizes an action on, and the member of the request that names it:
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
+_AUTHORIZED_ON: dict[str, tuple[str, str]] = {
+    "CreateCluster": ("cluster", "clusterName"),
+    "DeleteCluster": ("cluster", "cluster"),
+    "UpdateCluster": ("cluster", "cluster"),
+    "DescribeClusters": ("cluster", "clusters"),
+    "RegisterTaskDefinition": ("task-definition", "family"),
+    "RunTask": ("task-definition", "taskDefinition"),
+    "CreateService": ("service", "serviceName"),
+    "UpdateService": ("service", "service"),
+    "DeleteService": ("service", "service"),
+    "DescribeServices": ("service", "services"),
+    "ListServiceDeployments": ("service", "service"),
+    "DescribeServiceDeployments": ("service-deployment", "serviceDeploymentArns"),
+    "StopServiceDeployment": ("service-deployment", "serviceDeploymentArn"),
+    "DescribeServiceRevisions": ("service-revision", "serviceRevisionArns"),
+    "DescribeTasks": ("task", "tasks"),
+    "StopTask": ("task", "task"),
+    "ExecuteCommand": ("task", "task"),
+}
 
 
 def _ecs_resource(action: str, request: dict[str, Any], prefix: str) -> str:
-    """The resource that ECS authorizes an action on.
+    """The ARN that an ECS action is authorized on; `*` for an action that knows no resource."""
+    if action not in _AUTHORIZED_ON:
+        return "*"
+    kind, member = _AUTHORIZED_ON[action]
+    named = request.get(member) or ""
+    reference = str(named[0] if isinstance(named, list) else named)
+    if reference.startswith("arn:"):
+        return reference
+    if kind in ("cluster", "task-definition"):
+        return f"{prefix}:{kind}/{reference or 'default'}{':*' if member == 'family' else ''}"
+    return f"{prefix}:{kind}/{_last(request.get('cluster') or 'default')}/{_last(reference)}"
 
-    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
-    """
-    cluster = _last(request.get("cluster") or "default")
 
-    def named(kind: str, reference: str) -> str:
-        return reference if reference.startswith("arn:") else f"{prefix}:{kind}/{cluster}/{_last(reference)}"
-
-    match action:
-        case "CreateService" | "UpdateService" | "DeleteService" | "ListServiceDeployments" | "DescribeServices":
-            reference = request.get("service") or request.get("serviceName") or next(iter(request.get("services", ())), "")
-            return named("service", reference)
-        case "DescribeServiceDeployments":
-            return str(next(iter(request.get("serviceDeploymentArns", ())), "*"))
-        case "DescribeServiceRevisions":
-            return str(next(iter(request.get("serviceRevisionArns", ())), "*"))
-        case "StopServiceDeployment":
-            return str(request.get("serviceDeploymentArn", "*"))
-        case "DescribeTasks":
-            return named("task", next(iter(request.get("tasks", ())), ""))
-        case "StopTask" | "ExecuteCommand":
-            return named("task", request.get("task", ""))
-        case "RunTask":
-            return f"{prefix}:task-definition/{_last(request.get('taskDefinition', ''))}"
-        case "RegisterTaskDefinition":
-            return f"{prefix}:task-definition/{request.get('family', '')}"
-        case "CreateCluster" | "DescribeClusters" | "UpdateCluster" | "DeleteCluster":
-            reference = request.get("clusterName") or next(iter(request.get("clusters", ())), "") or cluster
-            return f"{prefix}:cluster/{_last(reference)}"
-        case "ListTasks" | "ListContainerInstances":
-            return f"{prefix}:container-instance/{cluster}/*"
-        case _:
-            return "*"
+def _last(reference: str) -> str:
+    return reference.rpartition("/")[2]

@@ -13,6 +13,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 
 from ministack.core.iam_evaluator import EvalContext, evaluate_resource_policy
@@ -26,64 +27,67 @@ logger = logging.getLogger("local.alarms")
 
 PRINCIPAL = "lambda.alarms.cloudwatch.amazonaws.com"
 _ACTIONS = {"ALARM": "AlarmActions", "OK": "OKActions", "INSUFFICIENT_DATA": "InsufficientDataActions"}
-_LOST = {
-    "MetricAlarm": ("Metrics", "ThresholdMetricId", "EvaluateLowSampleCountPercentile", "InsufficientDataActions"),
-    "CompositeAlarm": ("ActionsSuppressor", "ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod"),
-}
-_MADE_UP = ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Period", "Dimensions", "Unit")  # of metric math
+_LOST_OF_METRIC = ("Metrics", "ThresholdMetricId", "EvaluateLowSampleCountPercentile")
+_LOST_OF_COMPOSITE = ("ActionsSuppressor", "ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod")
+_NOT_OF_METRIC_MATH = ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Period", "Dimensions", "Unit")
 
 
-def install(clock: Clock, before_actions: Callable[[], None]) -> None:
-    """Plug in. `before_actions` runs when an alarm has changed its state, before its actions do."""
-    put_metric, put_composite = cloudwatch._put_metric_alarm, cloudwatch._put_composite_alarm
-    set_state, notify = cloudwatch._set_alarm_state, cloudwatch._dispatch_alarm_actions
-    previous: dict[str, Alarm] = {}
+class AlarmActions:
+    """`before_actions` runs when an alarm has changed its state, before its actions do."""
 
-    def put_metric_alarm(parameters: Any, body: Alarm, is_cbor: bool, is_json: bool = False) -> Any:
-        answer = put_metric(parameters, body, is_cbor, is_json)
-        if answer[0] == 200 and body:
+    def __init__(self, clock: Clock, before_actions: Callable[[], None]) -> None:
+        self.clock = clock
+        self.before_actions = before_actions
+        self._previous: dict[str, Alarm] = {}
+
+    def install(self) -> None:
+        """Plug in."""
+        self._put_metric, self._put_composite = cloudwatch._put_metric_alarm, cloudwatch._put_composite_alarm
+        self._set_state, self._notify = cloudwatch._set_alarm_state, cloudwatch._dispatch_alarm_actions
+        cloudwatch._put_metric_alarm, cloudwatch._put_composite_alarm = self.put_metric_alarm, self.put_composite_alarm
+        cloudwatch._set_alarm_state, cloudwatch._dispatch_alarm_actions = self.set_alarm_state, self.dispatch
+        cloudwatch._evaluate_alarm = cloudwatch._evaluate_parent_alarms = lambda *_, **__: None
+
+    def put_metric_alarm(self, parameters: Any, body: Alarm, is_cbor: bool, is_json: bool = False) -> Any:
+        answer = self._put_metric(parameters, body, is_cbor, is_json)
+        if answer[0] == HTTPStatus.OK and body:
             alarm = cloudwatch._alarms[body["AlarmName"]]
-            alarm |= {key: body[key] for key in _LOST["MetricAlarm"] if key in body}
-            unset = _MADE_UP if "Metrics" in body else ("Statistic",) if "ExtendedStatistic" in body else ()
-            for key in unset:
+            alarm |= {key: body[key] for key in _LOST_OF_METRIC if key in body}
+            made_up = _NOT_OF_METRIC_MATH if "Metrics" in body else ("Statistic",) if "ExtendedStatistic" in body else ()
+            for key in (*made_up, *(() if "Threshold" in body else ("Threshold",))):
                 alarm.pop(key, None)
-            if "Threshold" not in body:
-                del alarm["Threshold"]
         return answer
 
-    def put_composite_alarm(parameters: Any, body: Alarm, is_cbor: bool, is_json: bool = False) -> Any:
-        answer = put_composite(parameters, body, is_cbor, is_json)
-        if answer[0] == 200 and body:
-            kept = {key: body[key] for key in _LOST["CompositeAlarm"] if key in body}
+    def put_composite_alarm(self, parameters: Any, body: Alarm, is_cbor: bool, is_json: bool = False) -> Any:
+        answer = self._put_composite(parameters, body, is_cbor, is_json)
+        if answer[0] == HTTPStatus.OK and body:
+            kept = {key: body[key] for key in _LOST_OF_COMPOSITE if key in body}
             cloudwatch._composite_alarms[body["AlarmName"]].update(kept)
         return answer
 
-    def set_alarm_state(parameters: Any, body: Alarm, is_cbor: bool, is_json: bool = False) -> Any:
+    def set_alarm_state(self, parameters: Any, body: Alarm, is_cbor: bool, is_json: bool = False) -> Any:
+        self.before_actions()  # what was due before the alarm changes
         name = body.get("AlarmName") or cloudwatch._p(parameters, "AlarmName")
-        before_actions()  # what was due before the alarm changes
         alarm = _alarm(name)
-        before = dict(alarm)
-        previous[name] = before
-        answer = set_state(parameters, body, is_cbor, is_json)
+        before = self._previous[name] = dict(alarm)
+        answer = self._set_state(parameters, body, is_cbor, is_json)
         if before and before["StateValue"] != alarm["StateValue"]:
             alarm["StateTransitionedTimestamp"] = alarm["StateUpdatedTimestamp"]
         return answer
 
-    def dispatch(alarm: Alarm, old: str, new: str, reason: str) -> None:
-        before_actions()
-        suppressor = alarm.get("ActionsSuppressor")
-        if not alarm.get("ActionsEnabled", True) or (suppressor and _alarm(suppressor).get("StateValue") == "ALARM"):
+    def dispatch(self, alarm: Alarm, old: str, new: str, reason: str) -> None:
+        """Run the actions of a change of state."""
+        self.before_actions()
+        suppressor = alarm.get("ActionsSuppressor", "").rpartition(":")[2]
+        if not alarm.get("ActionsEnabled", True) or _alarm(suppressor).get("StateValue") == "ALARM":
             return
-        notify(alarm, old, new, reason)
-        functions = [arn for arn in alarm.get(_ACTIONS[new], ()) if ":lambda:" in arn]
-        event = alarm_event(alarm, previous.get(alarm["AlarmName"], {"StateValue": old}), clock.time())
-        for arn in functions:
-            error = _invoke(arn, alarm["AlarmArn"], event)
-            _record_action(alarm, arn, error, clock.time())
-
-    cloudwatch._put_metric_alarm, cloudwatch._put_composite_alarm = put_metric_alarm, put_composite_alarm
-    cloudwatch._set_alarm_state, cloudwatch._dispatch_alarm_actions = set_alarm_state, dispatch
-    cloudwatch._evaluate_alarm = cloudwatch._evaluate_parent_alarms = lambda *_, **__: None
+        self._notify(alarm, old, new, reason)
+        now = self.clock.time()
+        event = alarm_event(alarm, self._previous.get(alarm["AlarmName"], {"StateValue": old}), now)
+        for arn in alarm.get(_ACTIONS[new], ()):
+            if ":lambda:" in arn:
+                error = _invoke(arn, alarm["AlarmArn"], event)
+                _record_action(alarm, arn, error, now)
 
 
 def alarm_event(alarm: Alarm, before: Alarm, at: float) -> dict[str, Any]:

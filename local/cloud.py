@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -44,7 +43,7 @@ class CloudError(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """One AWS call a principal made: when on the clock, IAM's name of service and action, the resource, whether IAM allowed it."""
+    """One AWS call of a principal: when on the clock, service and action by IAM's names, on what, whether IAM allowed it."""
 
     time: datetime
     service: str
@@ -108,19 +107,17 @@ class Cloud:
         folder: Path,
         *,
         port: int = 0,
-        tied: bool = True,
         background: bool = False,
         function_environment: Mapping[str, str] | None = None,
         deployment_seconds: float = 90,
     ) -> Self:
-        """Start the server process; the caller stops it. Not `tied`, it outlives this process."""
+        """Start the server process. The caller stops it; it ends with this process as well, until `detach` lets it outlive it."""
         (folder / "tmp").mkdir(parents=True, exist_ok=True)
         ready, write = os.pipe()
         settings = Settings(
             environment=environment,
             port=port,
             ready_fd=write,
-            tied=tied,
             background=background,
             deployment_seconds=deployment_seconds,
             function_environment=dict(function_environment or {}),
@@ -135,7 +132,7 @@ class Cloud:
                     "TMPDIR": str(folder / "tmp"),
                     "PYTHONDONTWRITEBYTECODE": "1",
                 },
-                stdin=subprocess.PIPE if tied else subprocess.DEVNULL,  # its end is the sign that the owner is gone
+                stdin=subprocess.PIPE,  # its end is the sign that this process is gone
                 stdout=output,
                 stderr=output,
                 pass_fds=(write,),
@@ -143,21 +140,25 @@ class Cloud:
             )
         os.close(write)
         try:
-            with os.fdopen(ready) as answer:
-                if not select.select([answer], [], [], 30)[0]:
-                    raise CloudError(f"The local cloud did not answer within 30 s, see {_shown(log)}.")
-                served = answer.read()
-            if not served:
-                raise CloudError(f"The local cloud did not start: {_last_line(log)} (see {_shown(log)}).")
+            port = _port(ready, log)
         except BaseException:
             _kill_group(server.pid)
             server.wait()
             raise
-        cloud = cls(environment, folder, int(served), server.pid)
+        cloud = cls(environment, folder, port, server.pid)
         cloud._server = server
         return cloud
 
     _server: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def running(cls, environment: Environment, folder: Path, port: int, process_group: int) -> Self | None:
+        """The cloud that an earlier process launched in a folder, if it still runs."""
+        cloud = cls(environment, folder, port, process_group)
+        try:
+            return cloud if cloud.control("process") == process_group else None
+        except CloudError:
+            return None
 
     def stop(self) -> None:
         """End the server and the functions' processes; nothing to do when they are gone."""
@@ -167,6 +168,10 @@ class Cloud:
             if self._server.stdin is not None:
                 self._server.stdin.close()
         shutil.rmtree(self.folder / "tmp", ignore_errors=True)
+
+    def detach(self) -> None:
+        """Let the server outlive this process."""
+        self.control("detach")
 
     # Access
 
@@ -251,8 +256,9 @@ class Cloud:
         """The AWS calls of a function (such as `rollback`) or of a role, oldest first."""
         found = self.control("calls", self.environment.function(name)) or self.control("calls", name)
         return [
-            Call(datetime.fromtimestamp(one["time"], UTC), *one["action"].split(":", 1), one["resource"], one["allowed"])
+            Call(datetime.fromtimestamp(one["time"], UTC), service, action, one["resource"], one["allowed"])
             for one in found
+            for service, _, action in [one["action"].partition(":")]
         ]
 
     def logs(self, name: str) -> list[str]:
@@ -295,7 +301,11 @@ class Cloud:
         """Run the CDK CLI against this cloud, its output in `cdk.log`; CloudError when it fails."""
         arguments += ("--app", str(app)) if app else ()
         # Away from cdk.json: the CLI would synthesize what it finds there, even to bootstrap.
-        _run_cdk(arguments, self.environ, self.folder, self.folder / "cdk.log", self.report)
+        try:
+            _run_cdk(arguments, self.environ, self.folder, self.folder / "cdk.log", self.report)
+        except CloudError:
+            self.control("now")  # says so when it is the server that is gone
+            raise
 
     def _exists(self, service: str, operation: str, **arguments: str) -> bool:
         try:
@@ -369,6 +379,17 @@ def _run_cdk(arguments: Sequence[str], environ: Mapping[str, str], folder: Path,
             process.wait()
     if status:
         raise CloudError(f"cdk {' '.join(arguments[:2])} failed: {_last_error(log)} (see {_shown(log)}).")
+
+
+def _port(ready: int, log: Path) -> int:
+    """The port that a starting server writes to the pipe when it serves."""
+    with os.fdopen(ready) as answer:
+        if not select.select([answer], [], [], 60)[0]:
+            raise CloudError(f"The local cloud did not answer within 60 s, see {_shown(log)}.")
+        port = answer.read()
+    if not port:
+        raise CloudError(f"The local cloud did not start: {_last_line(log)} (see {_shown(log)}).")
+    return int(port)
 
 
 def _kill_group(group: int) -> None:

@@ -28,10 +28,10 @@ from local.clock import Clock
 Request = dict[str, Any]
 Response = tuple[int, dict[str, str], bytes]
 
-# The phases of a deployment, as shares of the time it takes.
-_PENDING, _TASKS_RUN, _ROLLBACK = 1 / 18, 1 / 2, 1 / 3
-# A task that cannot start is tried again after this share.
-_RETRY = 1 / 9
+# How long a deployment stays in a status, as a share of the time it takes.
+_PHASES = {"PENDING": 1 / 18, "STOP_REQUESTED": 1 / 18, "ROLLBACK_REQUESTED": 1 / 18, "ROLLBACK_IN_PROGRESS": 1 / 3}
+# Likewise: after how long the new tasks run, and one that cannot start is tried again.
+_TASKS_RUN, _RETRY = 1 / 2, 1 / 9
 
 _RUNNING_STATUSES = ("PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS")
 _NEW_REVISION = ("networkConfiguration", "loadBalancers", "platformVersion", "capacityProviderStrategy", "launchType")
@@ -182,46 +182,37 @@ class Deployments:
 
     def _step(self, service: Service, deployment: Deployment) -> bool:
         """Make one transition of a deployment that is due; False when none is."""
-        now = self.clock.time()
+        if deployment.status == "IN_PROGRESS":
+            return self._roll_out(service, deployment, self.clock.time())
+        if deployment.status not in _PHASES:
+            return False
+        due = deployment.since + _PHASES[deployment.status] * deployment.seconds
+        if self.clock.time() < due:
+            return False
+        self._end_phase(service, deployment, due)
+        return True
+
+    def _end_phase(self, service: Service, deployment: Deployment, at: float) -> None:
         match deployment.status:
             case "PENDING":
-                due = deployment.since + _PENDING * deployment.seconds
-                if now < due:
-                    return False
-                deployment.started = due
-                self._turn(deployment, "IN_PROGRESS", due)
-                number = service.record["desiredCount"]
-                service.event(due, f"has started {number} tasks: (deployment ecs-svc/{deployment.target.number}).")
-            case "IN_PROGRESS":
-                return self._roll_out(service, deployment, now)
+                deployment.started = at
+                self._turn(deployment, "IN_PROGRESS", at)
+                started = f"has started {service.record['desiredCount']} tasks"
+                service.event(at, f"{started}: (deployment ecs-svc/{deployment.target.number}).")
             case "STOP_REQUESTED":
-                due = deployment.since + _PENDING * deployment.seconds
-                if now < due:
-                    return False
-                self._finish(deployment, "STOPPED", due, deployment.reason)
+                self._finish(deployment, "STOPPED", at, deployment.reason)
             case "ROLLBACK_REQUESTED":
-                due = deployment.since + _PENDING * deployment.seconds
-                if now < due:
-                    return False
-                self._roll_back(service, deployment, due, deployment.reason)
+                self._roll_back(service, deployment, at, deployment.reason)
+            case "ROLLBACK_IN_PROGRESS" if deployment.source and self._fails(deployment.source):
+                self._finish(deployment, "ROLLBACK_FAILED", at, "The tasks of the source revision failed to start.")
             case "ROLLBACK_IN_PROGRESS":
-                due = deployment.since + _ROLLBACK * deployment.seconds
-                if now < due:
-                    return False
-                assert deployment.source
-                if self._fails(deployment.source):
-                    self._finish(deployment, "ROLLBACK_FAILED", due, "The tasks of the source revision failed to start.")
-                else:
-                    self._finish(deployment, "ROLLBACK_SUCCESSFUL", due, deployment.reason)
-                    service.current = deployment.source
-                    service.event(due, "has reached a steady state.")
-            case _:
-                return False
-        return True
+                self._finish(deployment, "ROLLBACK_SUCCESSFUL", at, deployment.reason)
+                service.current = deployment.source
+                service.event(at, "has reached a steady state.")
 
     def _roll_out(self, service: Service, deployment: Deployment, now: float) -> bool:
         assert deployment.started is not None
-        end = deployment.started + (1 - _PENDING) * deployment.seconds
+        end = deployment.started + (1 - _PHASES["PENDING"]) * deployment.seconds
         failing = self._fails(deployment.target)
         if not failing and now >= end:
             self._finish(deployment, "SUCCESSFUL", end, "")
@@ -290,7 +281,7 @@ class Deployments:
         if service.current:
             wanted[service.current.arn] = (service.current, desired)
         if deployment and deployment.running and deployment.started is not None and not self._fails(deployment.target):
-            started = self.clock.time() >= deployment.started + (_TASKS_RUN - _PENDING) * deployment.seconds
+            started = self.clock.time() >= deployment.started + (_TASKS_RUN - _PHASES["PENDING"]) * deployment.seconds
             if started or deployment.status != "IN_PROGRESS":
                 # At twice the size until the old tasks stop, as maximumPercent = 200 allows.
                 running = desired if deployment.status == "IN_PROGRESS" or self._ran(service, deployment.target) else 0
@@ -401,12 +392,12 @@ class Deployments:
         """CreateService. `seconds` is how long the deployment takes, when not as the server's settings say."""
         with self._lock:
             refused = _refusal(request.get("taskDefinition", ""))
-            answer: Response = refused or self._create(request)
+            answer = refused or self._create(request)
             if answer[0] != 200:
                 return answer
             arn = json.loads(answer[2])["service"]["serviceArn"]
             record = _record(arn)
-            record.update({key: value for key, value in request.items() if key not in record and key not in ("cluster",)})
+            record.update({key: value for key, value in request.items() if key not in record and key != "cluster"})
             self.services[arn] = service = Service(record)
             self._begin(service, seconds)
             return self._described(service)
@@ -456,7 +447,7 @@ class Deployments:
             ]
             start, size = int(request.get("nextToken") or 0), int(request.get("maxResults") or 20)
             more = {"nextToken": str(start + size)} if len(found) > start + size else {}
-            return json_response({"serviceDeployments": [_brief(one) for one in found[start : start + size]], **more})
+            return _answer({"serviceDeployments": [_brief(one) for one in found[start : start + size]], **more})
 
     def describe_service_deployments(self, request: Request) -> Response:
         with self._lock:
@@ -490,7 +481,7 @@ class Deployments:
                 self._turn(deployment, "ROLLBACK_REQUESTED" if kind == "ROLLBACK" else "STOP_REQUESTED", self.clock.time())
                 service.event(self.clock.time(), asked)
             self.progress()
-            return json_response({"serviceDeploymentArn": arn})
+            return _answer({"serviceDeploymentArn": arn})
 
     # CloudFormation
 
@@ -557,7 +548,7 @@ class Deployments:
         return self.services.get(record["serviceArn"]) if record else None
 
     def _described(self, service: Service) -> Response:
-        return json_response({"service": ecs._sanitize(service.record)})  # type: ignore[no-any-return]
+        return _answer({"service": ecs._sanitize(service.record)})
 
     def _after_progress(self, operation: Callable[[Request], Response]) -> Callable[[Request], Response]:
         def run(request: Request) -> Response:
@@ -569,6 +560,10 @@ class Deployments:
 
 def _nothing(*_: Any, **__: Any) -> None:
     """Takes the place of the emulator's own scheduling."""
+
+
+def _answer(body: Mapping[str, Any]) -> Response:
+    return json_response(body)  # type: ignore[no-any-return]
 
 
 def _error(code: str, message: str) -> Response:
@@ -671,5 +666,4 @@ def _full(service: Service, deployment: Deployment) -> dict[str, Any]:
 
 def _found(key: str, arns: list[str], known: Mapping[str, Any]) -> Response:
     failures = [{"arn": arn, "reason": "MISSING"} for arn in arns if arn not in known]
-    answer = {key: [known[arn] for arn in arns if arn in known], "failures": failures}
-    return json_response(answer)  # type: ignore[no-any-return]
+    return _answer({key: [known[arn] for arn in arns if arn in known], "failures": failures})

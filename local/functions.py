@@ -13,7 +13,7 @@ import functools
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ministack.core import lambda_runtime
@@ -22,29 +22,40 @@ from ministack.services import cloudwatch, cloudwatch_logs, lambda_svc
 
 from local.clock import Clock
 
+Function = dict[str, Any]
+
 _RETRY_SECONDS = (1, 2)
 """AWS waits a minute before the first and two before the second retry of an asynchronous invocation."""
 
 
-def install(clock: Clock) -> dict[str, Callable[..., Any]]:
-    """Plug in; the control calls `idle` and `logs`."""
-    append = cloudwatch_logs._append_log_events
-    drain = lambda_runtime.Worker._drain_stderr_bounded
-    lambda_runtime.Worker._drain_stderr_bounded = functools.partialmethod(drain, idle_confirm=0.03)
-    running, ended = [0], threading.Condition()
+class Functions:
+    """What the emulator's functions do beside running: their logs, the metrics in them, their retries."""
 
-    def append_log_events(stream: Any, events: list[dict[str, Any]]) -> None:
-        append(stream, events)
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self._running = 0
+        self._ended = threading.Condition()
+
+    def install(self) -> None:
+        """Plug in."""
+        self._append = cloudwatch_logs._append_log_events
+        cloudwatch_logs._append_log_events = self.append_log_events
+        lambda_svc._emit_lambda_logs = self.write_logs
+        lambda_svc.invoke_async_with_retry = self.invoke_async
+        drain = lambda_runtime.Worker._drain_stderr_bounded
+        lambda_runtime.Worker._drain_stderr_bounded = functools.partialmethod(drain, idle_confirm=0.03)
+
+    def append_log_events(self, stream: Any, events: list[dict[str, Any]]) -> None:
+        self._append(stream, events)
         for event in events:
-            extract_metrics(event["message"], clock.time())
+            extract_metrics(event["message"], self.clock.time())
 
-    def emit(
-        function: dict[str, Any], request_id: str, text: str, error: bool, milliseconds: int, *, log_source: str | None = None
-    ) -> None:
+    def write_logs(self, function: Function, request_id: str, text: str, _error: bool, milliseconds: int, **_: Any) -> None:
+        """The log events of one invocation."""
         config = function.get("config") or function
-        name, version = config["FunctionName"], config.get("Version", "$LATEST")
-        group = (config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{name}"
-        stream = f"{clock.now():%Y/%m/%d}/[{version}]{new_uuid().replace('-', '')}"
+        version = config.get("Version", "$LATEST")
+        group = _log_group(config)
+        stream = f"{self.clock.now():%Y/%m/%d}/[{version}]{new_uuid().replace('-', '')}"
         lines = [
             f"START RequestId: {request_id} Version: {version}",
             *text.splitlines(),
@@ -52,62 +63,64 @@ def install(clock: Clock) -> dict[str, Callable[..., Any]]:
             f"REPORT RequestId: {request_id}\tDuration: {milliseconds} ms\tBilled Duration: {milliseconds} ms\t"
             f"Memory Size: {config.get('MemorySize', 128)} MB",
         ]
-        now = int(clock.time() * 1000)
         if group not in cloudwatch_logs._log_groups:
             cloudwatch_logs._create_log_group({"logGroupName": group})
         cloudwatch_logs._create_log_stream({"logGroupName": group, "logStreamName": stream})
+        now = int(self.clock.time() * 1000)
         events = [{"timestamp": now, "message": line} for line in lines]
         cloudwatch_logs._put_log_events({"logGroupName": group, "logStreamName": stream, "logEvents": events})
 
-    def invoke_async(function: dict[str, Any], event: Any) -> None:
-        with ended:
-            running[0] += 1
+    def invoke_async(self, function: Function, event: Any) -> None:
+        with self._ended:
+            self._running += 1
         context = contextvars.copy_context()
-        threading.Thread(target=context.run, args=(invoke_with_retries, function, event), daemon=True).start()
+        threading.Thread(target=context.run, args=(self._invoke, function, event), daemon=True).start()
 
-    def invoke_with_retries(function: dict[str, Any], event: Any) -> None:
+    def _invoke(self, function: Function, event: Any) -> None:
         config = function.get("config") or function
-        settings = function.get("event_invoke_config") or (function.get("event_invoke_configs") or {}).get("$LATEST") or {}
-        retries = int(settings.get("MaximumRetryAttempts", len(_RETRY_SECONDS)))
         try:
             with request_scope(*config["FunctionArn"].split(":")[4:2:-1]):
-                for wait in (0, *_RETRY_SECONDS[:retries]):
-                    time.sleep(wait)
-                    result = lambda_svc._execute_function(function, event)
-                    failed = bool(result.get("error"))
-                    lambda_svc._emit_lambda_metrics(config["FunctionName"], duration_ms=0.0, error=failed, throttle=False)
-                    if not failed:
-                        return
-                target = (settings.get("DestinationConfig") or {}).get("OnFailure", {}).get("Destination")
-                target = target or (config.get("DeadLetterConfig") or {}).get("TargetArn")
-                if target:
-                    lambda_svc._route_async_failure(target, config["FunctionName"], event, result)
+                self._invoke_with_retries(function, config, event)
         finally:
-            with ended:
-                running[0] -= 1
-                ended.notify_all()
+            with self._ended:
+                self._running -= 1
+                self._ended.notify_all()
 
-    def idle(seconds: float) -> bool:
+    def _invoke_with_retries(self, function: Function, config: Function, event: Any) -> None:
+        settings = function.get("event_invoke_config") or (function.get("event_invoke_configs") or {}).get("$LATEST") or {}
+        retries = int(settings.get("MaximumRetryAttempts", len(_RETRY_SECONDS)))
+        result = {}
+        for wait in (0, *_RETRY_SECONDS[:retries]):
+            time.sleep(wait)
+            result = lambda_svc._execute_function(function, event)
+            lambda_svc._emit_lambda_metrics(config["FunctionName"], 0.0, bool(result.get("error")), False)
+            if not result.get("error"):
+                return
+        target = (settings.get("DestinationConfig") or {}).get("OnFailure", {}).get("Destination")
+        target = target or (config.get("DeadLetterConfig") or {}).get("TargetArn")
+        if target:
+            lambda_svc._route_async_failure(target, config["FunctionName"], event, result)
+
+    def idle(self, seconds: float) -> bool:
         """Wait until no function runs that was invoked asynchronously, at most so long; whether none does."""
-        with ended:
-            return ended.wait_for(lambda: not running[0], timeout=seconds)
+        with self._ended:
+            return self._ended.wait_for(lambda: not self._running, timeout=seconds)
 
-    def logs(function: str) -> list[str]:
-        """The lines a function wrote, oldest first, without Lambda's own."""
-        record = lambda_svc._functions.get(function)
-        if record is None:
-            raise ValueError(f"there is no function {function}")
-        group = (record["config"].get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{function}"
-        streams = cloudwatch_logs._log_groups.get(group, {"streams": {}})["streams"].values()
-        # A sort that is stable keeps the order in which invocations ended and lines were written.
-        events = sorted((event for stream in streams for event in stream["events"]), key=lambda event: event["timestamp"])
+    def logs(self, name: str) -> list[str]:
+        """The lines a function wrote, oldest first, without Lambda's own. ValueError when there is no such function."""
+        if name not in lambda_svc._functions:
+            raise ValueError(f"there is no function {name}")
+        group = cloudwatch_logs._log_groups.get(_log_group(lambda_svc._functions[name]["config"]), {"streams": {}})
+        # The sort is stable: invocations that ended in one millisecond stay in the order in which they ended.
+        events = sorted(
+            (one for stream in group["streams"].values() for one in stream["events"]), key=lambda one: one["timestamp"]
+        )
         own = ("START RequestId: ", "END RequestId: ", "REPORT RequestId: ")
-        return [event["message"] for event in events if not event["message"].startswith(own)]
+        return [one["message"] for one in events if not one["message"].startswith(own)]
 
-    cloudwatch_logs._append_log_events = append_log_events
-    lambda_svc._emit_lambda_logs = emit
-    lambda_svc.invoke_async_with_retry = invoke_async
-    return {"idle": idle, "logs": logs}
+
+def _log_group(config: Function) -> str:
+    return (config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{config['FunctionName']}"
 
 
 def extract_metrics(message: str, at: float) -> None:

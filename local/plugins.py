@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from ministack.services import cloudwatch, cloudwatch_logs, ecs, eventbridge, rds, route53
 
-from local import access, alarm_actions, functions, resource_types
+from local import access, resource_types
+from local.alarm_actions import AlarmActions
 from local.alarms import AlarmEvaluator
 from local.application import Application
 from local.clock import Clock
 from local.ecs_deployments import Deployments
+from local.functions import Functions
 
 if TYPE_CHECKING:
     from local.server import Settings
@@ -29,7 +31,9 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
     clock.drive(cloudwatch, cloudwatch_logs, ecs, eventbridge)
     deployments = Deployments(clock, settings.deployment_seconds)
     deployments.install()
-    alarm_actions.install(clock, before_actions=deployments.progress)
+    AlarmActions(clock, before_actions=deployments.progress).install()
+    functions = Functions(clock)
+    functions.install()
     client = resource_types.clients(port)
 
     def advance(seconds: float) -> float:
@@ -46,10 +50,11 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
         "now": clock.time,
         "advance": advance,
         "fail_tasks_of": deployments.failing.add,
+        "idle": functions.idle,
+        "logs": functions.logs,
         "hosted_zone": _hosted_zone,
         **_application(settings, deployments),
         **access.install(clock),
-        **functions.install(clock),
         **resource_types.install(client, deployments),
     }
 

@@ -22,6 +22,9 @@ from ministack.services.cloudformation import provisioners, stacks
 
 from local.ecs_deployments import Deployments
 
+ADMINISTRATOR = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+"""The account's root to the emulator."""
+
 Properties = Mapping[str, Any]
 Parameters = dict[str, Any]
 Create = Callable[[str, Properties, str], tuple[str, Parameters]]
@@ -196,8 +199,7 @@ def clients(port: int) -> Callable[[str], Any]:
                 service,  # type: ignore[call-overload]
                 region_name=region,
                 endpoint_url=f"http://localhost:{port}",
-                aws_access_key_id="test",
-                aws_secret_access_key="test",
+                **ADMINISTRATOR,
                 config=Config(retries={"total_max_attempts": 1}),
             )
 
@@ -207,6 +209,16 @@ def clients(port: int) -> Callable[[str], Any]:
 @functools.cache
 def _operation(service: str, name: str) -> Any:
     return botocore.session.get_session().get_service_model(service).operation_model(name)
+
+
+_SCALARS: dict[str, Callable[[Any], Any]] = {
+    "integer": int,
+    "long": int,
+    "float": float,
+    "double": float,
+    "boolean": lambda value: str(value).lower() == "true",
+    "string": lambda value: value if isinstance(value, str) else json.dumps(value),
+}
 
 
 def matched(shape: Any, value: Any) -> Any:
@@ -220,16 +232,7 @@ def matched(shape: Any, value: Any) -> Any:
             return [matched(shape.member, item) for item in value]
         case "map":
             return {key: matched(shape.value, item) for key, item in value.items()}
-        case "integer" | "long":
-            return int(value)
-        case "float" | "double":
-            return float(value)
-        case "boolean":
-            return str(value).lower() == "true"
-        case "string":
-            return value if isinstance(value, str) else json.dumps(value)
-        case _:
-            return value
+    return _SCALARS.get(shape.type_name, lambda same: same)(value)
 
 
 def _by_api(kind: ByApi, client: Callable[[str], Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The server process of the local cloud: ministack on loopback, with what it lacks plugged in.
 
-`python -m local.server <settings>` serves until SIGTERM or, when tied to the process that started it, until its standard
-input ends: no server outlives its owner. `settings` is the JSON of `Settings`. Beside AWS's API it answers control calls,
+`python -m local.server <settings>` serves until SIGTERM, or until its standard input ends: so no server outlives its owner,
+unless the control call `detach` has let it. `settings` is the JSON of `Settings`. Beside AWS's API it answers control calls,
 JSON in and out, as `POST /_local/<name>`.
 """
 
@@ -15,6 +15,8 @@ import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
 from pydantic import BaseModel, ConfigDict
 
 from stacks.environment import Environment
@@ -33,7 +35,6 @@ class Settings(BaseModel):
     environment: Environment
     port: int
     ready_fd: int
-    tied: bool
     background: bool
     """Run alarm evaluation and schedules by themselves, each real minute, instead of when the clock is advanced."""
     deployment_seconds: float
@@ -45,8 +46,8 @@ class Settings(BaseModel):
 def main(settings: Settings) -> None:
     """Serve until the end of the process group."""
     signal.signal(signal.SIGTERM, lambda *_: _end())
-    if settings.tied:
-        threading.Thread(target=_end_with_owner, daemon=True).start()
+    detached = threading.Event()
+    threading.Thread(target=_end_with_owner, args=(detached,), daemon=True).start()
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -68,7 +69,7 @@ def main(settings: Settings) -> None:
         IOT_MTLS_ENABLED="0",
         SFTP_ENABLED="0",
     )
-    asyncio.run(_serve(settings, listener, port))
+    asyncio.run(_serve(settings, listener, port, {"process": os.getpid, "detach": detached.set}))
 
 
 def _end() -> None:
@@ -76,20 +77,18 @@ def _end() -> None:
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
-def _end_with_owner() -> None:
+def _end_with_owner(detached: threading.Event) -> None:
     sys.stdin.buffer.read()
-    _end()
+    if not detached.is_set():
+        _end()
 
 
-async def _serve(settings: Settings, listener: socket.socket, port: int) -> None:
-    # The emulator reads its settings from the environment when it is imported.
-    from hypercorn.asyncio import serve
-    from hypercorn.config import Config
-    from ministack import app as ministack
+async def _serve(settings: Settings, listener: socket.socket, port: int, own: dict[str, Control]) -> None:
+    from ministack import app as ministack  # noqa: PLC0415 - reads its settings from the environment when imported
 
-    from local import plugins
+    from local import plugins  # noqa: PLC0415 - imports the emulator
 
-    controls = plugins.install(settings, port)
+    controls = own | plugins.install(settings, port)
 
     async def application(scope: Message, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
