@@ -167,13 +167,13 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
         Acknowledgement(
             "RollbackPolicy/Resource",
             ("AwsSolutions-IAM5[Resource::*]",),
-            "ecs:DescribeTaskDefinition, the only action granted on it, knows no resource; it reads no secret, only their names.",
+            "ecs:DescribeTaskDefinition, the only action on it, knows no resource; it reads names of secrets, no secret.",
         ),
         Acknowledgement(
             "RollbackPolicy/Resource",
             ("AwsSolutions-IAM5[Resource::arn:aws:iam::{env.account}:role/{env.prefix}-backend-*]",),
-            "The task's roles are made after this stack, under names that begin with the backend stack's. They can be passed to "
-            "ECS tasks alone, and only as part of a task definition that names them.",
+            "The task's roles are made after this stack, under names that begin with the backend stack's. They can be "
+            "passed to ECS tasks alone, and only as part of a task definition that names them.",
         ),
         Acknowledgement(
             "RollbackPolicy/Resource",

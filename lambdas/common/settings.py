@@ -7,7 +7,11 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Literal, TypeVar
 
+from botocore.config import Config
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+CLIENT = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
+"""Of every AWS client: a call that hangs must not eat the minute that a function has."""
 
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: tuple(part for part in value.split(",") if part))]
 """Names separated by commas."""

@@ -1,0 +1,89 @@
+"""Writes to AWS: the one change of the service, and the message about an outcome."""
+
+from dataclasses import replace
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from common.decisions import Change, Evidence
+from common.incidents import Incidents, Outcome
+from common.settings import CLIENT, RollbackSettings
+
+SECTIONS = {  # of the runbook
+    "2": "Incident Response",
+    "3.1": "High Error Rate (5XX)",
+    "3.4": "Database Connection Issues",
+    "3.5": "Redis Connection Issues",
+    "4.1": "Backend Rollback (ECS)",
+}
+
+
+class ChangeError(Exception):
+    """AWS did not take the change, or did not say that it did."""
+
+
+class Actions:
+    """What may be written in one environment."""
+
+    def __init__(self, settings: RollbackSettings, incidents: Incidents) -> None:
+        self._settings = settings
+        self._incidents = incidents
+        self._ecs = boto3.client("ecs", config=CLIENT)
+        self._ssm = boto3.client("ssm", config=CLIENT)
+        self._sns = boto3.client("sns", config=CLIENT)
+
+    def make(self, change: Change, seen: Evidence) -> str:
+        """Claim the change, make it, and record that it was made. Returns what went wrong besides, in words, or nothing.
+
+        The image parameter is written before the service is changed: a crash in between leaves it naming a good image. Raises
+        ClaimedError when another run was faster, and ChangeError when ECS refused."""
+        self._incidents.claim(change, seen)
+        flaw = self.keep(change.image)
+        try:
+            if change.action == "stop":
+                self._ecs.stop_service_deployment(serviceDeploymentArn=change.deployment, stopType="ROLLBACK")
+            else:
+                # ECS does not watch a deployment alarm that is in ALARM when the deployment starts, so it lets this one be:
+                # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html
+                self._ecs.update_service(
+                    cluster=self._settings.cluster, service=self._settings.service, taskDefinition=change.to_task_definition
+                )
+        except (BotoCoreError, ClientError) as error:
+            self._incidents.settle(replace(change, state="failed"))
+            raise ChangeError(str(error)) from error
+        self._incidents.settle(replace(change, state="done"))
+        return flaw
+
+    def keep(self, image: str) -> str:
+        """Make the next `cdk deploy` keep the image. Returns what went wrong, in words: it must not hold up a rollback."""
+        try:
+            self._ssm.put_parameter(Name=self._settings.image_parameter, Value=image, Type="String", Overwrite=True)
+        except (BotoCoreError, ClientError) as error:
+            return (
+                f"The image parameter could not be written ({error}), and the next `cdk deploy` would undo this rollback. Run"
+                f" aws ssm put-parameter --overwrite --type String --name {self._settings.image_parameter} --value {image}"
+            )
+        return ""
+
+    def publish(self, outcome: Outcome) -> None:
+        """Send the outcome to its topic, and to the escalations when a person is needed."""
+        topics = [self._settings.outcomes_topic] + [self._settings.escalations_topic] * outcome.needs_person
+        for topic in topics:
+            self._sns.publish(TopicArn=topic, Subject=subject(outcome), Message=text(outcome))
+
+
+def subject(outcome: Outcome) -> str:
+    """One line: SNS takes at most 100 ASCII characters."""
+    return f"[{outcome.environment}] {outcome.outcome}: {outcome.service}"[:100]
+
+
+def text(outcome: Outcome) -> str:
+    """The message, for somebody who was just woken up."""
+    parts = {
+        "What is wrong": outcome.wrong,
+        "What was done": outcome.done,
+        "Why": outcome.reason,
+        "What to look at": outcome.look_at,
+        "Runbook": f"section {outcome.section}, {SECTIONS[outcome.section]}",
+    }
+    return "\n\n".join(f"{title}\n  {words}" for title, words in parts.items() if words)

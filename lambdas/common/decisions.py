@@ -1,0 +1,364 @@
+"""What to do about the service, from the evidence alone: DESIGN's table, row by row.
+
+Pure: no AWS client, no clock. "Now" is the moment of the alarm, so that a decision can be replayed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+# The states of a service deployment: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ServiceDeployment.html
+RUNNING = frozenset({"PENDING", "IN_PROGRESS"})
+ROLLING_BACK = frozenset({"STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"})
+FAILED = frozenset({"STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"}) | ROLLING_BACK
+
+# The states in which a database or a cache serves as usual; any other explains an impaired service by itself.
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/accessing-monitoring.html
+SERVING = {
+    "database": frozenset(
+        {
+            "available",
+            "backing-up",
+            "configuring-enhanced-monitoring",
+            "configuring-log-exports",
+            "storage-initialization",
+            "storage-optimization",
+        }
+    ),
+    "cache": frozenset({"available", "snapshotting"}),
+}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A service deployment: `task_definition` is the ARN it brings, `monitors_triggered` whether ECS rolls it back itself."""
+
+    arn: str
+    status: str
+    task_definition: str
+    created_at: datetime
+    finished_at: datetime | None = None
+    monitors_triggered: bool = False
+
+    @property
+    def id(self) -> str:
+        return self.arn.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class TaskDefinition:
+    """A task definition: `status` ACTIVE, INACTIVE or deleted, `image` that of its first container."""
+
+    arn: str
+    status: str
+    image: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of the service, made because of one deployment: decided, or remembered with its `state`.
+
+    `started` is a claim whose end nobody recorded; `done` was accepted by ECS, `failed` was not; `reported` was `started` and
+    a person was told.
+    """
+
+    action: Literal["stop", "update"]
+    deployment: str
+    from_task_definition: str
+    to_task_definition: str
+    image: str
+    at: datetime
+    state: Literal["started", "done", "failed", "reported"] = "started"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was read about the service at the moment of the alarm.
+
+    `deployments` are newest first; `task_definitions` are those that successful deployments brought; `changes` are ours, and
+    `version` counts them for the claim of the next. `missing` names what could not be read, and then nothing else counts.
+    """
+
+    at: datetime
+    task_definition: str = ""
+    desired: int = 0
+    running: int = 0
+    deployments: tuple[Deployment, ...] = ()
+    task_definitions: tuple[TaskDefinition, ...] = ()
+    database: str = ""
+    cache: str = ""
+    dependency_alarms: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
+    version: int = 0
+    missing: tuple[str, ...] = ()
+
+    @property
+    def last(self) -> Deployment | None:
+        return self.deployments[0] if self.deployments else None
+
+    @property
+    def impaired(self) -> tuple[str, ...]:
+        """What is wrong with the database or the cache, in words."""
+        found = {"database": self.database, "cache": self.cache}
+        states = tuple(f"the {name} is {status}" for name, status in found.items() if status not in SERVING[name])
+        return states + tuple(f"{alarm} is in ALARM" for alarm in self.dependency_alarms)
+
+    @property
+    def last_change(self) -> Change | None:
+        """Our last change that ECS did not refuse."""
+        return max((change for change in self.changes if change.state != "failed"), key=lambda change: change.at, default=None)
+
+    @property
+    def known_good(self) -> TaskDefinition | None:
+        """Where to go back to: the newest that was deployed successfully, is still ACTIVE, is not the current one, never failed
+        and was never left by a change of ours. Never the one before by number: that may never have run."""
+        return next((found for found in self._successful if self._usable(found)), None)
+
+    @property
+    def native_target(self) -> TaskDefinition | None:
+        """Where ECS itself would go back to, the last successful deployment's; None when that is no known-good one."""
+        found = next(iter(self._successful), None)
+        return found if found and self._usable(found) else None
+
+    @property
+    def _successful(self) -> tuple[TaskDefinition, ...]:
+        by_arn = {found.arn: found for found in self.task_definitions}
+        arns = [deployment.task_definition for deployment in self.deployments if deployment.status == "SUCCESSFUL"]
+        return tuple(by_arn.get(arn) or TaskDefinition(arn, "unknown", "") for arn in arns)
+
+    def _usable(self, found: TaskDefinition) -> bool:
+        failed = {deployment.task_definition for deployment in self.deployments if deployment.status in FAILED}
+        left = {change.from_task_definition for change in self.changes}
+        return found.status == "ACTIVE" and found.arn not in {self.task_definition} | failed | left
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What may be done: see `common.settings.RollbackSettings`."""
+
+    mode: Literal["on", "observe", "off"]
+    detection: timedelta
+    suspect_window: timedelta
+    budget: int
+    budget_window: timedelta
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do and why: `change` to make, if any; `section` of the runbook and `look_at` for the person who reads it;
+    `reports` the deployments of unconfirmed changes that the reason tells of."""
+
+    verb: Literal["record", "observe", "wait", "stop", "roll back", "escalate"]
+    reason: str
+    section: str
+    look_at: str
+    change: Change | None = None
+    reports: tuple[str, ...] = ()
+
+
+def decide(evidence: Evidence, policy: Policy) -> Decision:
+    """The decision of the first row of TABLE that says something."""
+    return next(decision for _, row in TABLE if (decision := row(evidence, policy)))
+
+
+# The rows
+
+
+def _unreadable(evidence: Evidence, _: Policy) -> Decision | None:
+    if not evidence.missing:
+        return None
+    return Decision(
+        "escalate",
+        f"Nothing was changed, because this could not be read: {'; '.join(evidence.missing)}.",
+        "2",
+        "the service, its last deployment and its dependencies, by hand",
+    )
+
+
+def _held_back(evidence: Evidence, policy: Policy) -> Decision | None:
+    if policy.mode == "off":
+        return Decision("record", "Remediation is off in this environment.", "4.1", "the last deployment")
+    if policy.mode == "observe":
+        would = decide(evidence, replace(policy, mode="on"))
+        reason = f"Remediation only observes; it would {would.verb}: {would.reason}"
+        return replace(would, verb="observe", reason=reason, change=None, reports=())
+    return None
+
+
+def _unconfirmed(evidence: Evidence, _: Policy) -> Decision | None:
+    change = next((change for change in evidence.changes if change.state == "started"), None)
+    if change is None:
+        return None
+    target = _short(change.to_task_definition)
+    return Decision(
+        "escalate",
+        f"At {_time(change.at)} an earlier run began to take the service from {_short(change.from_task_definition)} to {target}"
+        f" ({change.action}) and did not live to record how that ended. The service runs {_short(evidence.task_definition)}.",
+        "4.1",
+        f"whether the service runs {target}, and whether the image parameter says {change.image}",
+        reports=(change.deployment,),
+    )
+
+
+def _rolling_back(evidence: Evidence, _: Policy) -> Decision | None:
+    last, ours = evidence.last, evidence.last_change
+    if last is None:
+        return None
+    if last.status in ROLLING_BACK or (last.status in RUNNING and last.monitors_triggered):
+        reason = f"ECS is rolling back deployment {last.id} by itself ({last.status})."
+    elif last.status in RUNNING and ours and last.task_definition == ours.to_task_definition:
+        reason = f"The rollback to {_short(ours.to_task_definition)} is under way (deployment {last.id}, {last.status})."
+    else:
+        return None
+    return Decision("wait", reason, "4.1", f"whether deployment {last.id} ends, and the alarm with it")
+
+
+def _failing_deployment(evidence: Evidence, policy: Policy) -> Decision | None:
+    failing, target = _failing(evidence, policy), evidence.native_target
+    if failing is None or target is None or _spent_on(failing, evidence, policy):
+        return None
+    bad = failing.task_definition
+    return Decision(
+        "stop",
+        f"Deployment {failing.id} of {_short(bad)} is running since {_time(failing.created_at)}, and the service is impaired.",
+        "4.1",
+        "why the release failed: the backend's logs since that deployment began",
+        Change("stop", failing.arn, bad, target.arn, target.image, evidence.at),
+    )
+
+
+def _dependency_impaired(evidence: Evidence, _: Policy) -> Decision | None:
+    if not evidence.impaired:
+        return None
+    return Decision(
+        "escalate",
+        f"The service was left alone, a release is not to blame: {', '.join(evidence.impaired)}.",
+        "3.5" if all("redis" in words or "cache" in words for words in evidence.impaired) else "3.4",
+        "the status, the connections and the maintenance of the database and the cache",
+    )
+
+
+def _recent_deployment(evidence: Evidence, policy: Policy) -> Decision | None:
+    suspect, target = _suspect(evidence, policy), evidence.known_good
+    if suspect is None or target is None or _spent_on(suspect, evidence, policy):
+        return None
+    bad = suspect.task_definition
+    return Decision(
+        "roll back",
+        f"Deployment {suspect.id} of {_short(bad)} ended {_before(suspect, evidence)} the alarm."
+        f" {_short(target.arn)} is known good.",
+        "4.1",
+        "why the release failed: the backend's logs since that deployment ended",
+        Change("update", suspect.arn, bad, target.arn, target.image, evidence.at),
+    )
+
+
+def _rolled_back_or_spent(evidence: Evidence, policy: Policy) -> Decision | None:
+    last, in_question = evidence.last, _failing(evidence, policy) or _suspect(evidence, policy)
+    if last and last.status in FAILED and _recent(last, evidence, policy):
+        reason = f"Deployment {last.id} is undone already ({last.status}), and the service is still impaired."
+    elif in_question and (spent := _spent_on(in_question, evidence, policy)):
+        reason = spent
+    else:
+        return None
+    return Decision("escalate", reason, "4.1", "what else changed: configuration, secrets, traffic, dependencies")
+
+
+def _unexplained(evidence: Evidence, policy: Policy) -> Decision:
+    last, suspect = evidence.last, _suspect(evidence, policy)
+    if last is None:
+        diagnosis = "The service has no deployment."
+    elif _failing(evidence, policy):
+        diagnosis = f"Deployment {last.id} is running and failing, and what ECS would go back to is not known good."
+    elif last.status in RUNNING:
+        diagnosis = f"Deployment {last.id} is running, and began too late to have caused the alarm: somebody is at work."
+    elif suspect:
+        diagnosis = f"Deployment {suspect.id} ended {_before(suspect, evidence)} the alarm, and no revision is known good."
+    else:
+        window = _minutes(policy.suspect_window)
+        diagnosis = f"No deployment ended within {window} before the alarm: a rollback would not undo the cause."
+    return Decision(
+        "escalate",
+        f"{diagnosis} {evidence.running} of {evidence.desired} tasks run, on {_short(evidence.task_definition)}; the database"
+        f" is {evidence.database}, the cache {evidence.cache}.",
+        "3.1",
+        "the backend's errors, CPU and memory, and the traffic",
+    )
+
+
+Row = Callable[[Evidence, Policy], Decision | None]
+
+# "No recent deployment, CPU or memory exhausted: scale out" is a row still to come; until then it ends in the last one.
+TABLE: tuple[tuple[str, Row], ...] = (
+    # What the evidence shows
+    ("a fact could not be read", _unreadable),
+    ("remediation is off or observes", _held_back),
+    ("a change of ours was never confirmed", _unconfirmed),
+    ("a native rollback is under way", _rolling_back),
+    ("a deployment is running and failing", _failing_deployment),
+    ("RDS or Redis is impaired", _dependency_impaired),
+    ("the last deployment ended within the suspect window, a known-good revision exists", _recent_deployment),
+    ("this deployment was rolled back already, or the budget of automatic actions is spent", _rolled_back_or_spent),
+    ("anything else", _unexplained),
+)
+
+
+# What the rows ask
+
+
+def _failing(evidence: Evidence, policy: Policy) -> Deployment | None:
+    """The running deployment, when it began early enough before the alarm to be its cause. One that began later is somebody's
+    mend, and ECS's own monitors are on it."""
+    last = evidence.last
+    if last and last.status in RUNNING and last.created_at <= evidence.at - policy.detection:
+        return last
+    return None
+
+
+def _suspect(evidence: Evidence, policy: Policy) -> Deployment | None:
+    """The deployment that brought the current task definition, when it ended within the suspect window before the alarm.
+
+    Deploying again what already ran (`--force-new-deployment`) brings nothing new, so those are passed over."""
+    suspect = None
+    for deployment in evidence.deployments:
+        if deployment.status != "SUCCESSFUL" or deployment.task_definition != evidence.task_definition:
+            break
+        suspect = deployment
+    if suspect is None or suspect.created_at > evidence.at or not _recent(suspect, evidence, policy):
+        return None
+    return suspect
+
+
+def _recent(deployment: Deployment, evidence: Evidence, policy: Policy) -> bool:
+    return deployment.finished_at is not None and evidence.at - deployment.finished_at <= policy.suspect_window
+
+
+def _spent_on(deployment: Deployment, evidence: Evidence, policy: Policy) -> str:
+    """Why this deployment may not be the cause of another change; empty when it may."""
+    ours, runs = evidence.last_change, _short(deployment.task_definition)
+    if any(change.deployment == deployment.arn for change in evidence.changes):
+        return f"Deployment {deployment.id} was acted on already, and the service is impaired again."
+    if ours and ours.to_task_definition == deployment.task_definition:
+        return f"The service was taken back to {runs} at {_time(ours.at)} already, and is impaired again."
+    recent = [change for change in evidence.changes if change.at > evidence.at - policy.budget_window]
+    if len(recent) >= policy.budget:
+        return f"The budget is spent: {policy.budget} automatic changes within {_minutes(policy.budget_window)}."
+    return ""
+
+
+def _short(task_definition: str) -> str:
+    return task_definition.rpartition("/")[2] or "nothing"
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%H:%M:%S} UTC"
+
+
+def _minutes(span: timedelta) -> str:
+    return f"{span.total_seconds() / 60:.0f} min"
+
+
+def _before(deployment: Deployment, evidence: Evidence) -> str:
+    assert deployment.finished_at is not None
+    return f"{_minutes(max(evidence.at - deployment.finished_at, timedelta()))} before"
