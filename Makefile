@@ -30,7 +30,7 @@ test: setup ## run the whole test suite
 	@python -m pytest -n auto
 
 local: setup ## deploy ENV (production or staging) to the local cloud and keep it up
-	@python -m local up $(ENV)
+	@python -m local up $(ENV) $(if $(PORT),--port $(PORT))
 
 local-down: setup ## stop the local cloud
 	@python -m local down

@@ -111,7 +111,7 @@ class Cloud:
         function_environment: Mapping[str, str] | None = None,
         deployment_seconds: float = 90,
     ) -> Self:
-        """Start the server process. The caller stops it; it ends with this process as well, until `detach` lets it outlive it."""
+        """Start the server process. The caller stops it; it ends with this process too, until `detach` lets it live on."""
         (folder / "tmp").mkdir(parents=True, exist_ok=True)
         ready, write = os.pipe()
         settings = Settings(
@@ -139,14 +139,13 @@ class Cloud:
                 start_new_session=True,
             )
         os.close(write)
-        try:
-            port = _port(ready, log)
-        except BaseException:
-            _kill_group(server.pid)
-            server.wait()
-            raise
         cloud = cls(environment, folder, port, server.pid)
         cloud._server = server
+        try:
+            cloud.port = _port(ready, log)
+        except BaseException:
+            cloud.stop()
+            raise
         return cloud
 
     _server: subprocess.Popen[bytes] | None = None
@@ -172,6 +171,9 @@ class Cloud:
     def detach(self) -> None:
         """Let the server outlive this process."""
         self.control("detach")
+        if self._server is not None and self._server.stdin is not None:
+            self._server.stdin.close()
+        self._server = None
 
     # Access
 
@@ -409,4 +411,4 @@ def _last_error(log: Path) -> str:
 
 
 def _shown(path: Path) -> str:
-    return str(path.relative_to(ROOT))
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)

@@ -53,7 +53,7 @@ def main(settings: Settings) -> None:
     try:
         listener.bind(("127.0.0.1", settings.port))
     except OSError as error:
-        sys.exit(f"port {settings.port} of 127.0.0.1 cannot be used: {error.strerror}")
+        sys.exit(f"port {settings.port} of 127.0.0.1 cannot be used ({error.strerror}): free it, or choose another with PORT")
     listener.listen(256)
     port = listener.getsockname()[1]
     os.environ.update(
@@ -78,7 +78,7 @@ def _end() -> None:
 
 
 def _end_with_owner(detached: threading.Event) -> None:
-    sys.stdin.buffer.read()
+    os.read(sys.stdin.fileno(), 1)
     if not detached.is_set():
         _end()
 
