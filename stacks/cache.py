@@ -12,7 +12,10 @@ from stacks.network import CACHE_PORT, Network
 
 
 class Cache(EnvironmentStack):
-    """`endpoint`, the primary's address, and `url_secret`, the whole `rediss://` URL with the auth token in it."""
+    """`endpoint`, the primary's address, and `url_secret`, the whole `rediss://` URL with the auth token in it.
+
+    A reader in another stack takes the secret as it takes the database's.
+    """
 
     def __init__(self, scope: Construct, settings: Environment, network: Network) -> None:
         super().__init__(scope, "cache", settings, "the cache")

@@ -25,7 +25,11 @@ PARAMETERS = {
 
 
 class Database(EnvironmentStack):
-    """`instance`, and `secret` with the JSON keys username, password, host, port and dbname (runbook 6.2)."""
+    """`instance`, and `secret` with the JSON keys username, password, host, port and dbname (runbook 6.2).
+
+    A reader in another stack takes the secret by its ARN and `key.grant_decrypt(role)`: granting the secret itself would write
+    the reader's role into this stack's key policy, a cycle of stacks.
+    """
 
     def __init__(self, scope: Construct, settings: Environment, network: Network) -> None:
         super().__init__(scope, "database", settings, "the database")
