@@ -4,6 +4,7 @@ Replaced in ministack 1.5.33:
 - `app.pin_request_origin`: loopback is plain HTTP, which the `aws:SecureTransport` bucket policies of `enforce_ssl` deny. Every
   request counts as sent over TLS.
 - `iam_actions.extract_resource_arn` for ECS: it names the cluster whatever the action, so that no policy on a service matches.
+- the resource of DescribeAlarms: AWS authorizes it on alarms, the emulator on nothing in particular.
 - `iam_evaluator.enforce`: called through, and recorded.
 """
 
@@ -15,6 +16,7 @@ from typing import Any
 
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator
+from ministack.core.responses import get_account_id
 
 from local.clock import Clock
 
@@ -45,6 +47,8 @@ def install(clock: Clock) -> dict[str, Callable[..., Any]]:
         service_context: dict[str, Any] | None = None,
     ) -> Any:
         context = dict(service_context or {})
+        if action == "cloudwatch:DescribeAlarms":
+            resource_arn = f"arn:aws:cloudwatch:{region}:{get_account_id()}:alarm:*"
         if service == "ecs":
             context["ecs:cluster"] = _cluster.get()
         denied = enforce(access_key, action, service, region, resource_arn=resource_arn, service_context=context)

@@ -268,7 +268,7 @@ class Cloud:
         return list(self.control("logs", self.environment.function(name)))
 
     def wait_until_idle(self, seconds: float = 30) -> None:
-        """Wait until no function runs any more that an alarm, a topic or a rule invoked; CloudError when some still do."""
+        """Wait until no function runs that was invoked asynchronously, as by an alarm; CloudError when one still does."""
         if not self.control("idle", seconds):
             raise CloudError(f"A function still runs after {seconds:g} s.")
 
