@@ -12,22 +12,8 @@ from constructs import Construct
 from stacks.base import EnvironmentStack
 from stacks.environment import Environment
 from stacks.network import CONTAINER_PORT, Network
+from stacks.web_acl import USER_RATE, web_acl
 
-# https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-list.html
-MANAGED_RULE_GROUPS = (
-    "AWSManagedRulesAmazonIpReputationList",
-    "AWSManagedRulesCommonRuleSet",
-    "AWSManagedRulesKnownBadInputsRuleSet",
-    "AWSManagedRulesSQLiRuleSet",
-)
-
-COUNTED_RULES = {
-    # Blocks every body over 8 KB: the documents that users upload. What it would have blocked is counted and logged.
-    "AWSManagedRulesCommonRuleSet": ("SizeRestrictions_BODY",),
-}
-
-USER_RATE = 2_000
-"""Requests in 5 minutes from one user who comes through CloudFront, by the first address in X-Forwarded-For."""
 SOURCE_RATE = 10_000
 """Requests in 5 minutes from one address; CloudFront's own addresses stand for many users each."""
 
@@ -111,92 +97,25 @@ class LoadBalancer(EnvironmentStack):
         return acm.Certificate.from_certificate_arn(self, "Certificate", domain.certificate_arn)
 
     def _protect(self) -> None:
-        """Put the web ACL before the load balancer, with a log of what it caught; what passed is in the access logs."""
-        web_acl = wafv2.CfnWebACL(
+        """Put the web ACL before the load balancer."""
+        acl = web_acl(
             self,
-            "WebAcl",
-            name=self.settings.web_acl,
-            scope="REGIONAL",
-            default_action=wafv2.CfnWebACL.DefaultActionProperty(allow={}),
-            visibility_config=_visible(self.settings.web_acl),
-            rules=_rules(),
+            "REGIONAL",
+            self.settings.web_acl,
+            self.settings.web_acl_log_group,
+            {
+                # Users who come through CloudFront, by the first address in X-Forwarded-For. A viewer can make that one up,
+                # hence the second limit, on the address that really connects.
+                "UserRate": wafv2.CfnWebACL.RateBasedStatementProperty(
+                    limit=USER_RATE,
+                    aggregate_key_type="FORWARDED_IP",
+                    forwarded_ip_config=wafv2.CfnWebACL.ForwardedIPConfigurationProperty(
+                        header_name="X-Forwarded-For", fallback_behavior="NO_MATCH"
+                    ),
+                ),
+                "SourceRate": wafv2.CfnWebACL.RateBasedStatementProperty(limit=SOURCE_RATE, aggregate_key_type="IP"),
+            },
         )
         wafv2.CfnWebACLAssociation(
-            self, "WebAclAssociation", resource_arn=self.load_balancer.load_balancer_arn, web_acl_arn=web_acl.attr_arn
+            self, "WebAclAssociation", resource_arn=self.load_balancer.load_balancer_arn, web_acl_arn=acl.attr_arn
         )
-        group = self.log_group("WebAclLogs", self.settings.web_acl_log_group)
-        wafv2.CfnLoggingConfiguration(
-            self,
-            "WebAclLogging",
-            resource_arn=web_acl.attr_arn,
-            # Without the `:*` that the group's own ARN attribute ends with.
-            log_destination_configs=[self.settings.arn("logs", f"log-group:{group.log_group_name}")],
-            logging_filter={
-                "DefaultBehavior": "DROP",
-                "Filters": [
-                    {
-                        "Behavior": "KEEP",
-                        "Requirement": "MEETS_ANY",
-                        "Conditions": [{"ActionCondition": {"Action": action}} for action in ("BLOCK", "COUNT")],
-                    }
-                ],
-            },
-            redacted_fields=[
-                wafv2.CfnLoggingConfiguration.FieldToMatchProperty(single_header={"Name": header})
-                for header in ("authorization", "cookie")
-            ],
-        )
-
-
-def _rules() -> list[wafv2.CfnWebACL.RuleProperty]:
-    """The rate limits first, since a rule only counts the requests that reach it; then AWS's managed rules."""
-    too_many = wafv2.CfnWebACL.RuleActionProperty(
-        block=wafv2.CfnWebACL.BlockActionProperty(custom_response=wafv2.CfnWebACL.CustomResponseProperty(response_code=429))
-    )
-    # A viewer can make up the first forwarded address, hence the second limit, on the address that really connects.
-    limits = {
-        "UserRate": wafv2.CfnWebACL.RateBasedStatementProperty(
-            limit=USER_RATE,
-            aggregate_key_type="FORWARDED_IP",
-            forwarded_ip_config=wafv2.CfnWebACL.ForwardedIPConfigurationProperty(
-                header_name="X-Forwarded-For", fallback_behavior="NO_MATCH"
-            ),
-        ),
-        "SourceRate": wafv2.CfnWebACL.RateBasedStatementProperty(limit=SOURCE_RATE, aggregate_key_type="IP"),
-    }
-    rules = [
-        wafv2.CfnWebACL.RuleProperty(
-            name=name,
-            priority=priority,
-            action=too_many,
-            statement=wafv2.CfnWebACL.StatementProperty(rate_based_statement=limit),
-            visibility_config=_visible(name),
-        )
-        for priority, (name, limit) in enumerate(limits.items())
-    ]
-    for name in MANAGED_RULE_GROUPS:
-        counted = wafv2.CfnWebACL.RuleActionProperty(count={})
-        group = wafv2.CfnWebACL.ManagedRuleGroupStatementProperty(
-            vendor_name="AWS",
-            name=name,
-            rule_action_overrides=[
-                wafv2.CfnWebACL.RuleActionOverrideProperty(name=rule, action_to_use=counted)
-                for rule in COUNTED_RULES.get(name, ())
-            ],
-        )
-        rules.append(
-            wafv2.CfnWebACL.RuleProperty(
-                name=name,
-                priority=len(rules),
-                override_action=wafv2.CfnWebACL.OverrideActionProperty(none={}),
-                statement=wafv2.CfnWebACL.StatementProperty(managed_rule_group_statement=group),
-                visibility_config=_visible(name),
-            )
-        )
-    return rules
-
-
-def _visible(metric: str) -> wafv2.CfnWebACL.VisibilityConfigProperty:
-    return wafv2.CfnWebACL.VisibilityConfigProperty(
-        cloud_watch_metrics_enabled=True, metric_name=metric, sampled_requests_enabled=True
-    )
