@@ -1,11 +1,386 @@
+"""The backend: the repository of its images, and the ECS service that runs one of them."""
+
+import json
+import string
+from collections.abc import Mapping
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+
 from stacks.base import EnvironmentStack
+from stacks.cache import Cache
+from stacks.database import Database
+from stacks.environment import Environment
+from stacks.load_balancer import LoadBalancer
+from stacks.network import CONTAINER_PORT, Network
+
+CONTAINER = "backend"
+"""The container whose image a release replaces in the family's newest revision."""
+
+USER = "1001"
+"""The image's own user, which is not root."""
+
+# Any HTTP answer is life: without its database the application answers 503, and stopping every task for that would turn an
+# outage of the database into one of the service. Whether a task should get requests is the target group's health check.
+# Node is what the image surely has; curl comes and goes with its base image.
+HEALTH_CHECK = "fetch('http://127.0.0.1:%d%s', {redirect: 'manual'}).then(() => process.exit(0), () => process.exit(1))"
+
+DATABASE_KEYS = {
+    "POSTGRES_HOST": "host",
+    "POSTGRES_PORT": "port",
+    "POSTGRES_USER": "username",
+    "POSTGRES_PASSWORD": "password",
+    "POSTGRES_DB": "dbname",
+}
+APPLICATION_KEYS = {"JWT_SECRET": "jwt_secret", "ENCRYPTION_KEY": "encryption_key"}
+
+# What has to be writable under the read-only root. ECS Exec's agent, which runs as root, keeps its state and its logs in these
+# two: https://github.com/aws/containers-roadmap/issues/1359 (AWS promises no paths: cannot be proven without AWS).
+AGENT_VOLUMES = {"exec-state": "/var/lib/amazon/ssm", "exec-logs": "/var/log/amazon/ssm"}
+# The application's own scratch is in memory: a volume would belong to root, and the application is not root.
+SCRATCH, SCRATCH_MIB = "/tmp", 128  # noqa: S108 - a file system of this container alone
 
 
 class Registry(EnvironmentStack):
-    def __init__(self, scope, settings) -> None:
+    """`repository`: the backend's images, under tags that never move, scanned when they are pushed."""
+
+    def __init__(self, scope: Construct, settings: Environment) -> None:
         super().__init__(scope, "registry", settings, "the image repository")
+        self.repository = ecr.Repository(
+            self,
+            "Repository",
+            repository_name=settings.repository,
+            image_tag_mutability=ecr.TagMutability.IMMUTABLE,
+            image_scan_on_push=True,
+            encryption=ecr.RepositoryEncryption.KMS,
+            encryption_key=self.key,
+            lifecycle_rules=[
+                ecr.LifecycleRule(
+                    description="What lost its tag, or never had one",
+                    tag_status=ecr.TagStatus.UNTAGGED,
+                    max_image_age=cdk.Duration.days(7),
+                ),
+                # Far more than a rollback looks back: an image that is gone cannot be rolled back to.
+                ecr.LifecycleRule(description="All but the newest images", tag_status=ecr.TagStatus.ANY, max_image_count=200),
+            ],
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+        )
 
 
 class Backend(EnvironmentStack):
-    def __init__(self, scope, settings, network, load_balancer, database, cache, registry) -> None:
+    """`service` in its `cluster`, running `task_definition`, and the `documents` bucket that it serves.
+
+    The image is the value of the SSM parameter `settings.image_parameter` at the time of the deployment. Releases and rollbacks
+    write that parameter and the first release creates it, so it has to exist before this stack is deployed first; it is no
+    resource of this stack, whose deployment would otherwise put its own value back.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        settings: Environment,
+        network: Network,
+        load_balancer: LoadBalancer,
+        database: Database,
+        cache: Cache,
+        registry: Registry,
+    ) -> None:
         super().__init__(scope, "backend", settings, "the backend")
+        self.documents = self.data_bucket(
+            "Documents",
+            settings.documents_bucket,
+            encryption_key=self.key,
+            old_versions=cdk.Duration.days(90),
+            # Users' browsers send and fetch documents by presigned URLs.
+            cors=[
+                s3.CorsRule(
+                    allowed_origins=[settings.frontend_url],
+                    allowed_methods=[s3.HttpMethods.GET, s3.HttpMethods.PUT, s3.HttpMethods.POST],
+                    allowed_headers=["*"],
+                    exposed_headers=["ETag"],
+                )
+            ],
+        )
+        self.logs = self.log_group("Logs", settings.backend_log_group)
+        self.exec_logs = self.log_group("ExecLogs", settings.exec_log_group)
+        self.cluster = self._cluster(network)
+        self.task_definition = self._task_definition(database, cache, registry, self._application_secret())
+        self.service = self._service(network, load_balancer)
+        self._scale(load_balancer)
+
+    def _cluster(self, network: Network) -> ecs.Cluster:
+        # ECS makes this group by itself, without key and retention, unless it is there before the cluster.
+        insights = self.log_group("Insights", self.settings.insights_log_group)
+        cluster = ecs.Cluster(
+            self,
+            "Cluster",
+            cluster_name=self.settings.cluster,
+            vpc=network.vpc,
+            container_insights_v2=ecs.ContainerInsights.ENHANCED,
+        )
+        cluster.node.add_dependency(insights)
+        resource = cluster.node.default_child
+        assert isinstance(resource, ecs.CfnCluster)
+        # Not by the construct's own property: that one opens the key to every log group of the account.
+        resource.configuration = ecs.CfnCluster.ClusterConfigurationProperty(
+            execute_command_configuration=ecs.CfnCluster.ExecuteCommandConfigurationProperty(
+                kms_key_id=self.key.key_arn,
+                logging="OVERRIDE",
+                log_configuration=ecs.CfnCluster.ExecuteCommandLogConfigurationProperty(
+                    cloud_watch_log_group_name=self.exec_logs.log_group_name, cloud_watch_encryption_enabled=True
+                ),
+            )
+        )
+        return cluster
+
+    def _application_secret(self) -> secretsmanager.Secret:
+        """The secret with the application's own keys. One secret generates one value: the other comes from a second secret.
+
+        The encryption key has the form of AES-256's 32 bytes in hexadecimal.
+        """
+        jwt = secretsmanager.Secret(
+            self,
+            "JwtSecret",
+            description=f"The value of jwt_secret in {self.settings.application_secret}",
+            encryption_key=self.key,
+            generate_secret_string=secretsmanager.SecretStringGenerator(
+                password_length=64, exclude_characters=string.punctuation, require_each_included_type=False
+            ),
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+        )
+        return secretsmanager.Secret(
+            self,
+            "ApplicationSecret",
+            secret_name=self.settings.application_secret,
+            description="What the backend signs tokens and encrypts fields with",
+            encryption_key=self.key,
+            generate_secret_string=secretsmanager.SecretStringGenerator(
+                # A dynamic reference, not the value
+                secret_string_template=json.dumps({"jwt_secret": jwt.secret_value.unsafe_unwrap()}),
+                generate_string_key="encryption_key",
+                password_length=64,
+                exclude_characters="".join(sorted(set(string.ascii_letters + string.punctuation) - set("abcdef"))),
+                require_each_included_type=False,
+            ),
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+        )
+
+    def _role(self, construct_id: str, description: str, statements: list[iam.PolicyStatement]) -> iam.IRole:
+        """A role for tasks of this account, with exactly these statements: what the ECS constructs would add stays out.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
+        """
+        return iam.Role(
+            self,
+            construct_id,
+            description=description,
+            assumed_by=iam.ServicePrincipal(
+                "ecs-tasks.amazonaws.com",
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": self.account},
+                    "ArnLike": {"aws:SourceArn": self.settings.arn("ecs", "*")},
+                },
+            ),
+            managed_policies=[iam.ManagedPolicy(self, f"{construct_id}Policy", statements=statements)],
+        ).without_policy_updates()
+
+    def _execution_role(self, registry: Registry, secrets: list[secretsmanager.ISecret], keys: list[str]) -> iam.IRole:
+        return self._role(
+            "ExecutionRole",
+            "Starts the backend's tasks: pulls the image, reads the secrets, writes the logs",
+            [
+                iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"]),
+                iam.PolicyStatement(
+                    actions=["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+                    resources=[registry.repository.repository_arn],
+                ),
+                iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[self.logs.log_group_arn]),
+                iam.PolicyStatement(
+                    actions=["secretsmanager:GetSecretValue"], resources=[secret.secret_arn for secret in secrets]
+                ),
+                iam.PolicyStatement(
+                    actions=["kms:Decrypt"],
+                    resources=keys,
+                    conditions={"StringEquals": {"kms:ViaService": f"secretsmanager.{self.region}.amazonaws.com"}},
+                ),
+            ],
+        )
+
+    def _task_role(self) -> iam.IRole:
+        return self._role(
+            "TaskRole",
+            "What the backend may do while it runs: its documents, and being looked into with ECS Exec",
+            [
+                iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.documents.bucket_arn]),
+                iam.PolicyStatement(
+                    actions=["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], resources=[self.documents.arn_for_objects("*")]
+                ),
+                iam.PolicyStatement(actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[self.key.key_arn]),
+                # The rest is ECS Exec's: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html
+                iam.PolicyStatement(
+                    actions=[
+                        "ssmmessages:CreateControlChannel",
+                        "ssmmessages:CreateDataChannel",
+                        "ssmmessages:OpenControlChannel",
+                        "ssmmessages:OpenDataChannel",
+                    ],
+                    resources=["*"],
+                ),
+                iam.PolicyStatement(actions=["logs:DescribeLogGroups"], resources=[self.settings.arn("logs", "log-group:*")]),
+                iam.PolicyStatement(
+                    actions=["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+                    resources=[self.exec_logs.log_group_arn],
+                ),
+            ],
+        )
+
+    def _task_definition(
+        self, database: Database, cache: Cache, registry: Registry, application: secretsmanager.Secret
+    ) -> ecs.FargateTaskDefinition:
+        settings = self.settings
+        image = cdk.CfnParameter(
+            self,
+            "Image",
+            type="AWS::SSM::Parameter::Value<String>",
+            default=settings.image_parameter,
+            description="The parameter with the image to run: written by releases and rollbacks, read at each deployment",
+        )
+        definition = ecs.FargateTaskDefinition(
+            self,
+            "TaskDefinition",
+            family=settings.family,
+            cpu=settings.backend.cpu,
+            memory_limit_mib=settings.backend.memory,
+            runtime_platform=ecs.RuntimePlatform(
+                operating_system_family=ecs.OperatingSystemFamily.LINUX, cpu_architecture=ecs.CpuArchitecture.X86_64
+            ),
+            execution_role=self._execution_role(
+                registry,
+                [database.secret, cache.url_secret, application],
+                [database.key.key_arn, cache.key.key_arn, self.key.key_arn],
+            ),
+            task_role=self._task_role(),
+            volumes=[ecs.Volume(name=name) for name in AGENT_VOLUMES],
+        )
+        # A revision that is deregistered cannot be rolled back to.
+        definition.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+
+        scratch = ecs.LinuxParameters(self, "LinuxParameters")
+        scratch.add_tmpfs(
+            ecs.Tmpfs(
+                container_path=SCRATCH,
+                size=SCRATCH_MIB,
+                mount_options=[ecs.TmpfsMountOption.NOEXEC, ecs.TmpfsMountOption.NOSUID, ecs.TmpfsMountOption.NODEV],
+            )
+        )
+        container = definition.add_container(
+            CONTAINER,
+            image=ecs.ContainerImage.from_registry(image.value_as_string),
+            port_mappings=[ecs.PortMapping(container_port=CONTAINER_PORT)],
+            user=USER,
+            readonly_root_filesystem=True,
+            linux_parameters=scratch,
+            environment={
+                "NODE_ENV": "production",
+                "APP_PORT": str(CONTAINER_PORT),  # the code listens on this one, the image's own settings name the other
+                "PORT": str(CONTAINER_PORT),
+                "AWS_REGION": self.region,
+                # TLS. node-postgres takes `require` for "verify by Node's roots", and RDS's authority is none of them: it would
+                # refuse every connection: https://github.com/brianc/node-postgres/blob/master/packages/pg/lib/connection-parameters.js
+                "PGSSLMODE": "no-verify",
+                "S3_DOCUMENTS_BUCKET": self.documents.bucket_name,
+                "CORS_ORIGINS": settings.frontend_url,
+                "AWS_SECRET_PREFIX": settings.prefix,
+            },
+            secrets={
+                **self._secrets("Database", database.secret, DATABASE_KEYS),
+                **self._secrets("Redis", cache.url_secret, {"REDIS_URL": None}),
+                **self._secrets("Application", application, APPLICATION_KEYS),
+            },
+            health_check=ecs.HealthCheck(
+                command=["CMD", "node", "-e", HEALTH_CHECK % (CONTAINER_PORT, settings.backend.health_check_path)],
+                interval=cdk.Duration.seconds(30),
+                timeout=cdk.Duration.seconds(10),
+                retries=3,
+                start_period=cdk.Duration.seconds(60),
+            ),
+            logging=ecs.LogDrivers.aws_logs(log_group=self.logs, stream_prefix=CONTAINER),
+        )
+        container.add_mount_points(
+            *(ecs.MountPoint(source_volume=name, container_path=path, read_only=False) for name, path in AGENT_VOLUMES.items())
+        )
+        return definition
+
+    def _secrets(
+        self, construct_id: str, secret: secretsmanager.ISecret, keys: Mapping[str, str | None]
+    ) -> dict[str, ecs.Secret]:
+        """The container's variables that come from a secret, by their JSON keys; None is the whole secret.
+
+        By the secret's ARN: the secret itself would write the execution role into the policy of its key, and so make its stack
+        stand on this one.
+        """
+        by_arn = secretsmanager.Secret.from_secret_complete_arn(self, construct_id, secret.secret_arn)
+        return {variable: ecs.Secret.from_secrets_manager(by_arn, key) for variable, key in keys.items()}
+
+    def _service(self, network: Network, load_balancer: LoadBalancer) -> ecs.FargateService:
+        service = ecs.FargateService(
+            self,
+            "Service",
+            service_name=self.settings.service,
+            cluster=self.cluster,
+            task_definition=self.task_definition,
+            platform_version=ecs.FargatePlatformVersion.LATEST,
+            # No desired count: scaling and runbook 5.1 set it, and a deployment must not take that back.
+            min_healthy_percent=100,
+            max_healthy_percent=200,
+            availability_zone_rebalancing=ecs.AvailabilityZoneRebalancing.ENABLED,
+            circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
+            # By name: the alarms are made from the load balancer's and the service's names, in a stack before this one.
+            deployment_alarms=ecs.DeploymentAlarmConfig(
+                alarm_names=list(self.settings.deployment_alarms), behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM
+            ),
+            health_check_grace_period=cdk.Duration.seconds(90),
+            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
+            security_groups=[network.backend_security_group],
+            assign_public_ip=False,
+            enable_execute_command=True,
+            enable_ecs_managed_tags=True,
+            propagate_tags=ecs.PropagatedTagSource.SERVICE,
+        )
+        resource = service.node.default_child
+        assert isinstance(resource, ecs.CfnService)
+        # Attaching by the construct would add its own rules to the network's security groups, next to those that are there.
+        resource.load_balancers = [
+            ecs.CfnService.LoadBalancerProperty(
+                target_group_arn=load_balancer.target_group.target_group_arn,
+                container_name=CONTAINER,
+                container_port=CONTAINER_PORT,
+            )
+        ]
+        return service
+
+    def _scale(self, load_balancer: LoadBalancer) -> None:
+        """Keep CPU and memory at what the table calls normal, and a task's requests at what its connections can serve."""
+        backend, row = self.settings.backend, self.settings.row
+        scaling = self.service.auto_scale_task_count(min_capacity=backend.min_tasks, max_capacity=backend.max_tasks)
+        up, down = cdk.Duration.minutes(1), cdk.Duration.minutes(5)
+        scaling.scale_on_cpu_utilization(
+            "Cpu", target_utilization_percent=row("ecs-cpu").normal, scale_out_cooldown=up, scale_in_cooldown=down
+        )
+        scaling.scale_on_memory_utilization(
+            "Memory", target_utilization_percent=row("ecs-memory").normal, scale_out_cooldown=up, scale_in_cooldown=down
+        )
+        scaling.scale_on_request_count(
+            "Requests",
+            # A minute's requests that fill the connection pool, if each holds a connection for as long as is still normal.
+            requests_per_target=round(60 * backend.pool_size / row("alb-latency-p95").normal),
+            target_group=load_balancer.target_group,
+            scale_out_cooldown=up,
+            scale_in_cooldown=down,
+        )

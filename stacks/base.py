@@ -102,3 +102,42 @@ class EnvironmentStack(cdk.Stack):
             ],
             removal_policy=cdk.RemovalPolicy.RETAIN,
         )
+
+    def data_bucket(
+        self,
+        construct_id: str,
+        name: str,
+        *,
+        encryption_key: kms.IKey,
+        old_versions: cdk.Duration,
+        expiration: cdk.Duration | None = None,
+        cors: list[s3.CorsRule] | None = None,
+    ) -> s3.Bucket:
+        """A private, versioned bucket under the key, reached by TLS only, with access logs; kept when the stack goes.
+
+        `expiration` is the age at which objects go, `old_versions` the age at which replaced and deleted ones do.
+        """
+        return s3.Bucket(
+            self,
+            construct_id,
+            bucket_name=name,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            encryption=s3.BucketEncryption.KMS,
+            encryption_key=encryption_key,
+            bucket_key_enabled=True,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            versioned=True,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            server_access_logs_bucket=self.access_logs,
+            server_access_logs_prefix=f"{name}/",
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    expiration=expiration,
+                    noncurrent_version_expiration=old_versions,
+                    abort_incomplete_multipart_upload_after=cdk.Duration.days(7),
+                )
+            ],
+            cors=cors,
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+        )

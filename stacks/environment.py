@@ -288,6 +288,16 @@ class Environment(_Section):
         return f"/aws/ecs/{self.prefix}"
 
     @property
+    def exec_log_group(self) -> str:
+        """What was typed in ECS Exec sessions, and its output."""
+        return f"{self.backend_log_group}/exec"
+
+    @property
+    def insights_log_group(self) -> str:
+        """The name Container Insights writes to."""
+        return f"/aws/ecs/containerinsights/{self.cluster}/performance"
+
+    @property
     def database_log_group(self) -> str:
         return f"/aws/rds/instance/{self.database_instance}/postgresql"
 
@@ -306,6 +316,19 @@ class Environment(_Section):
     @property
     def web_acl_log_group(self) -> str:
         return f"aws-waf-logs-{self.prefix}"  # WAF only writes to names that start so
+
+    @property
+    def frontend_web_acl(self) -> str:
+        return f"{self.prefix}-frontend-web-acl"
+
+    @property
+    def frontend_web_acl_log_group(self) -> str:
+        return f"aws-waf-logs-{self.prefix}-frontend"
+
+    @property
+    def frontend_log_delivery(self) -> str:
+        """The source and the destination of the distribution's access logs."""
+        return f"{self.prefix}-frontend-access-logs"
 
     @property
     def cache_slow_log_group(self) -> str:

@@ -40,15 +40,17 @@ _ACCESS_LOGS = (
     ),
     Acknowledgement(
         "AccessLogs/Resource",
-        ("AwsSolutions-S1", "NIST.800.53.R5-S3BucketLoggingEnabled"),
-        "This is the bucket that access logs go to; logging its own deliveries would never end.",
-    ),
-    Acknowledgement(
-        "AccessLogs/Resource",
         ("NIST.800.53.R5-S3BucketReplicationEnabled",),
         "Access logs are evidence for weeks, not data to survive a region; a replica would double their cost.",
     ),
 )
+
+_NOT_LOGGED = Acknowledgement(
+    "AccessLogs/Resource",
+    ("AwsSolutions-S1", "NIST.800.53.R5-S3BucketLoggingEnabled"),
+    "This is the bucket that access logs go to; logging its own deliveries would never end.",
+)
+_NOT_REPLICATED = ("NIST.800.53.R5-S3BucketReplicationEnabled",)
 
 _PUBLIC_ROUTE = (
     "A public subnet is one that routes to the internet gateway. Only the load balancer and the NAT gateways are in it, and it "
@@ -91,6 +93,7 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
     ),
     "load-balancer": (
         *_ACCESS_LOGS,
+        _NOT_LOGGED,
         Acknowledgement(
             "LoadBalancer/Redirect80To443/Resource",
             ("NIST.800.53.R5-ELBv2ACMCertificateRequired",),
@@ -147,8 +150,77 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
         ),
     ),
     "registry": (),
-    "backend": (),
-    "frontend": (),
+    "backend": (
+        *_ACCESS_LOGS,
+        Acknowledgement(
+            "Documents/Resource",
+            _NOT_REPLICATED,
+            "The whole environment is in one region, and S3 keeps each document in at least three of its zones. What is replaced "
+            "or deleted stays as a version for 90 days; a second region would hold a copy that nothing there could serve.",
+        ),
+        Acknowledgement(
+            "JwtSecret/Resource",
+            _ROTATION,
+            "It only gives the application's secret its first value. Nothing reads it afterwards, so there is nothing to rotate.",
+        ),
+        Acknowledgement(
+            "ApplicationSecret/Resource",
+            _ROTATION,
+            "A new encryption key makes what is stored unreadable until it is encrypted anew, a new signing key ends every "
+            "session: a person does both, together with a deployment. No function could.",
+        ),
+        Acknowledgement(
+            "ExecutionRolePolicy/Resource",
+            ("AwsSolutions-IAM5[Resource::*]",),
+            "ecr:GetAuthorizationToken, the only action granted on it, knows no resource. Pulling is granted on one repository.",
+        ),
+        Acknowledgement(
+            "TaskRolePolicy/Resource",
+            ("AwsSolutions-IAM5[Resource::<Documents7E5B2978.Arn>/*]",),
+            "The application makes up the keys of its documents: these are all objects of one bucket, which is its alone.",
+        ),
+        Acknowledgement(
+            "TaskRolePolicy/Resource",
+            ("AwsSolutions-IAM5[Resource::*]",),
+            "The four ssmmessages actions of ECS Exec know no resource: they open channels to the task itself. Who may start a "
+            "session is decided by ecs:ExecuteCommand, and what is typed in it is logged.",
+        ),
+        Acknowledgement(
+            "TaskRolePolicy/Resource",
+            ("AwsSolutions-IAM5[Resource::arn:aws:logs:{env.region}:{env.account}:log-group:*]",),
+            "CloudWatch Logs authorizes DescribeLogGroups, which ECS Exec calls, against all groups. It reads their names only.",
+        ),
+        Acknowledgement(
+            "TaskDefinition/Resource",
+            ("AwsSolutions-ECS2",),
+            "These variables are no secrets: ports, names, the region, a URL. What is secret reaches the container by reference "
+            "to Secrets Manager, and the tests hold every variable against one of the two lists.",
+        ),
+    ),
+    "frontend": (
+        *_ACCESS_LOGS,
+        Acknowledgement(
+            "Bucket/Resource",
+            _NOT_REPLICATED,
+            "What is in it is built from source control and can be uploaded again within minutes; CloudFront serves it everywhere.",
+        ),
+        Acknowledgement(
+            "Backups/Resource",
+            _NOT_REPLICATED,
+            "Each backup is an earlier build, for a quick rollback; source control and the pipeline can make it again.",
+        ),
+        Acknowledgement(
+            "Distribution/Resource",
+            ("AwsSolutions-CFR1",),
+            "Users of the service travel. Who may see data is decided by signing in, not by the country that an address is in.",
+        ),
+        Acknowledgement(
+            "Distribution/Resource",
+            ("AwsSolutions-CFR3",),
+            "Every request is logged, by standard logging v2, which is no property of the distribution and so not seen here. The "
+            "first version writes by ACL, which the buckets of this account have switched off.",
+        ),
+    ),
     "remediation": (
         Acknowledgement(
             "Incidents/Resource",
