@@ -154,6 +154,12 @@ RECORDED: dict[str, Recorded] = {
     "AWS::ApplicationAutoScaling::ScalingPolicy": Recorded(
         lambda properties, name: f"arn:aws:autoscaling:::scalingPolicy:{properties.get('PolicyName', name)}"
     ),
+    "AWS::Logs::DeliverySource": Recorded(lambda properties, _: str(properties["Name"])),
+    "AWS::Logs::DeliveryDestination": Recorded(
+        lambda properties, _: str(properties["Name"]),
+        lambda ref: {"Arn": f"arn:aws:logs:{get_region()}:{get_account_id()}:delivery-destination:{ref}"},
+    ),
+    "AWS::Logs::Delivery": Recorded(),
     "AWS::WAFv2::LoggingConfiguration": Recorded(lambda properties, _: str(properties["ResourceArn"])),
     "AWS::SSM::Document": Recorded(lambda properties, name: str(properties.get("Name", name))),
     "AWS::Logs::QueryDefinition": Recorded(
