@@ -18,6 +18,7 @@ import botocore.session
 from botocore import xform_name
 from botocore.config import Config
 from ministack.core.responses import get_account_id, get_region
+from ministack.services import alb
 from ministack.services.cloudformation import provisioners, stacks
 
 from local.ecs_deployments import Deployments
@@ -185,6 +186,8 @@ def install(client: Callable[[str], Any], deployments: Deployments) -> dict[str,
             handlers[kind] = _record(kind, recorded)
     for kind, attributes in _MISSING_ATTRIBUTES.items():
         handlers[kind] = {**handlers[kind], "create": _completed(handlers[kind]["create"], attributes)}
+    # The emulator leaves "targetgroup/" out, and the dimension of the metrics has it.
+    alb._target_group_full_name_from_arn = lambda arn: arn.rpartition(":")[2]
     handlers["AWS::ECS::Service"] = _service(deployments, handlers["AWS::ECS::Service"]["delete"])
     scale = handlers["AWS::ApplicationAutoScaling::ScalableTarget"]
     scale["create"] = _after(scale["create"], lambda properties: _scale_out(properties, deployments))
