@@ -213,8 +213,8 @@ class Rollback:
     def _outcome(self, alarm: Alarm | None, kind: Kind, done: str, look_at: str, *, section: str = "2", **more: Any) -> Outcome:
         wrong = "An event arrived that is no alarm of this function."
         if alarm:
-            triggers = f" Triggered by {', '.join(alarm.triggers)}." if alarm.triggers else ""
-            wrong = f"{alarm.name} is {alarm.state} since {alarm.at:%Y-%m-%d %H:%M:%S} UTC: {alarm.reason}{triggers}"
+            cause = ", ".join(alarm.triggers) or alarm.reason
+            wrong = f"{alarm.name} is {alarm.state} since {alarm.at:%Y-%m-%d %H:%M:%S} UTC, because of: {cause}"
         return Outcome(
             outcome=kind,
             environment=self._settings.environment,

@@ -1,0 +1,425 @@
+"""An AWS for `rollback`: moto where moto is right, and a twin of ECS service deployments, where it has nothing.
+
+The twin keeps only what the function can see, refuses what ECS refuses, and holds its answers against botocore's shapes.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ClientError
+from botocore.session import Session
+from botocore.validate import ParamValidator
+from moto import mock_aws
+from moto.elasticache.models import elasticache_backends
+from moto.rds.models import rds_backends
+from moto.sns.models import sns_backends
+
+from common import incidents
+from common.settings import RollbackSettings, read
+from rollback.handler import Rollback
+from stacks.environment import CONFIG, load
+
+ENVIRONMENT = load(CONFIG / "production.toml")
+ACCOUNT, REGION = ENVIRONMENT.account, ENVIRONMENT.region
+_BASE = Session()  # keeps what it parsed for every world: AWS's models are large
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+ALARM_ARN = ENVIRONMENT.arn("cloudwatch", f"alarm:{ENVIRONMENT.service_impaired_alarm}")
+VARIABLES = {
+    "ENVIRONMENT": ENVIRONMENT.name,
+    "MODE": "on",
+    "CLUSTER": ENVIRONMENT.cluster,
+    "SERVICE": ENVIRONMENT.service,
+    "IMAGE_PARAMETER": ENVIRONMENT.image_parameter,
+    "DATABASE_INSTANCE": ENVIRONMENT.database_instance,
+    "REPLICATION_GROUP": ENVIRONMENT.replication_group,
+    "SERVICE_IMPAIRED_ALARM": ENVIRONMENT.service_impaired_alarm,
+    "DEPENDENCY_ALARMS": ",".join(ENVIRONMENT.dependency_alarms),
+    "INCIDENTS_TABLE": ENVIRONMENT.incidents_table,
+    "OUTCOMES_TOPIC": ENVIRONMENT.arn("sns", ENVIRONMENT.outcomes_topic),
+    "ESCALATIONS_TOPIC": ENVIRONMENT.arn("sns", ENVIRONMENT.escalations_topic),
+    "DETECTION_SECONDS": "120",
+    "SUSPECT_WINDOW_MINUTES": "60",
+    "BUDGET": "2",
+    "BUDGET_HOURS": "24",
+    "RETENTION_DAYS": "365",
+}
+
+
+def event(state: str, at: datetime, *, name: str = ENVIRONMENT.service_impaired_alarm) -> dict[str, Any]:
+    """What CloudWatch sends for the composite alarm: the shape of AWS's documented sample."""
+    moment = f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}+0000"
+    child = ENVIRONMENT.arn("cloudwatch", f"alarm:{ENVIRONMENT.alarm('alb-5xx-rate', 'critical')}")
+    return {
+        "source": "aws.cloudwatch",
+        "alarmArn": ENVIRONMENT.arn("cloudwatch", f"alarm:{name}"),
+        "accountId": ACCOUNT,
+        "time": moment,
+        "region": REGION,
+        "alarmData": {
+            "alarmName": name,
+            "state": {
+                "value": state,
+                "reason": f"{child} transitioned to {state}",
+                "reasonData": json.dumps(
+                    {"triggeringAlarms": [{"arn": child, "state": {"value": state, "timestamp": moment}}]}
+                ),
+                "timestamp": moment,
+            },
+            "previousState": {"value": "OK" if state == "ALARM" else "ALARM", "reason": "", "timestamp": moment},
+            "configuration": {"alarmRule": f"ALARM({child})"},
+        },
+    }
+
+
+class Crash(BaseException):
+    """The end of a run as Lambda knows it: no `except Exception` sees it."""
+
+
+class Ecs:
+    """The twin of one ECS service. `changes` is what was asked of it, as (operation, task definition it came to run)."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+        self.model = _BASE.get_service_model("ecs")
+        self.definitions: dict[str, dict[str, Any]] = {}
+        self.revisions: dict[str, str] = {}
+        self.deployments: list[dict[str, Any]] = []
+        self.current = ""
+        self.changes: list[tuple[str, str]] = []
+        self.page = 100
+
+    # What releases and ECS itself do
+
+    def register(self) -> str:
+        number = len(self.definitions) + 1
+        arn = ENVIRONMENT.arn("ecs", f"task-definition/{ENVIRONMENT.family}:{number}")
+        self.definitions[arn] = {"status": "ACTIVE", "image": f"{ENVIRONMENT.repository}:release-{number}"}
+        return arn
+
+    def deploy(self, definition: str) -> dict[str, Any]:
+        """A service deployment of a new service revision, as CreateService and UpdateService begin them."""
+        for unfinished in self.deployments:
+            if unfinished["status"] in ("PENDING", "IN_PROGRESS"):
+                unfinished |= {"status": "STOPPED", "finishedAt": self.now}
+        number = f"{len(self.deployments) + 1:04}"
+        path = f"{ENVIRONMENT.cluster}/{ENVIRONMENT.service}"
+        revision = ENVIRONMENT.arn("ecs", f"service-revision/{path}/{number}")
+        deployment = {
+            "serviceDeploymentArn": ENVIRONMENT.arn("ecs", f"service-deployment/{path}/{number}"),
+            "serviceArn": ENVIRONMENT.arn("ecs", f"service/{path}"),
+            "clusterArn": ENVIRONMENT.arn("ecs", f"cluster/{ENVIRONMENT.cluster}"),
+            "targetServiceRevisionArn": revision,
+            "status": "IN_PROGRESS",
+            "createdAt": self.now,
+            "startedAt": self.now,
+        }
+        self.revisions[revision] = definition
+        self.current = definition
+        self.deployments.append(deployment)
+        return deployment
+
+    def finish(self, deployment: dict[str, Any] | None = None, status: str = "SUCCESSFUL") -> None:
+        """End a deployment, the last one unless told; one that did not succeed leaves the service where it was before."""
+        found = deployment or self.deployments[-1]
+        found |= {"status": status, "finishedAt": self.now}
+        if status == "ROLLBACK_SUCCESSFUL":
+            self.current = self.last_good()
+
+    def last_good(self) -> str:
+        good = [self.revisions[one["targetServiceRevisionArn"]] for one in self.deployments if one["status"] == "SUCCESSFUL"]
+        return good[-1] if good else ""
+
+    def settle(self) -> None:
+        """Let what is under way end well."""
+        for one in self.deployments:
+            if one["status"] in ("PENDING", "IN_PROGRESS"):
+                self.finish(one)
+            elif one["status"] in ("ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"):
+                self.finish(one, "ROLLBACK_SUCCESSFUL")
+
+    # The operations
+
+    def __call__(self, request: Any, **_: Any) -> AWSResponse:
+        name = request.headers["X-Amz-Target"].decode().rpartition(".")[2]
+        try:
+            answer = getattr(self, name)(**json.loads(request.body))
+            status, body = 200, answer
+            report = ParamValidator().validate(answer, self.model.operation_model(name).output_shape)
+            assert not report.has_errors(), report.generate_report()
+        except ClientError as error:
+            status, body = 400, {"__type": error.response["Error"]["Code"], "message": error.response["Error"]["Message"]}
+        raw = json.dumps(body, default=lambda moment: moment.timestamp()).encode()
+        answered: Any = _Body(raw)
+        return AWSResponse(request.url, status, {"Content-Type": "application/x-amz-json-1.1"}, answered)
+
+    def DescribeServices(self, cluster: str, services: list[str]) -> dict[str, Any]:  # noqa: N802 - the operation's name
+        if (cluster, services) != (ENVIRONMENT.cluster, [ENVIRONMENT.service]):
+            return {"services": [], "failures": [{"arn": services[0], "reason": "MISSING"}]}
+        service = {"taskDefinition": self.current, "desiredCount": 2, "runningCount": 2, "status": "ACTIVE"}
+        return {"services": [service], "failures": []}
+
+    def ListServiceDeployments(  # noqa: N802 - the operation's name
+        self,
+        cluster: str,
+        service: str,
+        maxResults: int,  # noqa: N803 - the operation's parameter
+        nextToken: str = "0",  # noqa: N803 - the operation's parameter
+    ) -> dict[str, Any]:
+        if (cluster, service) != (ENVIRONMENT.cluster, ENVIRONMENT.service):
+            raise refusal("ServiceNotFoundException")
+        start, end = int(nextToken), int(nextToken) + min(self.page, maxResults)
+        more = {"nextToken": str(end)} if end < len(self.deployments) else {}
+        brief = self.model.shape_for("ServiceDeploymentBrief").members
+        found = [{key: value for key, value in one.items() if key in brief} for one in self.deployments[start:end]]
+        return {"serviceDeployments": found, **more}
+
+    def DescribeServiceDeployments(self, serviceDeploymentArns: list[str]) -> dict[str, Any]:  # noqa: N802, N803 - as above
+        found = [one for one in self.deployments if one["serviceDeploymentArn"] in serviceDeploymentArns]
+        return {
+            "serviceDeployments": [
+                {key: value for key, value in one.items() if key != "targetServiceRevisionArn"}
+                | {"targetServiceRevision": {"arn": one["targetServiceRevisionArn"]}}
+                for one in found
+            ],
+            "failures": [],
+        }
+
+    def DescribeServiceRevisions(self, serviceRevisionArns: list[str]) -> dict[str, Any]:  # noqa: N802, N803 - as above
+        assert 0 < len(serviceRevisionArns) <= 20, "ECS takes at most 20"
+        known = [arn for arn in serviceRevisionArns if arn in self.revisions]
+        return {
+            "serviceRevisions": [{"serviceRevisionArn": arn, "taskDefinition": self.revisions[arn]} for arn in known],
+            "failures": [{"arn": arn, "reason": "MISSING"} for arn in serviceRevisionArns if arn not in known],
+        }
+
+    def DescribeTaskDefinition(self, taskDefinition: str) -> dict[str, Any]:  # noqa: N802, N803 - as above
+        if taskDefinition not in self.definitions:
+            raise refusal("ClientException", "Unable to describe task definition.")
+        found = self.definitions[taskDefinition]
+        return {
+            "taskDefinition": {
+                "taskDefinitionArn": taskDefinition,
+                "status": found["status"],
+                "containerDefinitions": [{"name": "backend", "image": found["image"]}],
+            }
+        }
+
+    def StopServiceDeployment(self, serviceDeploymentArn: str, stopType: str) -> dict[str, Any]:  # noqa: N802, N803 - as above
+        assert stopType == "ROLLBACK"
+        found = next(one for one in self.deployments if one["serviceDeploymentArn"] == serviceDeploymentArn)
+        if found["status"] not in ("PENDING", "IN_PROGRESS"):
+            raise refusal("ConflictException", "The service deployment cannot be stopped.")
+        found["status"] = "ROLLBACK_REQUESTED"
+        self.current = self.last_good()
+        self.changes.append(("StopServiceDeployment", self.current))
+        return {"serviceDeploymentArn": serviceDeploymentArn}
+
+    def UpdateService(self, cluster: str, service: str, taskDefinition: str) -> dict[str, Any]:  # noqa: N802, N803 - as above
+        assert (cluster, service) == (ENVIRONMENT.cluster, ENVIRONMENT.service)
+        if self.definitions.get(taskDefinition, {}).get("status") != "ACTIVE":
+            raise refusal("ClientException", "TaskDefinition is inactive")
+        if taskDefinition != self.current:
+            self.deploy(taskDefinition)
+        self.changes.append(("UpdateService", taskDefinition))
+        return {"service": {"taskDefinition": taskDefinition}}
+
+
+class _Body(BytesIO):
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        yield self.read()
+
+
+def refusal(code: str, message: str = "as the test asks") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, "")
+
+
+@dataclass
+class Call:
+    """One AWS call that the code made."""
+
+    service: str
+    operation: str
+    parameters: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return f"{self.service}:{self.operation}"
+
+
+@dataclass
+class World:
+    """The whole: the twin, moto, the function under test, every call it made, and the ways in which calls go wrong."""
+
+    ecs: Ecs
+    session: boto3.Session
+    mode: str = "on"
+    calls: list[Call] = field(default_factory=list)
+    refusals: dict[str, Exception] = field(default_factory=dict)
+    """By `service:Operation`: what the call raises."""
+    crash_at: int | None = None
+    """The run dies at its so manieth call: just before it for even numbers, just after it for odd ones."""
+    seconds: float = 1_000_000_000.0
+    """The wall clock."""
+    _functions: dict[str, Rollback] = field(default_factory=dict)
+
+    @property
+    def now(self) -> datetime:
+        return self.ecs.now
+
+    def wait(self, **span: float) -> None:
+        self.ecs.now += timedelta(**span)
+
+    # What happens to the service
+
+    def release(self, *, minutes: float = 2) -> str:
+        """A release that finishes."""
+        definition = self.begin_release()
+        self.wait(minutes=minutes)
+        self.ecs.finish()
+        return definition
+
+    def begin_release(self) -> str:
+        definition = self.ecs.register()
+        self.ecs.deploy(definition)
+        return definition
+
+    def database(self, status: str) -> None:
+        rds_backends[ACCOUNT][REGION].databases[ENVIRONMENT.database_instance].status = status
+
+    def cache(self, status: str) -> None:
+        elasticache_backends[ACCOUNT][REGION].replication_groups[ENVIRONMENT.replication_group].status = status
+
+    def dependency_alarm(self, name: str, state: str) -> None:
+        self.session.client("cloudwatch").set_alarm_state(AlarmName=name, StateValue=state, StateReason="as the test asks")
+
+    # What the function does
+
+    def function(self) -> Rollback:
+        """Warm, as Lambda keeps it."""
+        if self.mode not in self._functions:
+            self._functions[self.mode] = Rollback(read(RollbackSettings, VARIABLES | {"MODE": self.mode}))
+        return self._functions[self.mode]
+
+    def alarm(self) -> Any:
+        """The alarm fires now."""
+        return self.deliver(event("ALARM", self.now))
+
+    def ok(self) -> Any:
+        """The alarm ends now."""
+        return self.deliver(event("OK", self.now))
+
+    def deliver(self, what: Any) -> Any:
+        """The outcome of an event; raises what the function raises."""
+        self.calls.clear()
+        return self.function().run(what, seconds=60)
+
+    # What is left behind
+
+    def messages(self, topic: str) -> list[str]:
+        sent = sns_backends[ACCOUNT][REGION].topics[ENVIRONMENT.arn("sns", topic)].sent_notifications
+        return [f"{subject}\n{message}" for _, message, subject, _, _ in sent]
+
+    @property
+    def outcomes(self) -> list[str]:
+        return self.messages(ENVIRONMENT.outcomes_topic)
+
+    @property
+    def escalations(self) -> list[str]:
+        return self.messages(ENVIRONMENT.escalations_topic)
+
+    @property
+    def image(self) -> str:
+        """What the next `cdk deploy` would run."""
+        return str(self.session.client("ssm").get_parameter(Name=ENVIRONMENT.image_parameter)["Parameter"]["Value"])
+
+    def items(self) -> dict[str, dict[str, Any]]:
+        """The table of incidents, by id."""
+        table: Any = self.session.resource("dynamodb").Table(ENVIRONMENT.incidents_table)
+        return {item["id"]: item for item in table.scan()["Items"]}
+
+    # Hooks of botocore
+
+    def record(self, params: dict[str, Any], model: Any, **_: Any) -> None:
+        call = Call(model.service_model.service_name, model.name, dict(params))
+        self.calls.append(call)
+        self._maybe_crash(2 * (len(self.calls) - 1))
+        if call.name in self.refusals:
+            raise self.refusals[call.name]
+
+    def after(self, **_: Any) -> None:
+        self._maybe_crash(2 * (len(self.calls) - 1) + 1)
+
+    def _maybe_crash(self, point: int) -> None:
+        if self.crash_at is not None and point == self.crash_at:
+            raise Crash
+
+
+def _session() -> boto3.Session:
+    session = boto3.Session(region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test")
+    for component in ("data_loader", "endpoint_resolver"):
+        session._session.register_component(component, _BASE.get_component(component))
+    return session
+
+
+@contextmanager
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A fresh AWS with a service that runs its second release since a day."""
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # half a second for what nobody looks at
+    with mock_aws(config={"core": {"passthrough": {"services": ["ecs"]}}}):  # ECS is the twin's
+        session, quiet = _session(), _session()
+        made = World(Ecs(), quiet)
+        session.events.register("provide-client-params", made.record)
+        session.events.register("after-call", made.after)
+        session.events.register("before-send.ecs", made.ecs)
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
+        monkeypatch.setattr(incidents, "time", SimpleNamespace(time=lambda: made.seconds))
+        _furnish(quiet)
+        made.wait(days=-2)
+        made.release()
+        made.wait(days=1)
+        made.release()
+        made.wait(days=1)
+        yield made
+
+
+def _furnish(session: boto3.Session) -> None:
+    session.client("dynamodb").create_table(
+        TableName=ENVIRONMENT.incidents_table,
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    for topic in (ENVIRONMENT.outcomes_topic, ENVIRONMENT.escalations_topic):
+        session.client("sns").create_topic(Name=topic)
+    session.client("ssm").put_parameter(Name=ENVIRONMENT.image_parameter, Value="as the release wrote it", Type="String")
+    session.client("rds").create_db_instance(
+        DBInstanceIdentifier=ENVIRONMENT.database_instance,
+        DBInstanceClass="db.t4g.large",
+        Engine="postgres",
+        MasterUsername="hz_admin",
+        MasterUserPassword="not-a-secret",
+        AllocatedStorage=100,
+    )
+    session.client("elasticache").create_replication_group(
+        ReplicationGroupId=ENVIRONMENT.replication_group, ReplicationGroupDescription="cache"
+    )
+    for alarm in ENVIRONMENT.dependency_alarms:
+        session.client("cloudwatch").put_metric_alarm(
+            AlarmName=alarm,
+            Namespace="AWS/RDS",
+            MetricName="CPUUtilization",
+            Statistic="Average",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=90,
+            ComparisonOperator="GreaterThanThreshold",
+        )
