@@ -1,11 +1,13 @@
 """The database: one PostgreSQL instance with a standby in another zone, its parameters, its secret and its logs."""
 
+import json
 import string
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_rds as rds
+from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from stacks.base import EnvironmentStack
@@ -40,16 +42,21 @@ class Database(EnvironmentStack):
             self.log_group("PostgresqlLogs", settings.database_log_group),
             self.log_group("UpgradeLogs", settings.database_upgrade_log_group),
         ]
-        credentials = rds.DatabaseSecret(
+        credentials = secretsmanager.Secret(
             self,
             "Secret",
             secret_name=settings.database_secret,
-            username=MASTER_USER,
-            dbname=DATABASE_NAME,
+            description=f"The master user of {settings.database_instance}",
             encryption_key=self.key,
-            exclude_characters=string.punctuation,  # the runbook writes the password into a URL as it is
+            generate_secret_string=secretsmanager.SecretStringGenerator(
+                secret_string_template=json.dumps({"username": MASTER_USER, "dbname": DATABASE_NAME}),
+                generate_string_key="password",
+                password_length=32,
+                exclude_characters=string.punctuation,  # the runbook writes the password into a URL as it is
+                require_each_included_type=False,  # or Secrets Manager would ask for punctuation all the same
+            ),
+            removal_policy=cdk.RemovalPolicy.RETAIN,
         )
-        credentials.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
         self.instance = rds.DatabaseInstance(
             self,
             "Instance",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks, NagPack, NIST80053R5Checks
-from constructs import Construct
+from constructs import IConstruct
 
 from stacks.base import EnvironmentStack
 from stacks.environment import Environment
@@ -283,8 +283,8 @@ def acknowledge(environment: str, stacks: Iterable[cdk.Stack]) -> None:
                     validations.acknowledge(cdk.Acknowledgment(id=finding, reason=entry.reason))
 
 
-def _find(stack: cdk.Stack, path: str) -> Construct:
-    construct: Construct = stack
+def _find(stack: cdk.Stack, path: str) -> IConstruct:
+    construct: IConstruct = stack
     for part in path.split("/"):
         child = construct.node.try_find_child(part)
         if child is None:

@@ -1,5 +1,6 @@
 """The database: APPLICATION facts and runbook sections 1, 4.3 and 6, read from the template."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -118,7 +119,7 @@ def test_the_secret_gets_the_five_keys_of_the_runbook(database: Template) -> Non
     """
     secret = only(database, "AWS::SecretsManager::Secret")
     generated = secret["Properties"]["GenerateSecretString"]
-    assert generated["SecretStringTemplate"] == '{"username":"hz_admin","dbname":"hz_navigator"}'
+    assert json.loads(generated["SecretStringTemplate"]) == {"username": "hz_admin", "dbname": "hz_navigator"}
     assert generated["GenerateStringKey"] == "password"
     assert only(database, "AWS::SecretsManager::SecretTargetAttachment")["Properties"] == {
         "SecretId": {"Ref": secret["Id"]},
@@ -129,8 +130,9 @@ def test_the_secret_gets_the_five_keys_of_the_runbook(database: Template) -> Non
 
 def test_the_password_stands_in_a_url_as_it_is(database: Template) -> None:
     """Runbook 6.2 puts it into DATABASE_URL without encoding."""
-    excluded = only(database, "AWS::SecretsManager::Secret")["Properties"]["GenerateSecretString"]["ExcludeCharacters"]
-    assert {chr(code) for code in range(33, 127) if not chr(code).isalnum()} <= set(excluded)
+    generated = only(database, "AWS::SecretsManager::Secret")["Properties"]["GenerateSecretString"]
+    assert {chr(code) for code in range(33, 127) if not chr(code).isalnum()} <= set(generated["ExcludeCharacters"])
+    assert generated["RequireEachIncludedType"] is False
 
 
 def test_the_instance_takes_user_and_password_from_the_secret(database: Template, instance: dict[str, Any]) -> None:

@@ -1,0 +1,213 @@
+"""Production on the local cloud and the world around it: its users, its release pipeline and the passing of time.
+
+Time is simulated a minute at a time: requests really go to the stand-in application, their counts become the minute's metrics,
+the evaluator judges the alarms, and the alarm's action invokes the real function under its real role.
+"""
+
+import http.client
+import json
+import ssl
+import time
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+from local.alarms import AlarmEvaluator, Transition
+from local.cloud import Cloud
+from stacks.environment import Environment
+
+MINUTE = timedelta(minutes=1)
+REQUESTS_A_MINUTE = 60
+QUIET_MINUTES = 7  # as far as any alarm looks back
+
+Metric = dict[str, Any]
+
+
+class Production:
+    """The deployed environment and the world around it: its users, its release pipeline and the passing of time."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.settings: Environment = cloud.environment
+        self.ecs = cloud.client("ecs")
+        self.cloudwatch = cloud.client("cloudwatch")
+        self._lambda, self._rds, self._sqs = cloud.client("lambda"), cloud.client("rds"), cloud.client("sqs")
+        self.alarms = AlarmEvaluator(self.cloudwatch)
+        self.escalations()
+        for _ in range(QUIET_MINUTES):  # alarms look back: before there were metrics, silence would look like an outage
+            self._pass_minute()
+
+    # The release pipeline
+
+    def release(self, commit: str) -> str:
+        """A release as the backend's own pipeline does it; gives the ARN of the new task definition."""
+        family = self.ecs.describe_task_definition(taskDefinition=self.settings.family)["taskDefinition"]
+        image = f"{self.cloud.repository_uri}:{commit}"
+        container, *others = family["containerDefinitions"]
+        kept = (
+            "family",
+            "taskRoleArn",
+            "executionRoleArn",
+            "networkMode",
+            "volumes",
+            "requiresCompatibilities",
+            "cpu",
+            "memory",
+        )
+        answer = self.ecs.register_task_definition(
+            **{key: family[key] for key in kept if key in family},
+            containerDefinitions=[{**container, "image": image}, *others],
+        )
+        registered = str(answer["taskDefinition"]["taskDefinitionArn"])
+        self.cloud.client("ssm").put_parameter(Name=self.settings.image_parameter, Value=image, Type="String", Overwrite=True)
+        self.ecs.update_service(cluster=self.settings.cluster, service=self.settings.service, taskDefinition=registered)
+        return registered
+
+    @property
+    def task_definition(self) -> str:
+        """The ARN of the task definition that the service is set to."""
+        return str(self._service["taskDefinition"])
+
+    @property
+    def settled(self) -> bool:
+        """Whether no deployment of the service is under way."""
+        return [deployment["rolloutState"] for deployment in self._service["deployments"]] == ["COMPLETED"]
+
+    @property
+    def _service(self) -> Any:
+        return self.ecs.describe_services(cluster=self.settings.cluster, services=[self.settings.service])["services"][0]
+
+    def image_of(self, task_definition: str) -> str:
+        """The image of a task definition's one container."""
+        described = self.ecs.describe_task_definition(taskDefinition=task_definition)["taskDefinition"]
+        return str(described["containerDefinitions"][0]["image"])
+
+    # The users and the passing of time
+
+    def minute(self) -> list[Transition]:
+        """One simulated minute: requests, their metrics, the health check, the alarms; gives what changed its state."""
+        self._pass_minute()
+        changed = self.alarms.tick(self.cloud.now())
+        self.cloud.wait_until_idle()  # the functions that the alarms' actions invoked
+        return changed
+
+    def _pass_minute(self) -> None:
+        self.cloud.advance(MINUTE)
+        self._publish(self.cloud.now() - MINUTE)
+        self._lambda.invoke(FunctionName=self.settings.function("health-check"))
+
+    def get(self, path: str) -> tuple[int, float]:
+        """Status and seconds of one request to the API, over TLS through the load balancer's name."""
+        begun = time.perf_counter()
+        self._connection.request("GET", path)
+        response = self._connection.getresponse()
+        response.read()
+        return response.status, time.perf_counter() - begun
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the API's health and an ordinary request both answer 200."""
+        return [self.get(path)[0] for path in (self.settings.backend.health_check_path, "/api/v1/map")] == [200, 200]
+
+    @cached_property
+    def _connection(self) -> http.client.HTTPSConnection:
+        environment = self.cloud.application_environment
+        proxy = urlsplit(environment["HTTPS_PROXY"])
+        tls = ssl.create_default_context(cafile=environment["SSL_CERT_FILE"])
+        connection = http.client.HTTPSConnection(str(proxy.hostname), proxy.port, context=tls, timeout=10)
+        connection.set_tunnel(self.settings.domain.api, 443)
+        return connection
+
+    def _publish(self, at: datetime) -> None:
+        """What AWS would publish for the minute from `at` on: the requests as they went, the rest as on a quiet day."""
+        answers = [self.get("/api/v1/map") for _ in range(REQUESTS_A_MINUTE)]
+        errors = sum(status >= 500 for status, _ in answers)
+        tasks = self._service["runningCount"]
+        health, _ = self.get(self.settings.backend.health_check_path)
+        accepted = str(health) in self.settings.backend.health_check_codes.split(",")
+        balancer, targets = self._balancer
+        database = self._database_available
+        names = self.settings
+
+        def metric(name: str, value: float | list[float], **dimensions: str) -> Metric:
+            values = {"Values": value} if isinstance(value, list) else {"Value": value}
+            return {
+                "MetricName": name,
+                "Timestamp": at,
+                "Dimensions": [{"Name": key, "Value": it} for key, it in dimensions.items()],
+                **values,
+            }
+
+        service = {"ClusterName": names.cluster, "ServiceName": names.service}
+        instance = {"DBInstanceIdentifier": names.database_instance}
+        published: dict[str, list[Metric]] = {
+            "AWS/ApplicationELB": [
+                metric("RequestCount", len(answers), LoadBalancer=balancer),
+                metric("TargetResponseTime", [seconds for _, seconds in answers], LoadBalancer=balancer),
+                metric("HealthyHostCount", tasks if accepted else 0, LoadBalancer=balancer, TargetGroup=targets),
+                metric("UnHealthyHostCount", 0 if accepted else tasks, LoadBalancer=balancer, TargetGroup=targets),
+                *([metric("HTTPCode_Target_5XX_Count", errors, LoadBalancer=balancer)] if errors else []),
+            ],
+            "AWS/ECS": [metric("CPUUtilization", 35, **service), metric("MemoryUtilization", 48, **service)],
+            "AWS/RDS": [metric("CPUUtilization", 22, **instance), metric("DatabaseConnections", 40, **instance)]
+            if database
+            else [],
+            "AWS/ElastiCache": [metric("DatabaseMemoryUsagePercentage", 31, CacheClusterId=node) for node in names.cache_nodes],
+        }
+        for namespace, data in published.items():
+            if data:
+                self.cloudwatch.put_metric_data(Namespace=namespace, MetricData=data)
+
+    @cached_property
+    def _balancer(self) -> tuple[str, str]:
+        """The dimensions' values of the load balancer and its target group: the tails of their ARNs."""
+        client = self.cloud.client("elbv2")
+        balancer = client.describe_load_balancers(Names=[self.settings.load_balancer])["LoadBalancers"][0]["LoadBalancerArn"]
+        targets = client.describe_target_groups(Names=[self.settings.target_group])["TargetGroups"][0]["TargetGroupArn"]
+        return balancer.partition("loadbalancer/")[2], targets.rpartition(":")[2]
+
+    # The database
+
+    @property
+    def _database_available(self) -> bool:
+        instance = self._rds.describe_db_instances(DBInstanceIdentifier=self.settings.database_instance)
+        return bool(instance["DBInstances"][0]["DBInstanceStatus"] == "available")
+
+    def stop_database(self) -> None:
+        self._rds.stop_db_instance(DBInstanceIdentifier=self.settings.database_instance)
+
+    def start_database(self) -> None:
+        self._rds.start_db_instance(DBInstanceIdentifier=self.settings.database_instance)
+
+    # What the function did
+
+    @cached_property
+    def _inbox(self) -> str:
+        """A queue behind the escalations topic, where a person would be."""
+        topic, queue = self.settings.arn("sns", self.settings.escalations_topic), self.settings.arn("sqs", "drill-escalations")
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": queue,
+            "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        url = self._sqs.create_queue(QueueName="drill-escalations", Attributes={"Policy": policy})["QueueUrl"]
+        self.cloud.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+        return str(url)
+
+    def escalations(self) -> list[str]:
+        """The function's messages that a person got since the last look; the alarms' own are JSON and left out."""
+        messages = []
+        while found := self._sqs.receive_message(QueueUrl=self._inbox, MaxNumberOfMessages=10).get("Messages"):
+            for message in found:
+                messages.append(json.loads(message["Body"])["Message"])
+                self._sqs.delete_message(QueueUrl=self._inbox, ReceiptHandle=message["ReceiptHandle"])
+        return [message for message in messages if not message.startswith("{")]
+
+    def outcomes(self) -> list[dict[str, Any]]:
+        """The structured lines of `rollback` that record an outcome, oldest first."""
+        lines = [json.loads(line) for line in self.cloud.logs("rollback") if line.startswith("{")]
+        return [line for line in lines if "outcome" in line]
