@@ -184,7 +184,8 @@ class Cloud:
     @property
     def variables(self) -> dict[str, str]:
         """The environment variables that point an AWS tool at this cloud."""
-        return {"AWS_ENDPOINT_URL": self.endpoint, "AWS_REGION": self.environment.region, **_CREDENTIALS}
+        # By the region's older name, which every tool knows; the AWS CLI's first version knows no other.
+        return {"AWS_ENDPOINT_URL": self.endpoint, "AWS_DEFAULT_REGION": self.environment.region, **_CREDENTIALS}
 
     @property
     def environ(self) -> dict[str, str]:
@@ -192,7 +193,7 @@ class Cloud:
         return {
             **_nowhere(),
             **self.variables,
-            "AWS_DEFAULT_REGION": self.environment.region,
+            "AWS_REGION": self.environment.region,
             "AWS_PAGER": "",
             "CDK_HOME": str(self.folder / "tmp" / "cdk"),  # the CLI remembers there which account a key is of
         }
@@ -338,6 +339,7 @@ def synthesize(report: Report = _silent) -> Path:
             report("synthesizing")
             shutil.rmtree(assemblies, ignore_errors=True)
             assemblies.mkdir()
+            (STATE / "synth.log").unlink(missing_ok=True)
             _run_cdk(["synth", "--quiet", "--output", str(assemblies / "new")], _nowhere(), ROOT, STATE / "synth.log", report)
             (assemblies / "new").rename(assembly)
     return assembly

@@ -162,10 +162,6 @@ RECORDED: dict[str, Recorded] = {
     ),
     "AWS::Logs::Delivery": Recorded(),
     "AWS::WAFv2::LoggingConfiguration": Recorded(lambda properties, _: str(properties["ResourceArn"])),
-    "AWS::SSM::Document": Recorded(lambda properties, name: str(properties.get("Name", name))),
-    "AWS::Logs::QueryDefinition": Recorded(
-        lambda *_: str(uuid.uuid4()), lambda ref: {"QueryDefinitionId": ref}
-    ),
 }  # fmt: skip
 
 # Attributes that the emulator's own types do not return.

@@ -7,8 +7,9 @@ from typing import Any
 
 import botocore.session
 import pytest
+from ministack.services.cloudformation import provisioners
 
-from local.cloud import ROOT, Cloud
+from local.cloud import ROOT, Cloud, synthesize
 from local.resource_types import BY_API, RECORDED, matched
 
 _names = (f"types-{number}" for number in itertools.count())
@@ -79,7 +80,7 @@ def test_a_nat_gateway_has_an_address_and_flow_logs_watch_the_vpc(stack: Stack) 
     (nat,) = ec2.describe_nat_gateways(NatGatewayIds=[made["Nat"]])["NatGateways"]
     (flow,) = ec2.describe_flow_logs(FlowLogIds=[made["Flow"]])["FlowLogs"]
     assert (nat["State"], made["Address"][:9]) == ("available", "eipalloc-")
-    assert flow["LogGroupName"] == stack.name
+    assert flow["LogDestination"] == stack.name
     assert made["Cidr"] == "10.9.0.0/16"
 
 
@@ -257,6 +258,18 @@ def test_properties_become_members_by_name_and_type() -> None:
     assert matched(shape, given) == {
         "serviceName": "s", "desiredCount": 3, "enableExecuteCommand": True, "tags": [{"key": "a", "value": "1"}]
     }  # fmt: skip
+
+
+def types_of_templates() -> set[str]:
+    templates = [json.loads(file.read_text()) for file in synthesize().glob("assembly-*/*.template.json")]
+    return {resource["Type"] for template in templates for resource in template.get("Resources", {}).values()}
+
+
+def test_every_type_of_the_templates_is_known_and_none_is_plugged_in_for_nothing() -> None:
+    used = types_of_templates()
+    known = BY_API.keys() | RECORDED.keys()
+    assert used - known - provisioners._RESOURCE_HANDLERS.keys() == set()
+    assert known - used == set()
 
 
 @pytest.mark.parametrize(
