@@ -406,7 +406,7 @@ def _last_line(log: Path) -> str:
 
 
 def _last_error(log: Path) -> str:
-    lines = [line.strip() for line in log.read_text().splitlines() if line.strip()]
+    lines = [line.strip() for line in log.read_text().splitlines() if line.strip() and "Subprocess exited" not in line]
     return next(
         (line for line in reversed(lines) if "❌" in line or "rror:" in line), lines[-1] if lines else "it said nothing"
     )
