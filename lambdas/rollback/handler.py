@@ -244,7 +244,7 @@ def _summary(evidence: Evidence) -> dict[str, Any]:
         "known_good": known_good.arn if known_good else None,
         "database": evidence.database,
         "cache": evidence.cache,
-        "dependency_alarms": evidence.dependency_alarms,
+        "dependency_alarms": list(evidence.dependency_alarms),
         "changes": len(evidence.changes),
     }
 

@@ -55,7 +55,7 @@ def deployment(
 def change(cause: Deployment, to: int, *, minutes: float, state: str = "done") -> Change:
     """A change of ours because of a deployment, so many minutes before the alarm."""
     made = Change("update", cause.arn, cause.task_definition, td(to), f"image:{to}", ago(minutes))
-    return replace(made, state=state)  # type: ignore[arg-type]
+    return replace(made, state=state)
 
 
 DAY = 24 * 60

@@ -55,4 +55,4 @@ def test_probes_only_go_to_https_origins(name: str, value: str) -> None:
 def test_settings_never_change() -> None:
     settings = read(HealthCheckSettings, PROBES)
     with pytest.raises(ValueError, match="frozen"):
-        settings.environment = "production"  # type: ignore[misc]
+        settings.environment = "production"

@@ -84,8 +84,19 @@ class Crash(BaseException):
     """The end of a run as Lambda knows it: no `except Exception` sees it."""
 
 
+@dataclass(frozen=True)
+class Changed:
+    """A change that the service was asked for: from and to which task definition, when, and which had `failed` by then."""
+
+    operation: str
+    before: str
+    after: str
+    at: datetime
+    failed: frozenset[str]
+
+
 class Ecs:
-    """The twin of one ECS service. `changes` is what was asked of it, as (operation, task definition it came to run)."""
+    """The twin of one ECS service. `changes` is what the function asked of it."""
 
     def __init__(self) -> None:
         self.now = NOON
@@ -94,7 +105,7 @@ class Ecs:
         self.revisions: dict[str, str] = {}
         self.deployments: list[dict[str, Any]] = []
         self.current = ""
-        self.changes: list[tuple[str, str]] = []
+        self.changes: list[Changed] = []
         self.page = 100
 
     # What releases and ECS itself do
@@ -145,6 +156,20 @@ class Ecs:
                 self.finish(one)
             elif one["status"] in ("ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"):
                 self.finish(one, "ROLLBACK_SUCCESSFUL")
+
+    def _changed(self, operation: str, after: str) -> None:
+        undone = (
+            "STOPPED",
+            "STOP_REQUESTED",
+            "ROLLBACK_REQUESTED",
+            "ROLLBACK_IN_PROGRESS",
+            "ROLLBACK_SUCCESSFUL",
+            "ROLLBACK_FAILED",
+        )
+        failed = frozenset(
+            self.revisions[one["targetServiceRevisionArn"]] for one in self.deployments if one["status"] in undone
+        )
+        self.changes.append(Changed(operation, self.current, after, self.now, failed))
 
     # The operations
 
@@ -218,18 +243,18 @@ class Ecs:
         found = next(one for one in self.deployments if one["serviceDeploymentArn"] == serviceDeploymentArn)
         if found["status"] not in ("PENDING", "IN_PROGRESS"):
             raise refusal("ConflictException", "The service deployment cannot be stopped.")
+        self._changed("StopServiceDeployment", self.last_good())
         found["status"] = "ROLLBACK_REQUESTED"
         self.current = self.last_good()
-        self.changes.append(("StopServiceDeployment", self.current))
         return {"serviceDeploymentArn": serviceDeploymentArn}
 
     def UpdateService(self, cluster: str, service: str, taskDefinition: str) -> dict[str, Any]:  # noqa: N802, N803 - as above
         assert (cluster, service) == (ENVIRONMENT.cluster, ENVIRONMENT.service)
         if self.definitions.get(taskDefinition, {}).get("status") != "ACTIVE":
             raise refusal("ClientException", "TaskDefinition is inactive")
+        self._changed("UpdateService", taskDefinition)
         if taskDefinition != self.current:
             self.deploy(taskDefinition)
-        self.changes.append(("UpdateService", taskDefinition))
         return {"service": {"taskDefinition": taskDefinition}}
 
 
