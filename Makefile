@@ -27,7 +27,7 @@ drill: setup ## deploy production to the local cloud, break a release, watch the
 	@python -m local.drills
 
 test: setup ## run the whole test suite
-	@python -m pytest -n auto
+	@python -m pytest -n auto --dist loadgroup
 
 local: setup ## deploy ENV (production or staging) to the local cloud and keep it up
 	@python -m local up $(ENV) $(if $(PORT),--port $(PORT))

@@ -11,7 +11,7 @@ import pytest
 from local.cloud import Cloud
 from stacks.environment import CONFIG, Environment, load
 
-SHARED = ("empty_cloud", "cloud")
+SHARED = ("empty_cloud", "cloud", "runbook_cloud")
 ASSUMED_BY_LAMBDA = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],

@@ -6,14 +6,14 @@ What differs from a terminal with AWS behind it: `aws` is given the endpoint of 
 
 import re
 import subprocess
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from local.cloud import Cloud
+from local.cloud import Cloud
+from stacks.environment import Environment
 
 PRELUDE = """
 set -euo pipefail
@@ -317,12 +317,23 @@ NOT_EMULATED = {
 
 
 @pytest.fixture(scope="module")
-def placeholders(cloud: "Cloud") -> dict[str, str]:
+def runbook_cloud(production: Environment) -> Iterator[Cloud]:
+    """A production of its own: half of the commands change it."""
+    with Cloud.start(production) as cloud:
+        cloud.deploy()
+        yield cloud
+
+
+@pytest.fixture(scope="module")
+def placeholders(runbook_cloud: Cloud) -> dict[str, str]:
     """What an engineer would fill in, and things to find: a backup, log lines."""
-    names, clients = cloud.environment, {name: cloud.client(name) for name in ("elbv2", "cloudfront", "s3", "logs")}
+    names, clients = (
+        runbook_cloud.environment,
+        {name: runbook_cloud.client(name) for name in ("elbv2", "cloudfront", "s3", "logs")},
+    )
     for key in ("backup-7/index.html", "backup-7/assets/app.js"):
         clients["s3"].put_object(Bucket=names.frontend_backups_bucket, Key=key, Body=b"<!doctype html>")
-    now = int(cloud.now().timestamp() * 1000)
+    now = int(runbook_cloud.now().timestamp() * 1000)
     lines = {
         names.backend_log_group: ["ERROR no route to /api/v1/maps", '{"userId": "USER_ID", "path": "/api/v1/map"}'],
         names.database_log_group: ["LOG:  duration: 1502.3 ms  statement: SELECT 1"],
@@ -342,7 +353,7 @@ def placeholders(cloud: "Cloud") -> dict[str, str]:
     }
 
 
-def typed(cloud: "Cloud", command: str, placeholders: dict[str, str]) -> str:
+def typed(cloud: Cloud, command: str, placeholders: dict[str, str]) -> str:
     """The output of a command, as a shell gives it."""
     for name, value in placeholders.items():
         command = command.replace(name, value)
@@ -355,15 +366,15 @@ COMMANDS = READS + WRITES
 
 
 @pytest.mark.parametrize(("command", "shows"), [case[1:] for case in COMMANDS], ids=[case[0] for case in COMMANDS])
-def test_works_as_printed(command: str, shows: str, cloud: "Cloud", placeholders: dict[str, str]) -> None:
-    assert re.search(shows, typed(cloud, command, placeholders)), f"the output does not show {shows}"
+def test_works_as_printed(command: str, shows: str, runbook_cloud: Cloud, placeholders: dict[str, str]) -> None:
+    assert re.search(shows, typed(runbook_cloud, command, placeholders)), f"the output does not show {shows}"
 
 
-def test_rolls_back_as_section_4_1_prints_it(cloud: "Cloud", placeholders: dict[str, str]) -> None:
+def test_rolls_back_as_section_4_1_prints_it(runbook_cloud: Cloud, placeholders: dict[str, str]) -> None:
     """Its `current - 1` is right only while every revision is good; the function `rollback` does better."""
-    ecs, names = cloud.client("ecs"), cloud.environment
+    ecs, names = runbook_cloud.client("ecs"), runbook_cloud.environment
     first = ecs.describe_task_definition(taskDefinition=names.family)["taskDefinition"]
-    container = {**first["containerDefinitions"][0], "image": f"{cloud.repository_uri}:5ec0nd"}
+    container = {**first["containerDefinitions"][0], "image": f"{runbook_cloud.repository_uri}:5ec0nd"}
     ecs.register_task_definition(
         family=names.family,
         containerDefinitions=[container],
@@ -389,10 +400,10 @@ aws ecs update-service \\
   --service hz-navigator-production-backend-service \\
   --task-definition hz-navigator-production-backend:$PREVIOUS_REV
 """
-    typed(cloud, printed, placeholders)
-    cloud.advance(timedelta(minutes=5))
+    typed(runbook_cloud, printed, placeholders)
+    runbook_cloud.advance(timedelta(minutes=5))
     typed(
-        cloud,
+        runbook_cloud,
         """
 aws ecs wait services-stable \\
   --cluster hz-navigator-production-cluster \\
@@ -404,12 +415,12 @@ aws ecs wait services-stable \\
     assert service["taskDefinition"] == first["taskDefinitionArn"]
 
 
-def test_verifies_as_section_4_1_prints_it(cloud: "Cloud") -> None:
+def test_verifies_as_section_4_1_prints_it(runbook_cloud: Cloud) -> None:
     """`curl -s https://api.hz-navigator.com/api/v1/health`, through the local cloud's proxy."""
-    environment = cloud.application_environment
+    environment = runbook_cloud.application_environment
     run = subprocess.run(
         ["curl", "-s", "--cacert", environment["SSL_CERT_FILE"], "https://api.hz-navigator.com/api/v1/health"],
-        env={"PATH": cloud.environ["PATH"], "https_proxy": environment["HTTPS_PROXY"]},
+        env={"PATH": runbook_cloud.environ["PATH"], "https_proxy": environment["HTTPS_PROXY"]},
         capture_output=True,
         text=True,
         check=True,
@@ -417,7 +428,7 @@ def test_verifies_as_section_4_1_prints_it(cloud: "Cloud") -> None:
     assert '"status": "healthy"' in run.stdout
 
 
-def test_waits_for_an_invalidation_as_section_4_2_prints_it(cloud: "Cloud", placeholders: dict[str, str]) -> None:
+def test_waits_for_an_invalidation_as_section_4_2_prints_it(runbook_cloud: Cloud, placeholders: dict[str, str]) -> None:
     printed = """
 INVALIDATION=$(aws cloudfront create-invalidation --distribution-id <DISTRIBUTION_ID> --paths "/*" \\
   --query Invalidation.Id --output text)
@@ -425,10 +436,10 @@ aws cloudfront wait invalidation-completed \\
   --distribution-id <DISTRIBUTION_ID> \\
   --id $INVALIDATION
 """
-    typed(cloud, printed, placeholders)
+    typed(runbook_cloud, printed, placeholders)
 
 
-def test_scripts_of_appendix_a_find_the_service(cloud: "Cloud", placeholders: dict[str, str]) -> None:
+def test_scripts_of_appendix_a_find_the_service(runbook_cloud: Cloud, placeholders: dict[str, str]) -> None:
     printed = """
 CLUSTER="hz-navigator-production-cluster"
 SERVICE="hz-navigator-production-backend-service"
@@ -438,7 +449,7 @@ aws ecs describe-services \\
   --services $SERVICE \\
   --query 'services[0].events[:5]'
 """
-    assert "has started" in typed(cloud, printed, placeholders)
+    assert "has started" in typed(runbook_cloud, printed, placeholders)
 
 
 @pytest.mark.parametrize("command", NOT_EMULATED)
