@@ -1,0 +1,293 @@
+"""What the functions may do, both ways: everything they call is granted, and nothing is granted that they never use.
+
+The calls are those that the code made on its way through the scenarios below; the grants are the synthesized policies.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk.assertions import Template
+
+from stacks.remediation import Remediation
+
+from .test_rollback import bad_release
+from .world import ACCOUNT, ENVIRONMENT, REGION, Call, World, event, refusal
+
+arn = ENVIRONMENT.arn
+SERVICE = arn("ecs", f"service/{ENVIRONMENT.cluster}/{ENVIRONMENT.service}")
+KEY = arn("kms", "key/of-the-stack")
+TASK_ROLES = tuple(
+    f"arn:aws:iam::{ACCOUNT}:role/{ENVIRONMENT.stack('backend')}-{name}-Ab1" for name in ("TaskRole", "ExecutionRole")
+)
+
+
+@dataclass(frozen=True)
+class Need:
+    """An action on a resource, under the condition keys that AWS sends with it."""
+
+    action: str
+    resource: str
+    keys: tuple[tuple[str, str], ...] = ()
+
+
+def via(service: str, *actions: str) -> list[Need]:
+    """What an encrypted resource's service does with the stack's key in the caller's name."""
+    return [Need(f"kms:{action}", KEY, (("kms:ViaService", f"{service}.{REGION}.amazonaws.com"),)) for action in actions]
+
+
+def on(resource: str, *more: Need) -> Callable[[Call], list[Need]]:
+    return lambda call: [Need(f"{call.service}:{call.operation}", resource), *more]
+
+
+def on_named(*names: str) -> Callable[[Call], list[Need]]:
+    """On the ARNs that a call's parameter names, and on the service that they are of."""
+
+    def needs(call: Call) -> list[Need]:
+        given = call.parameters[names[0]]
+        return [Need(f"ecs:{call.operation}", one) for one in (SERVICE, *([given] if isinstance(given, str) else given))]
+
+    return needs
+
+
+def on_table(call: Call) -> list[Need]:
+    return [
+        Need(f"dynamodb:{call.operation}", arn("dynamodb", f"table/{call.parameters['TableName']}")),
+        *via("dynamodb", "Decrypt"),
+    ]
+
+
+# Which resources an operation is authorized on: https://docs.aws.amazon.com/service-authorization/latest/reference/
+AUTHORIZED: Mapping[str, Callable[[Call], list[Need]]] = {
+    "ecs:DescribeServices": on(SERVICE),
+    "ecs:ListServiceDeployments": on(SERVICE),
+    "ecs:DescribeServiceDeployments": on_named("serviceDeploymentArns"),
+    "ecs:DescribeServiceRevisions": on_named("serviceRevisionArns"),
+    "ecs:DescribeTaskDefinition": on("*"),
+    "ecs:StopServiceDeployment": on_named("serviceDeploymentArn"),
+    "ecs:UpdateService": on(
+        SERVICE, *(Need("iam:PassRole", role, (("iam:PassedToService", "ecs-tasks.amazonaws.com"),)) for role in TASK_ROLES)
+    ),
+    "rds:DescribeDBInstances": lambda call: [
+        Need("rds:DescribeDBInstances", arn("rds", f"db:{call.parameters['DBInstanceIdentifier']}"))
+    ],
+    "elasticache:DescribeReplicationGroups": lambda call: [
+        Need(
+            "elasticache:DescribeReplicationGroups",
+            arn("elasticache", f"replicationgroup:{call.parameters['ReplicationGroupId']}"),
+        )
+    ],
+    "cloudwatch:DescribeAlarms": on(arn("cloudwatch", "alarm:*")),
+    "ssm:PutParameter": lambda call: [Need("ssm:PutParameter", arn("ssm", f"parameter{call.parameters['Name']}"))],
+    "sns:Publish": lambda call: [Need("sns:Publish", call.parameters["TopicArn"]), *via("sns", "Decrypt", "GenerateDataKey")],
+    "dynamodb:GetItem": on_table,
+    "dynamodb:PutItem": on_table,
+    "dynamodb:UpdateItem": on_table,
+}
+
+
+def by_lambda(function: str, dead_letters: str) -> list[Need]:
+    """What Lambda does under the function's role: logs, and the events that it gave up."""
+    stream = arn("logs", f"log-group:/aws/lambda/{ENVIRONMENT.function(function)}:log-stream:one")
+    logs = [Need(f"logs:{action}", stream) for action in ("CreateLogStream", "PutLogEvents")]
+    return [*logs, Need("sns:Publish", arn("sns", dead_letters)), *via("sns", "Decrypt", "GenerateDataKey")]
+
+
+# The grants
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One action of a statement, on its resources, under its conditions."""
+
+    action: str
+    resource: str
+    conditions: tuple[tuple[str, str], ...]
+
+    def covers(self, need: Need) -> bool:
+        return (
+            fnmatchcase(need.action, self.action)
+            and fnmatchcase(need.resource, self.resource)
+            and all(condition in need.keys for condition in self.conditions)
+        )
+
+
+@cache
+def template() -> Mapping[str, Any]:
+    app = cdk.App()
+    return Template.from_stack(Remediation(cdk.Stage(app, "stage"), ENVIRONMENT)).to_json()
+
+
+def resolved(value: Any) -> str:
+    """An ARN as it will be: the intrinsic functions of the template stand for what they name."""
+    if isinstance(value, str):
+        return value
+    ((function, argument),) = value.items()
+    if function == "Fn::Join":
+        return argument[0].join(resolved(part) for part in argument[1])
+    if argument == "AWS::Partition":
+        return "aws"
+    resource = template()["Resources"][argument if function == "Ref" else argument[0]]
+    properties = resource["Properties"]
+    return {
+        "AWS::KMS::Key": KEY,
+        "AWS::SNS::Topic": arn("sns", properties.get("TopicName", "")),
+        "AWS::DynamoDB::Table": arn("dynamodb", f"table/{properties.get('TableName')}"),
+        "AWS::Logs::LogGroup": arn("logs", f"log-group:{properties.get('LogGroupName')}:*"),
+    }[resource["Type"]]
+
+
+def several(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+@cache
+def grants(function: str) -> tuple[Grant, ...]:
+    """Everything that the role of a function allows; it has one policy, and no other way to get more."""
+    resources = template()["Resources"]
+    roles = [
+        resource["Properties"]["Role"]["Fn::GetAtt"][0]
+        for resource in resources.values()
+        if resource["Type"] == "AWS::Lambda::Function"
+        and resource["Properties"]["FunctionName"] == ENVIRONMENT.function(function)
+    ]
+    assert set(resources[roles[0]]["Properties"]) <= {"AssumeRolePolicyDocument", "Tags"}
+    (policy,) = [
+        resource["Properties"]["PolicyDocument"]
+        for resource in resources.values()
+        if resource["Type"] == "AWS::IAM::ManagedPolicy" and {"Ref": roles[0]} in resource["Properties"]["Roles"]
+    ]
+    assert not [resource for resource in resources.values() if resource["Type"] == "AWS::IAM::Policy"]
+    found = []
+    for statement in policy["Statement"]:
+        assert statement["Effect"] == "Allow"
+        assert set(statement.get("Condition", {})) <= {"StringEquals"}
+        conditions = tuple(
+            (key, resolved(value)) for key, value in statement.get("Condition", {}).get("StringEquals", {}).items()
+        )
+        found += [
+            Grant(action, resolved(resource), conditions)
+            for action in several(statement["Action"])
+            for resource in several(statement["Resource"])
+        ]
+    return tuple(found)
+
+
+# The calls
+
+
+def rolls_back_and_verifies(aws: World) -> Iterable[Any]:
+    bad_release(aws)
+    yield event("ALARM", aws.now)
+    aws.ecs.settle()
+    aws.wait(minutes=5)
+    yield event("OK", aws.now)
+
+
+def stops(aws: World) -> Iterable[Any]:
+    aws.begin_release()
+    aws.wait(minutes=3)
+    yield event("ALARM", aws.now)
+
+
+def waits_and_keeps(aws: World) -> Iterable[Any]:
+    aws.begin_release()
+    aws.ecs.deployments[-1]["status"] = "ROLLBACK_IN_PROGRESS"
+    aws.wait(minutes=3)
+    yield event("ALARM", aws.now)
+    aws.ecs.settle()
+    aws.wait(minutes=3)
+    yield event("OK", aws.now)
+
+
+def escalates(aws: World) -> Iterable[Any]:
+    bad_release(aws)
+    aws.database("failed")
+    yield event("ALARM", aws.now)
+
+
+def is_refused(aws: World) -> Iterable[Any]:
+    bad_release(aws)
+    aws.refusals["ecs:UpdateService"] = refusal("AccessDeniedException")
+    yield event("ALARM", aws.now)
+
+
+def finds_nonsense(_: World) -> Iterable[Any]:
+    yield {"not": "an alarm"}
+    yield {"not": "an alarm"}
+
+
+SCENARIOS = (rolls_back_and_verifies, stops, waits_and_keeps, escalates, is_refused, finds_nonsense)
+
+
+@pytest.fixture
+def calls(aws: World) -> list[Call]:
+    """Every call that `rollback` makes, through all scenarios one after another."""
+    made = []
+    for scenario in SCENARIOS:
+        aws.wait(days=2)
+        for what in scenario(aws):
+            aws.deliver(what)
+            made += aws.calls
+        aws.refusals.clear()
+        aws.database("available")
+        aws.ecs.settle()
+    return made
+
+
+def test_every_call_of_rollback_is_granted_and_every_grant_is_used(calls: list[Call]) -> None:
+    unknown = {call.name for call in calls} - set(AUTHORIZED)
+    assert unknown == set(), "say above on which resources it is authorized"
+    needs = [need for call in calls for need in AUTHORIZED[call.name](call)]
+    needs += by_lambda("rollback", ENVIRONMENT.escalations_topic)
+    denied = {need for need in needs if not any(grant.covers(need) for grant in grants("rollback"))}
+    assert denied == set()
+    idle = {grant for grant in grants("rollback") if not any(grant.covers(need) for need in needs)}
+    assert idle == set()
+
+
+def test_all_operations_that_the_code_knows_are_made(calls: list[Call]) -> None:
+    assert {call.name for call in calls} == set(AUTHORIZED)
+
+
+def test_health_check_calls_nothing_and_may_do_no_more_than_lambda_needs() -> None:
+    needs = by_lambda("health-check", ENVIRONMENT.outcomes_topic)
+    assert {need for need in needs if not any(grant.covers(need) for grant in grants("health-check"))} == set()
+    assert {grant for grant in grants("health-check") if not any(grant.covers(need) for need in needs)} == set()
+
+
+@pytest.mark.parametrize(
+    "need",
+    [
+        Need("ecs:UpdateService", arn("ecs", f"service/{ENVIRONMENT.cluster}/another-service")),
+        Need("ecs:StopServiceDeployment", arn("ecs", f"service-deployment/{ENVIRONMENT.cluster}/another-service/1")),
+        Need("ecs:DeleteService", SERVICE),
+        Need("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/Admin", (("iam:PassedToService", "ecs-tasks.amazonaws.com"),)),
+        Need("iam:PassRole", TASK_ROLES[0], (("iam:PassedToService", "lambda.amazonaws.com"),)),
+        Need("kms:Decrypt", KEY),
+        Need("ssm:PutParameter", arn("ssm", "parameter/another")),
+        Need("sns:Publish", arn("sns", "another-topic")),
+        Need("dynamodb:DeleteItem", arn("dynamodb", f"table/{ENVIRONMENT.incidents_table}")),
+    ],
+    ids=lambda need: f"{need.action} on {need.resource.rpartition(':')[2]}",
+)
+def test_nothing_else_is_granted(need: Need) -> None:
+    assert not any(grant.covers(need) for function in ("rollback", "health-check") for grant in grants(function))
+
+
+def test_only_a_read_that_knows_no_resource_is_granted_on_all() -> None:
+    everywhere = {
+        grant.action for function in ("rollback", "health-check") for grant in grants(function) if grant.resource == "*"
+    }
+    assert everywhere == {"ecs:DescribeTaskDefinition"}
+
+
+def test_the_functions_trust_lambda_alone() -> None:
+    for role in (one for one in template()["Resources"].values() if one["Type"] == "AWS::IAM::Role"):
+        (statement,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}, json.dumps(role)
