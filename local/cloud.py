@@ -9,6 +9,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -160,12 +161,17 @@ class Cloud:
             return None
 
     def stop(self) -> None:
-        """End the server and the functions' processes; nothing to do when they are gone."""
-        _kill_group(self.process_group)
-        if self._server is not None:
+        """End the server and the functions' processes, and wait until they are gone; nothing to do when they are."""
+        if self._server is not None and self._server.stdin is not None:
+            _kill_group(self.process_group)
             self._server.wait()
-            if self._server.stdin is not None:
-                self._server.stdin.close()
+            self._server.stdin.close()
+        else:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+                _kill_group(self.process_group)
+                connection.recv(1)  # ends when the server, which holds the other end, does
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self.process_group, 0)
         shutil.rmtree(self.folder / "tmp", ignore_errors=True)
 
     def detach(self) -> None:
