@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from local.cloud import Cloud
-from stacks.environment import CONFIG, Environment, load
+from stacks.environment import CONFIG, EXAMPLE_ACCOUNT, Environment, load
 
 SHARED = ("empty_cloud", "cloud", "runbook_cloud")
 ASSUMED_BY_LAMBDA = {
@@ -33,8 +33,13 @@ def production() -> Environment:
 
 @pytest.fixture(scope="session")
 def empty_cloud(production: Environment) -> Iterator[Cloud]:
-    """A local cloud with nothing deployed; tests make what they need under names of their own."""
-    with Cloud.start(production) as cloud:
+    """A local cloud with nothing deployed; tests make what they need under names of their own.
+
+    It has the account and region that the tests write in full, whatever a team has put into the configuration.
+    """
+    network = production.network.model_copy(update={"zones": ("us-east-1a", "us-east-1b", "us-east-1c")})
+    environment = production.model_copy(update={"account": EXAMPLE_ACCOUNT, "region": "us-east-1", "network": network})
+    with Cloud.start(environment) as cloud:
         yield cloud
 
 
