@@ -30,7 +30,7 @@ ROOT = Path(__file__).parent.parent
 STATE = ROOT / ".local"
 """All that the local cloud writes: logs, assemblies, what functions unpack. Ignored by git."""
 
-_SOURCES = ("app.py", "cdk.json", "config", "stacks", "lambdas", "requirements.txt")
+_SOURCES = ("app.py", "cdk.json", "config", "stacks", "lambdas", "requirements.txt", "package-lock.json")
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}  # the account's root to the emulator
 # The CLI asks CloudFormation every 5 s how a stack is; locally the answer is there in a fraction of that.
 _FAST_POLLS = "data:text/javascript,const/**/t=setTimeout;globalThis.setTimeout=(f,ms,...a)=>t(f,ms===5000?100:ms,...a)"
@@ -343,11 +343,13 @@ def synthesize(report: Report = _silent) -> Path:
         assembly = assemblies / digest
         if not assembly.exists():
             report("synthesizing")
-            shutil.rmtree(assemblies, ignore_errors=True)
-            assemblies.mkdir()
+            assemblies.mkdir(exist_ok=True)
             (STATE / "synth.log").unlink(missing_ok=True)
-            _run_cdk(["synth", "--quiet", "--output", str(assemblies / "new")], _nowhere(), ROOT, STATE / "synth.log", report)
-            (assemblies / "new").rename(assembly)
+            output = tempfile.mkdtemp(dir=assemblies)
+            _run_cdk(["synth", "--quiet", "--output", output], _nowhere(), ROOT, STATE / "synth.log", report)
+            Path(output).rename(assembly)
+            for old in sorted(assemblies.iterdir(), key=lambda path: path.stat().st_mtime)[:-3]:
+                shutil.rmtree(old)  # but for the newest, which another process may be deploying
     return assembly
 
 
