@@ -97,7 +97,9 @@ class Cloud:
             finally:
                 cloud.stop()
         except BaseException:
-            shutil.rmtree(folder / "tmp", ignore_errors=True)  # the logs stay, to see what went wrong
+            shutil.rmtree(folder / "tmp", ignore_errors=True)
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # unless there are logs, to see what went wrong
             raise
         shutil.rmtree(folder, ignore_errors=True)
 
