@@ -88,6 +88,8 @@ class Evidence:
     task_definitions: tuple[TaskDefinition, ...] = ()
     database: str = ""
     cache: str = ""
+    database_name: str = ""
+    cache_name: str = ""
     dependency_alarms: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
     version: int = 0
@@ -100,14 +102,13 @@ class Evidence:
     @property
     def impaired(self) -> tuple[str, ...]:
         """What is wrong with the database or the cache, in words."""
-        found = {"database": self.database, "cache": self.cache}
-        states = tuple(f"the {name} is {status}" for name, status in found.items() if status not in SERVING[name])
+        found = (("database", self.database_name, self.database), ("cache", self.cache_name, self.cache))
+        states = tuple(f"the {kind} {name} is {status}" for kind, name, status in found if status not in SERVING[kind])
         return states + tuple(f"{alarm} is in ALARM" for alarm in self.dependency_alarms)
 
     @property
     def last_change(self) -> Change | None:
-        """Our last change that ECS did not refuse."""
-        return max((change for change in self.changes if change.state != "failed"), key=lambda change: change.at, default=None)
+        return max(self.changes, key=lambda change: change.at, default=None)
 
     @property
     def known_good(self) -> TaskDefinition | None:

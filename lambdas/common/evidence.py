@@ -53,7 +53,13 @@ class Reader:
                 facts |= reader()
             except (BotoCoreError, ClientError, UnreadableError, LookupError) as error:
                 missing.append(f"{name} ({error})")
-        return Evidence(alarm.at, **facts, missing=tuple(missing))
+        return Evidence(
+            alarm.at,
+            database_name=self._settings.database_instance,
+            cache_name=self._settings.replication_group,
+            **facts,
+            missing=tuple(missing),
+        )
 
     def current(self) -> TaskDefinition:
         """What the service runs; raises what AWS raises, and UnreadableError."""

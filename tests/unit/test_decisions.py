@@ -69,6 +69,8 @@ CALM = Evidence(
     task_definitions=(definition(2), definition(1)),
     database="available",
     cache="available",
+    database_name="pg",
+    cache_name="redis",
 )
 """An alarm, and nothing that explains it: the service runs its second release for two days."""
 
@@ -173,9 +175,13 @@ def test_a_failing_deployment_is_not_stopped_when_ecs_would_go_back_to_what_is_n
 @pytest.mark.parametrize(
     ("impaired", "words", "section"),
     [
-        (replace(RELEASED, database="storage-full"), "the database is storage-full", "3.4"),
-        (replace(RELEASED, database="failed", cache="modifying"), "the database is failed, the cache is modifying", "3.4"),
-        (replace(RELEASED, cache="modifying"), "the cache is modifying", "3.5"),
+        (replace(RELEASED, database="storage-full"), "the database pg is storage-full", "3.4"),
+        (
+            replace(RELEASED, database="failed", cache="modifying"),
+            "the database pg is failed, the cache redis is modifying",
+            "3.4",
+        ),
+        (replace(RELEASED, cache="modifying"), "the cache redis is modifying", "3.5"),
         (replace(RELEASED, dependency_alarms=("hz-rds-cpu-critical",)), "hz-rds-cpu-critical is in ALARM", "3.4"),
         (replace(RELEASED, dependency_alarms=("hz-redis-memory-critical",)), "hz-redis-memory-critical is in ALARM", "3.5"),
     ],
@@ -247,6 +253,22 @@ def test_a_deployment_that_was_undone_already_is_escalated(status: str) -> None:
     decision = decide(undone, ON)
     assert (decision.verb, decision.change) == ("escalate", None)
     assert status in decision.reason
+
+
+def test_a_deployment_that_was_undone_long_ago_is_no_news() -> None:
+    undone = replace(CALM, deployments=(deployment(3, DAY, status="ROLLBACK_SUCCESSFUL"), *GOOD))
+    assert "No deployment ended within 60 min" in decide(undone, ON).reason
+
+
+def test_what_a_person_took_back_after_aws_refused_us_is_not_taken_back_further() -> None:
+    bad = deployment(3, 30)
+    by_hand = replace(
+        RELEASED,
+        task_definition=td(2),
+        deployments=(deployment(4, 10, brings=2), bad, *GOOD),
+        changes=(change(bad, 2, minutes=25, state="failed"),),
+    )
+    assert decide(by_hand, ON).change is None
 
 
 @pytest.mark.parametrize(
