@@ -167,7 +167,7 @@ def test_a_failed_database_is_escalated_by_name_and_the_service_left_alone(aws: 
     assert aws.ecs.changes == []
     assert aws.image == "as the release wrote it"
     (message,) = aws.escalations
-    assert "the database is storage-full" in message
+    assert f"the database {ENVIRONMENT.database_instance} is storage-full" in message
     assert "section 3.4, Database Connection Issues" in message
 
 
