@@ -132,7 +132,8 @@ class Remediation(EnvironmentStack):
                 ),
                 # Knows no resource: https://docs.aws.amazon.com/service-authorization/latest/reference/list_ecs.html
                 iam.PolicyStatement(actions=["ecs:DescribeTaskDefinition"], resources=["*"]),
-                # UpdateService with a task definition passes that definition's roles, which the backend's stack makes.
+                # UpdateService with a task definition passes that definition's roles, which the backend's stack makes. Cannot
+                # be proven without AWS: moto and the local cloud do not ask for it.
                 iam.PolicyStatement(
                     actions=["iam:PassRole"],
                     resources=[f"arn:aws:iam::{self.account}:role/{settings.stack('backend')}-*"],
@@ -145,6 +146,7 @@ class Remediation(EnvironmentStack):
                     actions=["elasticache:DescribeReplicationGroups"],
                     resources=[settings.arn("elasticache", f"replicationgroup:{settings.replication_group}")],
                 ),
+                # Alarms' names do not narrow what CloudWatch authorizes this on; cannot be proven without AWS either.
                 iam.PolicyStatement(actions=["cloudwatch:DescribeAlarms"], resources=[settings.arn("cloudwatch", "alarm:*")]),
                 iam.PolicyStatement(
                     actions=["ssm:PutParameter"], resources=[settings.arn("ssm", f"parameter{settings.image_parameter}")]

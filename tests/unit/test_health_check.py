@@ -16,7 +16,8 @@ import trustme
 
 from common.settings import HealthCheckSettings
 from health_check import handler
-from health_check.handler import Answer, Probe, api_problem, check, frontend_problem, probe
+from health_check.handler import check
+from health_check.probes import Answer, Probe, api_problem, frontend_problem, probe
 from stacks.thresholds import OWN_NAMESPACE
 
 HEALTH = "/api/v1/health"

@@ -25,7 +25,7 @@ from moto.sns.models import sns_backends
 
 from common import incidents
 from common.settings import RollbackSettings, read
-from rollback.handler import Rollback
+from rollback.response import Rollback
 from stacks.environment import CONFIG, load
 
 ENVIRONMENT = load(CONFIG / "production.toml")
