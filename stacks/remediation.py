@@ -205,11 +205,9 @@ class Remediation(EnvironmentStack):
     ) -> lambda_.Function:
         """A function of `lambdas/` under a role of its own that has the statements, its log group and its dead letters."""
         log_group = self.log_group(f"{construct_id}Logs", f"/aws/lambda/{self.settings.function(name)}")
-        role = iam.Role(self, f"{construct_id}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-        iam.ManagedPolicy(
+        policy = iam.ManagedPolicy(
             self,
             f"{construct_id}Policy",
-            roles=[role],
             statements=[
                 *statements,
                 iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_group.log_group_arn]),
@@ -219,6 +217,13 @@ class Remediation(EnvironmentStack):
                     conditions={"StringEquals": {"kms:ViaService": f"sns.{self.region}.amazonaws.com"}},
                 ),
             ],
+        )
+        # The policy on the role, not the other way round: Lambda wants to see it when the function names its dead letters.
+        role = iam.Role(
+            self,
+            f"{construct_id}Role",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            managed_policies=[policy],
         )
         return lambda_.Function(
             self,

@@ -156,12 +156,10 @@ def grants(function: str) -> tuple[Grant, ...]:
         if resource["Type"] == "AWS::Lambda::Function"
         and resource["Properties"]["FunctionName"] == ENVIRONMENT.function(function)
     ]
-    assert set(resources[roles[0]]["Properties"]) <= {"AssumeRolePolicyDocument", "Tags"}
-    (policy,) = [
-        resource["Properties"]["PolicyDocument"]
-        for resource in resources.values()
-        if resource["Type"] == "AWS::IAM::ManagedPolicy" and {"Ref": roles[0]} in resource["Properties"]["Roles"]
-    ]
+    role = resources[roles[0]]["Properties"]
+    assert set(role) <= {"AssumeRolePolicyDocument", "ManagedPolicyArns", "Tags"}
+    (attached,) = role["ManagedPolicyArns"]
+    policy = resources[attached["Ref"]]["Properties"]["PolicyDocument"]
     assert not [resource for resource in resources.values() if resource["Type"] == "AWS::IAM::Policy"]
     found = []
     for statement in policy["Statement"]:
