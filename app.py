@@ -10,7 +10,7 @@ from pathlib import Path
 import aws_cdk as cdk
 
 from stacks.environment import CONFIG, ConfigError, load_all
-from stacks.policy import packs
+from stacks.policy import failures, packs
 from stacks.stage import EnvironmentStage
 
 app = cdk.App()
@@ -22,4 +22,5 @@ except ConfigError as error:
 for environment in environments:
     EnvironmentStage(app, environment, credentials_account=os.environ.get("CDK_DEFAULT_ACCOUNT"))
 cdk.Validations.of(app).add_plugins(*packs(app))
-app.synth()
+if found := failures(Path(app.synth().directory)):
+    sys.exit(found)

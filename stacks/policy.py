@@ -4,8 +4,10 @@
 fails the tests.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks, NagPack, NIST80053R5Checks
@@ -281,6 +283,23 @@ def acknowledge(environment: str, stacks: Iterable[cdk.Stack]) -> None:
                 validations = cdk.Validations.of(_find(stack, entry.path))
                 for finding in entry.findings(stack.settings):
                     validations.acknowledge(cdk.Acknowledgment(id=finding, reason=entry.reason))
+
+
+def failures(assembly: Path) -> str:
+    """What the packs and the CDK's own rules found in a cloud assembly, in words; empty when nothing is left.
+
+    The CDK reports failures through the exit status of its Node process, which a Python application never sees: without this
+    look `cdk synth` would succeed. Annotations are left to the CLI, which judges them for the stacks it works on.
+    """
+    report = json.loads((assembly / "validation-report.json").read_text())
+    found = [
+        f"{construct['constructPath']}: {violation['ruleName']}: {violation['description']}"
+        for plugin in report["pluginReports"]
+        if plugin["conclusion"] == "failure" and plugin["pluginName"] != "Construct Annotations"
+        for violation in plugin["violations"]
+        for construct in violation["violatingConstructs"]
+    ]
+    return "\n".join([*found, "Mend these, or acknowledge them in stacks/policy.py with a reason."] if found else [])
 
 
 def _find(stack: cdk.Stack, path: str) -> IConstruct:

@@ -19,7 +19,9 @@ def test_every_check_of_the_drills_holds(drilled: "subprocess.CompletedProcess[s
 
 
 @pytest.mark.xdist_group("drills")
-@pytest.mark.parametrize("measured", ["fault -> alarm", "alarm -> rollback requested", "fault -> healthy", "alarm -> escalation"])
+@pytest.mark.parametrize(
+    "measured", ["fault -> alarm", "alarm -> rollback requested", "fault -> healthy", "alarm -> escalation"]
+)
 def test_the_summary_measures(measured: str, drilled: "subprocess.CompletedProcess[str]") -> None:
     lines = [line for line in drilled.stdout.splitlines() if measured in line]
     assert lines

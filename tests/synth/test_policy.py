@@ -1,6 +1,10 @@
 """AwsSolutions and NIST 800-53 R5 over every stack: no finding left, and no acknowledgement that nothing needs any more."""
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import aws_cdk as cdk
 import pytest
@@ -10,6 +14,8 @@ from stacks.policy import ACKNOWLEDGEMENTS, packs
 from stacks.stage import EnvironmentStage
 
 from .conftest import ENVIRONMENTS, FLAGS
+
+ROOT = Path(__file__).parents[2]
 
 Finding = tuple[str, str]
 """(construct path, finding id)"""
@@ -51,6 +57,27 @@ def test_no_finding_is_left(bare: set[Finding], acknowledged: set[Finding]) -> N
 
 def test_no_acknowledgement_is_stale(bare: set[Finding], acknowledged: set[Finding]) -> None:
     assert sorted(acknowledged - bare) == []
+
+
+def test_a_finding_that_is_left_fails_synth(tmp_path: Path) -> None:
+    """Under the CLI, where the CDK itself only sets the exit status of a process that Python does not see."""
+    bare = tmp_path / "bare.py"
+    bare.write_text(
+        "import runpy, stacks.policy as policy\n"
+        "policy.ACKNOWLEDGEMENTS = dict.fromkeys(policy.ACKNOWLEDGEMENTS, ())\n"
+        f"runpy.run_path('{ROOT / 'app.py'}')\n"
+    )
+    tools = (ROOT / "node_modules/.bin", Path(sys.executable).parent, os.environ["PATH"])
+    run = subprocess.run(
+        ["cdk", "synth", "--quiet", "--app", f"{sys.executable} {bare}", "--output", tmp_path / "out", "--no-notices"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": os.pathsep.join(map(str, tools)), "CDK_DISABLE_CLI_TELEMETRY": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert "production/network/LoadBalancerSecurityGroup/Resource: AwsSolutions-EC23: " in run.stderr
 
 
 def test_the_packs_find_something_to_acknowledge(bare: set[Finding]) -> None:
