@@ -1,7 +1,5 @@
 """The runbook's threshold table as alarms and a dashboard, and the composite alarm that the rollback function hangs on."""
 
-from collections.abc import Mapping
-from itertools import product
 from typing import Any
 
 import aws_cdk as cdk
@@ -13,8 +11,9 @@ from constructs import Construct
 from stacks.base import EnvironmentStack
 from stacks.environment import Environment
 from stacks.load_balancer import LoadBalancer
+from stacks.metrics import Metrics
 from stacks.remediation import Remediation
-from stacks.thresholds import FAILURES, LEVELS, RESPONSE_TIMES, Failure, Level, Row, Signal, Window
+from stacks.thresholds import FAILURES, LEVELS, RESPONSE_TIMES, Failure, Level, Row, Window
 
 _MISSING = {
     "missing": cloudwatch.TreatMissingData.MISSING,
@@ -35,15 +34,7 @@ class Monitoring(EnvironmentStack):
 
     def __init__(self, scope: Construct, settings: Environment, load_balancer: LoadBalancer, remediation: Remediation) -> None:
         super().__init__(scope, "monitoring", settings, "the alarms of the threshold table and the dashboard")
-        self._dimensions: Mapping[str, tuple[str, ...]] = {
-            "ClusterName": (settings.cluster,),
-            "ServiceName": (settings.service,),
-            "DBInstanceIdentifier": (settings.database_instance,),
-            "CacheClusterId": settings.cache_nodes,
-            "LoadBalancer": (load_balancer.load_balancer.load_balancer_full_name,),
-            "TargetGroup": (load_balancer.target_group.target_group_full_name,),
-            "Environment": (settings.name,),
-        }
+        self._metrics = Metrics(settings, load_balancer)
         self._topics = {"warning": remediation.outcomes, "critical": remediation.escalations}
         alarms = {(row.slug, level): self._row_alarm(row, level) for row in settings.table for level in LEVELS}
         failures = [self._failure_alarm(failure) for failure in FAILURES]
@@ -81,7 +72,7 @@ class Monitoring(EnvironmentStack):
             row.severity[at],
             row.section,
             row.windows[at],
-            metric=self._metric(row),
+            metric=self._metrics.of_row(row),
             threshold=row.line(level),
             comparison_operator=_PAST[row.worse],
             treat_missing_data=_MISSING[row.missing[at]],
@@ -122,40 +113,6 @@ class Monitoring(EnvironmentStack):
         alarm.add_alarm_action(actions.SnsAction(self._topics[level]))
         return alarm
 
-    def _metric(self, row: Row) -> cloudwatch.IMetric:
-        """What a row watches: its one signal, or its expression over the signals."""
-        metrics = {name: metric for signal in row.signals for name, metric in self._metrics(signal, row.period).items()}
-        if not row.expression:
-            (metric,) = metrics.values()
-            return metric
-        return cloudwatch.MathExpression(
-            expression=row.expression.format(minimum=row.minimum),
-            using_metrics=metrics,
-            label=row.title,
-            period=cdk.Duration.seconds(row.period),
-        )
-
-    def _metrics(self, signal: Signal, period: int) -> dict[str, cloudwatch.IMetric]:
-        """A signal's metrics by id: one, or one for each value of its dimensions."""
-        names, values = [], []
-        for dimension in signal.dimensions:
-            name, fixed, value = dimension.partition("=")
-            names.append(name)
-            values.append((value,) if fixed else self._dimensions[name])
-        metrics = [
-            cloudwatch.Metric(
-                namespace=signal.namespace,
-                metric_name=signal.metric,
-                dimensions_map=dict(zip(names, combination, strict=True)),
-                statistic=signal.statistic,
-                period=cdk.Duration.seconds(period),
-            )
-            for combination in product(*values)
-        ]
-        if len(metrics) == 1:
-            return {signal.id: metrics[0]}
-        return {f"{signal.id}{number}": metric for number, metric in enumerate(metrics, 1)}
-
     def _graph(self, row: Row) -> cloudwatch.GraphWidget:
         """A row over time, with its lines: the normal band and the critical one are filled."""
         good, bad = cloudwatch.Shading.BELOW, cloudwatch.Shading.ABOVE
@@ -169,7 +126,7 @@ class Monitoring(EnvironmentStack):
         return cloudwatch.GraphWidget(
             title=row.title,
             width=_WIDTH // _GRAPHS_A_LINE,
-            left=[self._metric(row)],
+            left=[self._metrics.of_row(row)],
             left_y_axis=cloudwatch.YAxisProps(label=row.unit, show_units=False, min=0),
             left_annotations=[
                 cloudwatch.HorizontalAnnotation(label=f"{label} {value:g} {row.unit}", value=value, color=color, fill=fill)

@@ -1,0 +1,60 @@
+"""The metrics that the table's rows and the dashboard's graphs read, as the CDK's objects."""
+
+from collections.abc import Mapping
+from itertools import product
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+
+from stacks.environment import Environment
+from stacks.load_balancer import LoadBalancer
+from stacks.thresholds import Row, Signal
+
+
+class Metrics:
+    """The metrics of one environment, whose resources give the dimensions their values."""
+
+    def __init__(self, settings: Environment, load_balancer: LoadBalancer) -> None:
+        self._dimensions: Mapping[str, tuple[str, ...]] = {
+            "ClusterName": (settings.cluster,),
+            "ServiceName": (settings.service,),
+            "DBInstanceIdentifier": (settings.database_instance,),
+            "CacheClusterId": settings.cache_nodes,
+            "LoadBalancer": (load_balancer.load_balancer.load_balancer_full_name,),
+            "TargetGroup": (load_balancer.target_group.target_group_full_name,),
+            "Environment": (settings.name,),
+        }
+
+    def of_row(self, row: Row) -> cloudwatch.IMetric:
+        """What a row watches: its one signal, or its expression over the signals."""
+        metrics = {name: metric for signal in row.signals for name, metric in self.of_signal(signal, row.period).items()}
+        if not row.expression:
+            (metric,) = metrics.values()
+            return metric
+        return cloudwatch.MathExpression(
+            expression=row.expression.format(minimum=row.minimum),
+            using_metrics=metrics,
+            label=row.title,
+            period=cdk.Duration.seconds(row.period),
+        )
+
+    def of_signal(self, signal: Signal, period: int = 60) -> dict[str, cloudwatch.IMetric]:
+        """A signal's metrics by id: one, or one for each value of its dimensions."""
+        names, values = [], []
+        for dimension in signal.dimensions:
+            name, fixed, value = dimension.partition("=")
+            names.append(name)
+            values.append((value,) if fixed else self._dimensions[name])
+        metrics = [
+            cloudwatch.Metric(
+                namespace=signal.namespace,
+                metric_name=signal.metric,
+                dimensions_map=dict(zip(names, combination, strict=True)),
+                statistic=signal.statistic,
+                period=cdk.Duration.seconds(period),
+            )
+            for combination in product(*values)
+        ]
+        if len(metrics) == 1:
+            return {signal.id: metrics[0]}
+        return {f"{signal.id}{number}": metric for number, metric in enumerate(metrics, 1)}
