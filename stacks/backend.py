@@ -8,7 +8,9 @@ import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
@@ -112,6 +114,7 @@ class Backend(EnvironmentStack):
         self.cluster = self._cluster(network)
         self.task_definition = self._task_definition(database, cache, registry, self._application_secret())
         self.service = self._service(network, load_balancer)
+        self.service.node.add_dependency(*self._log_events())  # or the first deployment would go unrecorded
         self._scale(load_balancer)
 
     def _cluster(self, network: Network) -> ecs.Cluster:
@@ -364,6 +367,54 @@ class Backend(EnvironmentStack):
             )
         ]
         return service
+
+    def _log_events(self) -> list[events.CfnRule]:
+        """Log what ECS says of the service's deployments and of stopped tasks; the rules that do.
+
+        ECS itself forgets a stopped task after an hour and shows the last 100 messages of a service:
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_cwe_events.html
+        """
+        settings = self.settings
+        group = self.log_group("EventLogs", settings.events_log_group)
+        arn = settings.arn("logs", f"log-group:{group.log_group_name}")
+        service = settings.arn("ecs", f"service/{settings.cluster}/{settings.service}")
+        rules = [
+            events.CfnRule(
+                self,
+                construct_id,
+                description=f"To {settings.events_log_group}: {detail_type}",
+                event_pattern={"source": ["aws.ecs"], "detail-type": [detail_type], **pattern},
+                targets=[events.CfnRule.TargetProperty(id="Logs", arn=arn)],
+            )
+            for construct_id, detail_type, pattern in (
+                ("DeploymentEvents", "ECS Deployment State Change", {"resources": [service]}),
+                ("ServiceEvents", "ECS Service Action", {"resources": [service], "detail": {"eventType": ["WARN", "ERROR"]}}),
+                (
+                    "StoppedTaskEvents",
+                    "ECS Task State Change",
+                    {"detail": {"clusterArn": [settings.arn("ecs", f"cluster/{settings.cluster}")], "lastStatus": ["STOPPED"]}},
+                ),
+            )
+        ]
+        # As https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html has it.
+        principals: list[iam.IPrincipal] = [
+            iam.ServicePrincipal(name) for name in ("events.amazonaws.com", "delivery.logs.amazonaws.com")
+        ]
+        logs.ResourcePolicy(
+            self,
+            "EventLogsPolicy",
+            resource_policy_name=f"{settings.prefix}-ecs-events",
+            policy_statements=[
+                iam.PolicyStatement(principals=principals, actions=["logs:CreateLogStream"], resources=[f"{arn}:*"]),
+                iam.PolicyStatement(
+                    principals=principals,
+                    actions=["logs:PutLogEvents"],
+                    resources=[f"{arn}:*:*"],
+                    conditions={"ArnEquals": {"aws:SourceArn": [rule.attr_arn for rule in rules]}},
+                ),
+            ],
+        )
+        return rules
 
     def _scale(self, load_balancer: LoadBalancer) -> None:
         """Keep CPU and memory at what the table calls normal, and a task's requests at what its connections can serve."""

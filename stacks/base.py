@@ -10,6 +10,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from stacks.environment import Environment
+from stacks.queries import QUERIES
 
 
 class EnvironmentStack(cdk.Stack):
@@ -52,7 +53,7 @@ class EnvironmentStack(cdk.Stack):
         )
 
     def log_group(self, construct_id: str, name: str) -> logs.LogGroup:
-        """A log group under the stack's key with the environment's retention.
+        """A log group under the stack's key with the environment's retention, and the queries saved for it.
 
         The key's policy admits exactly this group, as CloudWatch Logs asks:
         https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
@@ -75,6 +76,15 @@ class EnvironmentStack(cdk.Stack):
         resource = group.node.default_child
         assert isinstance(resource, logs.CfnLogGroup)
         resource.retention_in_days = self.settings.log_retention_days
+        for query in QUERIES:
+            if query.group(self.settings) == name:
+                logs.CfnQueryDefinition(
+                    self,
+                    f"{construct_id}-{query.slug}",
+                    name=f"{self.settings.prefix}/{query.title}",
+                    log_group_names=[group.log_group_name],
+                    query_string=query.text,
+                )
         return group
 
     @cached_property

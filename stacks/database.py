@@ -13,12 +13,13 @@ from constructs import Construct
 from stacks.base import EnvironmentStack
 from stacks.environment import MAX_CONNECTIONS, Environment
 from stacks.network import DATABASE_PORT, Network
+from stacks.thresholds import SLOW_QUERY_MILLISECONDS
 
 DATABASE_NAME = "hz_navigator"
 MASTER_USER = "hz_admin"
 
 PARAMETERS = {
-    "log_min_duration_statement": "1000",  # ms: what runbook 6.3 looks for in the log
+    "log_min_duration_statement": str(SLOW_QUERY_MILLISECONDS),
     "log_statement": "ddl",
     "max_connections": str(MAX_CONNECTIONS),
     "rds.force_ssl": "1",

@@ -298,6 +298,11 @@ class Environment(_Section):
         return f"/aws/ecs/containerinsights/{self.cluster}/performance"
 
     @property
+    def events_log_group(self) -> str:
+        """What ECS says of the service's deployments and of stopped tasks."""
+        return f"/aws/events/{self.prefix}-ecs"
+
+    @property
     def database_log_group(self) -> str:
         return f"/aws/rds/instance/{self.database_instance}/postgresql"
 
@@ -363,6 +368,9 @@ class Environment(_Section):
     def function(self, name: str) -> str:
         """The name of a function of `lambdas/`, such as `rollback` or `health-check`."""
         return f"{self.prefix}-{name}"
+
+    def function_log_group(self, name: str) -> str:
+        return f"/aws/lambda/{self.function(name)}"
 
     @property
     def outcomes_topic(self) -> str:

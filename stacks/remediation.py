@@ -204,7 +204,7 @@ class Remediation(EnvironmentStack):
         retry_attempts: int,
     ) -> lambda_.Function:
         """A function of `lambdas/` under a role of its own that has the statements, its log group and its dead letters."""
-        log_group = self.log_group(f"{construct_id}Logs", f"/aws/lambda/{self.settings.function(name)}")
+        log_group = self.log_group(f"{construct_id}Logs", self.settings.function_log_group(name))
         policy = iam.ManagedPolicy(
             self,
             f"{construct_id}Policy",

@@ -18,6 +18,9 @@ RESPONSE_TIMES: Mapping[str, str] = {  # runbook section 2, severity levels
     "P4": "next business day",
 }
 
+SLOW_QUERY_MILLISECONDS = 1000
+"""The database logs a statement that takes longer: `log_min_duration_statement` of its parameter group (runbook 6.3)."""
+
 
 @dataclass(frozen=True)
 class Signal:

@@ -351,6 +351,7 @@ def test_every_log_group_is_under_the_key_for_as_long_as_configured(stack: Templ
         f"/aws/ecs/hz-navigator-{settings.name}",
         f"/aws/ecs/hz-navigator-{settings.name}/exec",
         f"/aws/ecs/containerinsights/hz-navigator-{settings.name}-cluster/performance",
+        f"/aws/events/hz-navigator-{settings.name}-ecs",
     }
     assert all((group["KmsKeyId"], group["RetentionInDays"]) == (key, settings.log_retention_days) for group in groups)
 
