@@ -3,9 +3,11 @@
 from functools import cached_property
 
 import aws_cdk as cdk
+from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
@@ -86,6 +88,24 @@ class EnvironmentStack(cdk.Stack):
                     query_string=query.text,
                 )
         return group
+
+    @cached_property
+    def zone(self) -> route53.IHostedZone | None:
+        """The hosted zone of the environment's domains; None where the configuration brings certificates instead."""
+        domain = self.settings.domain
+        if not domain.hosted_zone_id:
+            return None
+        return route53.HostedZone.from_hosted_zone_attributes(
+            self, "Zone", hosted_zone_id=domain.hosted_zone_id, zone_name=domain.zone
+        )
+
+    def certificate(self, host: str, arn: str | None) -> acm.ICertificate:
+        """The certificate of a host name: validated in the hosted zone, or else the one with the configured ARN."""
+        if self.zone:
+            validation = acm.CertificateValidation.from_dns(self.zone)
+            return acm.Certificate(self, "Certificate", domain_name=host, validation=validation)
+        assert arn  # without a hosted zone the environment has to have one
+        return acm.Certificate.from_certificate_arn(self, "Certificate", arn)
 
     @cached_property
     def access_logs(self) -> s3.Bucket:

@@ -65,14 +65,15 @@ class Frontend(EnvironmentStack):
             expiration=cdk.Duration.days(365),
             old_versions=cdk.Duration.days(30),
         )
-        zone = self._zone()
-        self.distribution = self._distribution(self._certificate(zone))
+        self.distribution = self._distribution(
+            self.certificate(settings.domain.frontend, settings.domain.frontend_certificate_arn)
+        )
         self._allow_reading()
         self._log_requests()
-        if zone:
+        if self.zone:
             alias = route53.RecordTarget.from_alias(targets.CloudFrontTarget(self.distribution))
-            route53.ARecord(self, "Alias", zone=zone, record_name=settings.domain.frontend, target=alias)
-            route53.AaaaRecord(self, "AliasIpv6", zone=zone, record_name=settings.domain.frontend, target=alias)
+            route53.ARecord(self, "Alias", zone=self.zone, record_name=settings.domain.frontend, target=alias)
+            route53.AaaaRecord(self, "AliasIpv6", zone=self.zone, record_name=settings.domain.frontend, target=alias)
         cdk.CfnOutput(
             self,
             "DistributionId",
@@ -85,23 +86,6 @@ class Frontend(EnvironmentStack):
             value=self.distribution.distribution_domain_name,
             description=f"What {settings.domain.frontend} has to point to where no hosted zone is configured",
         )
-
-    def _zone(self) -> route53.IHostedZone | None:
-        domain = self.settings.domain
-        if not domain.hosted_zone_id:
-            return None
-        return route53.HostedZone.from_hosted_zone_attributes(
-            self, "Zone", hosted_zone_id=domain.hosted_zone_id, zone_name=domain.zone
-        )
-
-    def _certificate(self, zone: route53.IHostedZone | None) -> acm.ICertificate:
-        domain = self.settings.domain
-        if zone:
-            return acm.Certificate(
-                self, "Certificate", domain_name=domain.frontend, validation=acm.CertificateValidation.from_dns(zone)
-            )
-        assert domain.frontend_certificate_arn  # without a hosted zone the environment has to have one
-        return acm.Certificate.from_certificate_arn(self, "Certificate", domain.frontend_certificate_arn)
 
     def _distribution(self, certificate: acm.ICertificate) -> cloudfront.Distribution:
         settings = self.settings

@@ -1,7 +1,6 @@
 """The load balancer: the only door of the API, with its certificate, its web ACL and its name."""
 
 import aws_cdk as cdk
-from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_route53 as route53
@@ -58,43 +57,25 @@ class LoadBalancer(EnvironmentStack):
                 unhealthy_threshold_count=4,
             ),
         )
-        zone = self._zone()
         self.listener = self.load_balancer.add_listener(
             "Https",
             port=443,
             protocol=elbv2.ApplicationProtocol.HTTPS,
             ssl_policy=elbv2.SslPolicy.RECOMMENDED_TLS,
-            certificates=[self._certificate(zone)],
+            certificates=[self.certificate(settings.domain.api, settings.domain.certificate_arn)],
             default_target_groups=[self.target_group],
             open=False,  # the network's security groups say who may connect
         )
         self.load_balancer.add_redirect(open=False)
         self._protect()
-        if zone:
+        if self.zone:
             route53.ARecord(
                 self,
                 "Alias",
-                zone=zone,
+                zone=self.zone,
                 record_name=settings.domain.api,
                 target=route53.RecordTarget.from_alias(targets.LoadBalancerTarget(self.load_balancer)),
             )
-
-    def _zone(self) -> route53.IHostedZone | None:
-        domain = self.settings.domain
-        if not domain.hosted_zone_id:
-            return None
-        return route53.HostedZone.from_hosted_zone_attributes(
-            self, "Zone", hosted_zone_id=domain.hosted_zone_id, zone_name=domain.zone
-        )
-
-    def _certificate(self, zone: route53.IHostedZone | None) -> acm.ICertificate:
-        domain = self.settings.domain
-        if zone:
-            return acm.Certificate(
-                self, "Certificate", domain_name=domain.api, validation=acm.CertificateValidation.from_dns(zone)
-            )
-        assert domain.certificate_arn  # without a hosted zone the environment has to have one
-        return acm.Certificate.from_certificate_arn(self, "Certificate", domain.certificate_arn)
 
     def _protect(self) -> None:
         """Put the web ACL before the load balancer."""
