@@ -96,7 +96,7 @@ class AlarmEvaluator:
             needed |= read
             ranges += evaluation_range(alarm, now)
             evaluated.append(alarm)
-        data = self._read(needed, min(ranges), now.replace(second=0, microsecond=0)) if ranges else {}
+        data = self.read(needed, min(ranges), now.replace(second=0, microsecond=0)) if ranges else {}
         changes = []
         for alarm in evaluated:
             try:
@@ -140,7 +140,7 @@ class AlarmEvaluator:
         alarm.update(StateValue=change.new, StateReason=change.reason, StateUpdatedTimestamp=now)
         return [change]
 
-    def _read(self, wanted: Iterable[Metric], start: datetime, end: datetime) -> dict[Metric, dict[datetime, Datapoint]]:
+    def read(self, wanted: Iterable[Metric], start: datetime, end: datetime) -> dict[Metric, dict[datetime, Datapoint]]:
         """The datapoints of each metric in [start, end): its statistic and, for percentiles and reasons, its sample count."""
         queries: list[MetricDataQueryTypeDef] = []
         numbered = dict(enumerate(wanted))

@@ -155,12 +155,12 @@ def evaluate(alarm: Alarm, data: Data, now: datetime) -> Verdict | None:
         for name, metric in found.items()
         for points in (data.get(metric, {}),)
     }
-    series = _result(
+    series = watched(
         alarm, {name: {time: point.value for time, point in points.items()} for name, points in inside.items()}, times
     )
     periods, threshold = int(alarm["EvaluationPeriods"]), float(alarm["Threshold"])
     needed, missing = int(alarm.get("DatapointsToAlarm") or periods), alarm.get("TreatMissingData") or "missing"
-    breaching = {time: _breaches(value, alarm["ComparisonOperator"], threshold) for time, value in series.items()}
+    breaching = {time: breaches(value, alarm["ComparisonOperator"], threshold) for time, value in series.items()}
     state = decide([breaching.get(time) for time in times], needed, periods, missing)
     evaluated = [time for time in times if time in series][:periods]
     if state is None or _too_few_samples(alarm, found, inside, evaluated):
@@ -228,12 +228,15 @@ def decide(points: Sequence[bool | None], needed: int, periods: int, missing: st
     return "ALARM" if evaluated and evaluated[-1][0] >= needed else "INSUFFICIENT_DATA"
 
 
-def _result(alarm: Alarm, values: dict[str, TimeSeries], times: Sequence[datetime]) -> TimeSeries:
-    """The series that the alarm watches: its metric, or the expression whose data is returned."""
+def watched(alarm: Alarm, values: Mapping[str, TimeSeries], times: Sequence[datetime]) -> TimeSeries:
+    """The series that the alarm watches: its metric, or the expression whose data is returned.
+
+    `values` are the series of its metrics by id, `times` the starts of all periods asked for, which FILL fills.
+    """
     queries = {query["Id"]: query for query in alarm.get("Metrics") or ()}
     if not queries:
         return values["m1"]
-    watched = next(name for name, query in queries.items() if _returned(query))
+    returned = next(name for name, query in queries.items() if _returned(query))
     results: dict[str, TimeSeries] = {}
 
     def resolve(name: str, inside: frozenset[str] = frozenset()) -> TimeSeries:
@@ -253,7 +256,7 @@ def _result(alarm: Alarm, values: dict[str, TimeSeries], times: Sequence[datetim
             results[name] = value
         return results[name]
 
-    return resolve(watched)
+    return resolve(returned)
 
 
 def _too_few_samples(
@@ -273,7 +276,8 @@ def _too_few_samples(
     return sum(inside["m1"][time].samples for time in evaluated) < least
 
 
-def _breaches(value: float, comparison: str, threshold: float) -> bool:
+def breaches(value: float, comparison: str, threshold: float) -> bool:
+    """Whether a value is past an alarm's threshold."""
     match comparison:
         case "GreaterThanThreshold":
             return value > threshold
