@@ -161,6 +161,7 @@ RECORDED: dict[str, Recorded] = {
         lambda ref: {"Arn": f"arn:aws:logs:{get_region()}:{get_account_id()}:delivery-destination:{ref}"},
     ),
     "AWS::Logs::Delivery": Recorded(),
+    "AWS::Logs::QueryDefinition": Recorded(),
     "AWS::WAFv2::LoggingConfiguration": Recorded(lambda properties, _: str(properties["ResourceArn"])),
 }  # fmt: skip
 

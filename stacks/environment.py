@@ -149,6 +149,8 @@ class Environment(_Section):
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
     remediation: Literal["on", "observe", "off"]
     log_retention_days: Literal[30, 60, 90, 120, 150, 180, 365, 731, 1827, 3653]
+    docs_url: Annotated[str, Field(pattern=r"^https://.*[^/]$")] | None = None
+    """Where `docs/` of this project is read in a browser: the dashboard links to the runbook and the on-call page there."""
     domain: Domain
     network: Network
     database: Database

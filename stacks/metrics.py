@@ -23,6 +23,7 @@ class Metrics:
             "LoadBalancer": (load_balancer.load_balancer.load_balancer_full_name,),
             "TargetGroup": (load_balancer.target_group.target_group_full_name,),
             "Environment": (settings.name,),
+            "FunctionName": (settings.function("rollback"),),
         }
 
     def of_row(self, row: Row) -> cloudwatch.IMetric:

@@ -9,6 +9,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from stacks.base import EnvironmentStack
+from stacks.dashboard import Dashboard
 from stacks.environment import Environment
 from stacks.load_balancer import LoadBalancer
 from stacks.metrics import Metrics
@@ -25,8 +26,6 @@ _PAST = {
     "above": cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
     "below": cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
 }
-_GRAPHS_A_LINE = 3
-_WIDTH = 24  # of a dashboard, in its grid
 
 
 class Monitoring(EnvironmentStack):
@@ -55,12 +54,7 @@ class Monitoring(EnvironmentStack):
         impaired.add_alarm_action(actions.LambdaAction(rollback))
         impaired.add_ok_action(actions.LambdaAction(rollback))
 
-        dashboard = cloudwatch.Dashboard(self, "Dashboard", dashboard_name=settings.dashboard)
-        dashboard.add_widgets(
-            cloudwatch.AlarmStatusWidget(title="Alarms", width=_WIDTH, height=6, alarms=[impaired, *alarms.values(), *failures])
-        )
-        for start in range(0, len(settings.table), _GRAPHS_A_LINE):
-            dashboard.add_widgets(*(self._graph(row) for row in settings.table[start : start + _GRAPHS_A_LINE]))
+        Dashboard(self, "Dashboard", settings, self._metrics, composites=[impaired], alarms=alarms, failures=failures)
 
     def _row_alarm(self, row: Row, level: Level) -> cloudwatch.Alarm:
         at = row.at(level)
@@ -112,24 +106,3 @@ class Monitoring(EnvironmentStack):
         )
         alarm.add_alarm_action(actions.SnsAction(self._topics[level]))
         return alarm
-
-    def _graph(self, row: Row) -> cloudwatch.GraphWidget:
-        """A row over time, with its lines: the normal band and the critical one are filled."""
-        good, bad = cloudwatch.Shading.BELOW, cloudwatch.Shading.ABOVE
-        if row.worse == "below":
-            good, bad = bad, good
-        lines = (
-            ("Normal", row.normal, cloudwatch.Color.GREEN, good),
-            ("Warning", row.warning, cloudwatch.Color.ORANGE, cloudwatch.Shading.NONE),
-            ("Critical", row.critical, cloudwatch.Color.RED, bad),
-        )
-        return cloudwatch.GraphWidget(
-            title=row.title,
-            width=_WIDTH // _GRAPHS_A_LINE,
-            left=[self._metrics.of_row(row)],
-            left_y_axis=cloudwatch.YAxisProps(label=row.unit, show_units=False, min=0),
-            left_annotations=[
-                cloudwatch.HorizontalAnnotation(label=f"{label} {value:g} {row.unit}", value=value, color=color, fill=fill)
-                for label, value, color, fill in lines
-            ],
-        )

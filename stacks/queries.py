@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from stacks.environment import Environment
+from stacks.thresholds import SLOW_QUERY_MILLISECONDS
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ QUERIES: tuple[Query, ...] = (
     ),
     Query(
         "slow-queries",
-        "Slow queries",
+        f"Slow queries, over {SLOW_QUERY_MILLISECONDS} ms",
         lambda environment: environment.database_log_group,
         r"""fields @timestamp
 | filter @message like "duration: "
@@ -67,7 +68,7 @@ QUERIES: tuple[Query, ...] = (
         "Deployments",
         lambda environment: environment.events_log_group,
         """fields @timestamp, detail.eventName, detail.reason, detail.deploymentId
-| filter `detail-type` != "ECS Task State Change"
+| filter ispresent(detail.eventName)
 | sort @timestamp desc
 | limit 50""",
         "3.1",
@@ -76,8 +77,9 @@ QUERIES: tuple[Query, ...] = (
         "stopped-tasks",
         "Stopped tasks",
         lambda environment: environment.events_log_group,
-        """fields @timestamp, detail.stoppedReason, detail.containers.0.exitCode, detail.taskDefinitionArn
+        r"""fields @timestamp, detail.stoppedReason, detail.containers.0.exitCode
 | filter `detail-type` = "ECS Task State Change"
+| parse detail.taskDefinitionArn /task-definition\/(?<revision>.*)/
 | sort @timestamp desc
 | limit 50""",
         "3.3",
@@ -86,8 +88,11 @@ QUERIES: tuple[Query, ...] = (
         "rollbacks",
         "What rollback decided",
         lambda environment: environment.function_log_group("rollback"),
-        """fields @timestamp, outcome, reason, from_task_definition, to_task_definition
+        r"""fields @timestamp, outcome, reason
 | filter ispresent(outcome)
+| parse from_task_definition /task-definition\/(?<from_revision>.*)/
+| parse to_task_definition /task-definition\/(?<to_revision>.*)/
+| display @timestamp, outcome, from_revision, to_revision, reason
 | sort @timestamp desc
 | limit 50""",
         "4.1",

@@ -18,6 +18,17 @@ RESPONSE_TIMES: Mapping[str, str] = {  # runbook section 2, severity levels
     "P4": "next business day",
 }
 
+RUNBOOK_SECTIONS: Mapping[str, str] = {  # of the runbook, those that a row or a query refers to
+    "3.1": "High Error Rate (5XX)",
+    "3.2": "High Latency",
+    "3.3": "ECS Tasks Unhealthy",
+    "3.4": "Database Connection Issues",
+    "3.5": "Redis Connection Issues",
+    "4.1": "Backend Rollback (ECS)",
+    "6.3": "Query Performance",
+    "7.4": "Log Queries",
+}
+
 SLOW_QUERY_MILLISECONDS = 1000
 """The database logs a statement that takes longer: `log_min_duration_statement` of its parameter group (runbook 6.3)."""
 

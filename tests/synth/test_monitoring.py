@@ -1,6 +1,5 @@
-"""The alarms and the dashboard say what the runbook's section 7.1 prints."""
+"""The alarms say what the runbook's section 7.1 prints."""
 
-import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -42,19 +41,6 @@ def alarms(template: Get) -> Alarms:
     """The metric alarms of the environment at hand, by name."""
     found = template("monitoring").find_resources("AWS::CloudWatch::Alarm").values()
     return {alarm["Properties"]["AlarmName"]: alarm["Properties"] for alarm in found}
-
-
-@pytest.fixture
-def graphs(template: Get) -> dict[str, dict[str, Any]]:
-    """The dashboard's graphs by title; the alarm widget is under "Alarms"."""
-    return {widget["properties"]["title"]: widget["properties"] for widget in dashboard(template)["widgets"]}
-
-
-def dashboard(template: Get) -> dict[str, Any]:
-    (resource,) = template("monitoring").find_resources("AWS::CloudWatch::Dashboard").values()
-    body = resource["Properties"]["DashboardBody"]["Fn::Join"][1]
-    parsed: dict[str, Any] = json.loads("".join(part if isinstance(part, str) else reference(part) for part in body))
-    return parsed
 
 
 def reference(value: dict[str, Any]) -> str:
@@ -318,50 +304,3 @@ def test_no_other_alarm_calls_a_function(alarms: Alarms) -> None:
 
 def test_the_alarms_that_stacks_name_exist(settings: Environment, alarms: Alarms) -> None:
     assert {*settings.deployment_alarms, *settings.dependency_alarms} <= alarms.keys()
-
-
-# The dashboard
-
-
-def test_the_dashboard_has_the_runbooks_name(settings: Environment, template: Get) -> None:
-    template("monitoring").has_resource_properties(
-        "AWS::CloudWatch::Dashboard", {"DashboardName": f"hz-navigator-{settings.name}"}
-    )
-
-
-def test_every_alarm_stands_on_top_of_the_dashboard(template: Get) -> None:
-    top = dashboard(template)["widgets"][0]
-    monitoring = template("monitoring")
-    ids = [
-        *monitoring.find_resources("AWS::CloudWatch::CompositeAlarm"),
-        *monitoring.find_resources("AWS::CloudWatch::Alarm"),
-    ]
-    assert (top["type"], top["y"]) == ("alarm", 0)
-    assert sorted(top["properties"]["alarms"]) == sorted(f"{logical_id}.Arn" for logical_id in ids)
-
-
-@pytest.mark.parametrize("slug", ROWS)
-def test_every_row_is_a_graph_with_its_lines(slug: str, settings: Environment, graphs: dict[str, dict[str, Any]]) -> None:
-    normal, warning, critical = ROWS[slug]
-    graph = graphs[settings.row(slug).title]
-    good, bad = ("above", "below") if slug in WORSE_BELOW else ("below", "above")
-    assert [(line["label"].split()[0], line["value"], line.get("fill")) for line in graph["annotations"]["horizontal"]] == [
-        ("Normal", normal, good),
-        ("Warning", warning, "none"),
-        ("Critical", critical, bad),
-    ]
-
-
-@pytest.mark.parametrize("slug", ROWS)
-def test_a_graph_shows_what_the_alarm_watches(
-    slug: str, settings: Environment, graphs: dict[str, dict[str, Any]], alarms: Alarms
-) -> None:
-    alarm, (shown, *_) = alarms[settings.alarm(slug, "critical")], graphs[settings.row(slug).title]["metrics"]
-    if "Metrics" in alarm:
-        assert shown[0]["expression"] == alarm["Metrics"][0]["Expression"]
-    else:
-        assert shown[:2] == [alarm["Namespace"], alarm["MetricName"]]
-
-
-def test_there_is_no_graph_beside_the_rows(settings: Environment, graphs: dict[str, dict[str, Any]]) -> None:
-    assert sorted(graphs) == sorted(["Alarms", *(row.title for row in settings.table)])

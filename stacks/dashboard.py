@@ -1,0 +1,288 @@
+"""The dashboard (runbook 7.2): is it us, the database, the cache or the last release?
+
+Alarm states stand on top, then a section for each suspect: the table's rows with their bands, graphs that explain them, and
+what the logs say. All graphs are of one-minute periods over the same hours, so that a deployment and its effects line up.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from constructs import Construct
+
+from stacks.environment import Environment
+from stacks.metrics import Metrics
+from stacks.queries import QUERIES
+from stacks.thresholds import LEVELS, OWN_NAMESPACE, RUNBOOK_SECTIONS, Level, Row, Signal
+
+_WIDTH = 24  # of a dashboard, in its grid
+_HEIGHT = 5
+_STATES = 4  # widgets with alarm states in a line
+_HOURS = 3
+_MINUTE = cdk.Duration.minutes(1)
+_EDGE = "us-east-1"  # where CloudFront publishes its metrics
+
+_RDS, _NODE, _ALB = ("DBInstanceIdentifier",), ("CacheClusterId",), ("LoadBalancer",)
+_SERVICE, _ROLLBACK = ("ClusterName", "ServiceName"), ("FunctionName",)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What explains a section's rows: it has no line of its own in the table."""
+
+    title: str
+    unit: str
+    signals: tuple[Signal, ...] = ()
+    search: str = ""
+    """A metric of every CloudFront distribution of the account. The environment's own is made in us-east-1, whatever region the
+    dashboard is in: to name it here would take a custom resource that carries its id over."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A suspect: the rows of the table by slug, graphs beside them, saved queries by slug, its page in AWS's console."""
+
+    title: str
+    question: str
+    rows: tuple[str, ...]
+    graphs: tuple[Graph, ...] = ()
+    queries: tuple[str, ...] = ()
+    console: str = ""
+
+
+def _probe(target: str, title: str) -> Graph:
+    return Graph(title, "ms", (Signal(OWN_NAMESPACE, "Latency", ("Environment", f"Target={target}"), "Average"),))
+
+
+SECTIONS: tuple[Section, ...] = (
+    Section(
+        "API",
+        "is it down or slow for users?",
+        ("api-availability", "unhealthy-hosts", "alb-latency-p95"),
+        (_probe("api", "API health check, from outside"),),
+        console="ec2/home?region={env.region}#LoadBalancers:search={env.load_balancer}",
+    ),
+    Section(
+        "Errors",
+        "what do users get?",
+        ("alb-5xx-rate", "sentry-errors"),
+        (
+            Graph(
+                "Requests and their errors",
+                "a minute",
+                (
+                    Signal("AWS/ApplicationELB", "RequestCount", _ALB, "Sum", "requests"),
+                    Signal("AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", _ALB, "Sum", "target"),
+                    Signal("AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", _ALB, "Sum", "elb"),
+                ),
+            ),
+        ),
+        ("errors", "stopped-tasks"),
+        console="cloudwatch/home?region={env.region}#logsV2:logs-insights",
+    ),
+    Section(
+        "ECS",
+        "is it the last release, or too few tasks?",
+        ("ecs-cpu", "ecs-memory"),
+        (
+            Graph(
+                "Tasks",
+                "tasks",
+                (
+                    Signal("ECS/ContainerInsights", "RunningTaskCount", _SERVICE, "Average", "running"),
+                    Signal("ECS/ContainerInsights", "DesiredTaskCount", _SERVICE, "Average", "desired"),
+                    Signal("ECS/ContainerInsights", "PendingTaskCount", _SERVICE, "Average", "pending"),
+                ),
+            ),
+            Graph(  # more than one deployment is a rollout under way
+                "Deployments under way, and calls of rollback",
+                "at a time",
+                (
+                    Signal("ECS/ContainerInsights", "DeploymentCount", _SERVICE, "Maximum", "deployments"),
+                    Signal("AWS/Lambda", "Invocations", _ROLLBACK, "Sum", "rollback"),
+                ),
+            ),
+        ),
+        ("rollbacks", "deployments"),
+        console="ecs/v2/clusters/{env.cluster}/services/{env.service}/deployments?region={env.region}",
+    ),
+    Section(
+        "Database",
+        "is it the database?",
+        ("rds-cpu", "rds-connections"),
+        (
+            Graph(
+                "RDS latency",
+                "s",
+                (
+                    Signal("AWS/RDS", "ReadLatency", _RDS, "Average", "read"),
+                    Signal("AWS/RDS", "WriteLatency", _RDS, "Average", "write"),
+                ),
+            ),
+            Graph("RDS free storage", "bytes", (Signal("AWS/RDS", "FreeStorageSpace", _RDS, "Minimum"),)),
+        ),
+        ("slow-queries",),
+        console="rds/home?region={env.region}#database:id={env.database_instance};is-cluster=false",
+    ),
+    Section(
+        "Cache",
+        "is it the cache?",
+        ("redis-memory",),
+        (
+            Graph("Redis CPU, by node", "%", (Signal("AWS/ElastiCache", "EngineCPUUtilization", _NODE, "Average"),)),
+            Graph(
+                "Redis connections, by node", "connections", (Signal("AWS/ElastiCache", "CurrConnections", _NODE, "Maximum"),)
+            ),
+            Graph("Redis evictions, by node", "a minute", (Signal("AWS/ElastiCache", "Evictions", _NODE, "Sum"),)),
+        ),
+        console="elasticache/home?region={env.region}#/redis/{env.replication_group}",
+    ),
+    Section(
+        "Frontend",
+        "does the page load?",
+        ("frontend-availability",),
+        (
+            _probe("frontend", "Frontend health check, from outside"),
+            Graph("CloudFront requests, all of the account", "a minute", search="Requests"),
+            Graph("CloudFront 5XX, all of the account", "%", search="5xxErrorRate"),
+        ),
+        console="cloudfront/v4/home?region=us-east-1#/distributions",
+    ),
+)
+
+
+class Dashboard(Construct):
+    """The dashboard of an environment: `composites` come first, then each section's alarms, then those on our functions."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        settings: Environment,
+        metrics: Metrics,
+        *,
+        composites: Sequence[cloudwatch.IAlarm],
+        alarms: Mapping[tuple[str, Level], cloudwatch.IAlarm],
+        failures: Sequence[cloudwatch.IAlarm],
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._settings = settings
+        self._metrics = metrics
+        states = {
+            "Service": composites,
+            **{section.title: [alarms[slug, level] for slug in section.rows for level in LEVELS] for section in SECTIONS},
+            "Automation": failures,
+        }
+        tiles: list[cloudwatch.IWidget] = [
+            cloudwatch.AlarmStatusWidget(title=title, alarms=list(some), width=_WIDTH // _STATES, height=3)
+            for title, some in states.items()
+        ]
+        lines: list[list[cloudwatch.IWidget]] = [
+            [cloudwatch.TextWidget(markdown=self._head(), width=_WIDTH, height=2)],
+            *(tiles[start : start + _STATES] for start in range(0, len(tiles), _STATES)),
+            *chain.from_iterable(self._lines(section) for section in SECTIONS),
+        ]
+        cloudwatch.Dashboard(
+            self,
+            "Resource",
+            dashboard_name=settings.dashboard,
+            widgets=lines,
+            default_interval=cdk.Duration.hours(_HOURS),
+            period_override=cloudwatch.PeriodOverride.INHERIT,  # the widgets' own periods, whatever range is looked at
+        )
+
+    def _head(self) -> str:
+        environment = self._settings
+        pages = {
+            "On call": f"{environment.docs_url}/on-call.md" if environment.docs_url else "",
+            "Runbook": f"{environment.docs_url}/runbook.md" if environment.docs_url else "",
+            "Procedures": self._console("systems-manager/documents?region={env.region}#/?ownerType=self"),
+            "Running procedures": self._console("systems-manager/automation/executions?region={env.region}"),
+            "Saved log queries": self._console("cloudwatch/home?region={env.region}#logsV2:logs-insights"),
+            "Alarms": self._console("cloudwatch/home?region={env.region}#alarmsV2:"),
+        }
+        links = " · ".join(f"[{title}]({url})" for title, url in pages.items() if url)
+        return f"# HZ-Navigator {environment.name}\nIs it us, the database, the cache or the last release? {links}"
+
+    def _console(self, page: str) -> str:
+        return f"https://{self._settings.region}.console.aws.amazon.com/{page.format(env=self._settings)}"
+
+    def _lines(self, section: Section) -> list[list[cloudwatch.IWidget]]:
+        """A section's heading, its graphs, and its log queries if it has any."""
+        rows = [self._settings.row(slug) for slug in section.rows]
+        queries = [query for query in QUERIES if query.slug in section.queries]
+        numbers = sorted({row.section for row in rows} | {query.section for query in queries})
+        runbook = ", ".join(self._runbook(number) for number in numbers)
+        heading = f"### {section.title}: {section.question} Runbook {runbook} · [Console]({self._console(section.console)})"
+        width = _WIDTH // (len(rows) + len(section.graphs))
+        lines: list[list[cloudwatch.IWidget]] = [
+            [
+                cloudwatch.TextWidget(
+                    markdown=heading, width=_WIDTH, height=1, background=cloudwatch.TextWidgetBackground.TRANSPARENT
+                )
+            ],
+            [*(self._row(row, width) for row in rows), *(self._graph(graph, width) for graph in section.graphs)],
+            [
+                cloudwatch.LogQueryWidget(
+                    title=query.title,
+                    log_group_names=[query.group(self._settings)],
+                    query_string=query.text,
+                    width=_WIDTH // len(queries),
+                    height=_HEIGHT,
+                )
+                for query in queries
+            ],
+        ]
+        return [line for line in lines if line]
+
+    def _runbook(self, number: str) -> str:
+        title = f"{number} {RUNBOOK_SECTIONS[number]}"
+        if not self._settings.docs_url:
+            return title
+        anchor = re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")  # as GitHub makes them
+        return f"[{title}]({self._settings.docs_url}/runbook.md#{anchor})"
+
+    def _row(self, row: Row, width: int) -> cloudwatch.GraphWidget:
+        """A row over time with its bands: up to normal green, past the warning orange, past the critical line red as well."""
+        good, bad = cloudwatch.Shading.BELOW, cloudwatch.Shading.ABOVE
+        if row.worse == "below":
+            good, bad = bad, good
+        lines = (
+            ("Normal", row.normal, cloudwatch.Color.GREEN, good),
+            ("Warning", row.warning, cloudwatch.Color.ORANGE, bad),
+            ("Critical", row.critical, cloudwatch.Color.RED, bad),
+        )
+        return cloudwatch.GraphWidget(
+            title=row.title,
+            period=_MINUTE,
+            width=width,
+            height=_HEIGHT,
+            left=[self._metrics.of_row(row)],
+            left_y_axis=cloudwatch.YAxisProps(label=row.unit, show_units=False, min=0),
+            left_annotations=[
+                cloudwatch.HorizontalAnnotation(label=f"{label} {value:g} {row.unit}", value=value, color=color, fill=fill)
+                for label, value, color, fill in lines
+            ],
+        )
+
+    def _graph(self, graph: Graph, width: int) -> cloudwatch.GraphWidget:
+        left: list[cloudwatch.IMetric] = [
+            metric for signal in graph.signals for metric in self._metrics.of_signal(signal).values()
+        ]
+        if graph.search:
+            schema = "{AWS/CloudFront,DistributionId,Region}"
+            statistic = "Average" if graph.unit == "%" else "Sum"
+            expression = f"SEARCH('{schema} MetricName=\"{graph.search}\"', '{statistic}', 60)"
+            left = [cloudwatch.MathExpression(expression=expression, using_metrics={}, label="", period=_MINUTE)]
+        return cloudwatch.GraphWidget(
+            title=graph.title,
+            period=_MINUTE,
+            width=width,
+            height=_HEIGHT,
+            left=left,
+            left_y_axis=cloudwatch.YAxisProps(label=graph.unit, show_units=False, min=0),
+            region=_EDGE if graph.search else None,
+        )
