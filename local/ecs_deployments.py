@@ -145,6 +145,8 @@ class Deployments:
         self.failing: set[str] = set()
         """Images and task definition ARNs whose tasks do not start."""
         self.services: dict[str, Service] = {}
+        self.announce: Callable[[Deployment, float], None] = lambda *_: None
+        """Told of each deployment that turned to another status, and when it did."""
         self._lock = threading.RLock()
         self._addresses = itertools.count(20)
 
@@ -245,6 +247,7 @@ class Deployments:
 
     def _turn(self, deployment: Deployment, status: str, at: float) -> None:
         deployment.status, deployment.since = status, at
+        self.announce(deployment, at)
 
     def _finish(self, deployment: Deployment, status: str, at: float, reason: str) -> None:
         self._turn(deployment, status, at)

@@ -18,6 +18,7 @@ from local.application import Application
 from local.clock import Clock
 from local.ecs_deployments import Deployments
 from local.functions import Functions
+from local.service_events import ServiceEvents
 
 if TYPE_CHECKING:
     from local.server import Settings
@@ -31,6 +32,7 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
     clock.drive(cloudwatch, cloudwatch_logs, ecs, eventbridge)
     deployments = Deployments(clock, settings.deployment_seconds)
     deployments.install()
+    ServiceEvents(clock).install(deployments)
     AlarmActions(clock, before_actions=deployments.progress).install()
     functions = Functions(clock)
     functions.install()
