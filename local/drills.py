@@ -37,6 +37,7 @@ class Timeline:
         now, real = self.production.cloud.now(), time.monotonic()
         if mark:
             self.marks.setdefault(mark, (now, real))
+            self.production.marks.setdefault(mark, now)
         minutes, seconds = divmod(round((now - self.start[0]).total_seconds()), 60)
         self.console.print(
             f"[dim]T+{minutes:02d}:{seconds:02d}  {real - self.start[1]:6.1f} s[/]  {text}", style=style, highlight=False
@@ -126,7 +127,7 @@ def bad_release(production: Production, console: Console) -> bool:
     timeline.note(f"healthy on {_short(good)}")
 
     bad = production.release("b4dc0de")
-    timeline.note(f"the pipeline releases {_short(bad)}", style="cyan")
+    timeline.note(f"the pipeline releases {_short(bad)}", style="cyan", mark="release")
     drill.minutes(10, lambda: production.settled)
     timeline.note(f"rollout of {_short(bad)} is complete, health checks pass", style="cyan")
     drill.minutes(4, lambda: False)

@@ -21,6 +21,15 @@ MINUTE = timedelta(minutes=1)
 REQUESTS_A_MINUTE = 60
 QUIET_MINUTES = 7  # as far as any alarm looks back
 
+QUIET_DATABASE = {
+    "CPUUtilization": 22,
+    "DatabaseConnections": 40,
+    "ReadLatency": 0.0008,
+    "WriteLatency": 0.0021,
+    "FreeStorageSpace": 68e9,
+}
+QUIET_CACHE = {"DatabaseMemoryUsagePercentage": 31, "EngineCPUUtilization": 9, "CurrConnections": 24, "Evictions": 0}
+
 Metric = dict[str, Any]
 
 
@@ -33,7 +42,10 @@ class Production:
         self.ecs = cloud.client("ecs")
         self.cloudwatch = cloud.client("cloudwatch")
         self._lambda, self._rds, self._sqs = cloud.client("lambda"), cloud.client("rds"), cloud.client("sqs")
+        self._logs = cloud.client("logs")
         self.alarms = AlarmEvaluator(self.cloudwatch)
+        self.marks: dict[str, datetime] = {}
+        """When what happened that a drill remembers, by its name for it."""
         self.escalations()
         for _ in range(QUIET_MINUTES):  # alarms look back: before there were metrics, silence would look like an outage
             self._pass_minute()
@@ -123,7 +135,9 @@ class Production:
         """What AWS would publish for the minute from `at` on: the requests as they went, the rest as on a quiet day."""
         answers = [self.get("/api/v1/map") for _ in range(REQUESTS_A_MINUTE)]
         errors = sum(status >= 500 for status, _ in answers)
-        tasks = self._service["runningCount"]
+        self._log([status for status, _ in answers], at)
+        running = self._service
+        tasks = running["runningCount"]
         health, _ = self.get(self.settings.backend.health_check_path)
         accepted = str(health) in self.settings.backend.health_check_codes.split(",")
         balancer, targets = self._balancer
@@ -150,14 +164,36 @@ class Production:
                 *([metric("HTTPCode_Target_5XX_Count", errors, LoadBalancer=balancer)] if errors else []),
             ],
             "AWS/ECS": [metric("CPUUtilization", 35, **service), metric("MemoryUtilization", 48, **service)],
-            "AWS/RDS": [metric("CPUUtilization", 22, **instance), metric("DatabaseConnections", 40, **instance)]
-            if database
-            else [],
-            "AWS/ElastiCache": [metric("DatabaseMemoryUsagePercentage", 31, CacheClusterId=node) for node in names.cache_nodes],
+            "ECS/ContainerInsights": [
+                metric("RunningTaskCount", tasks, **service),
+                metric("DesiredTaskCount", running["desiredCount"], **service),
+                metric("PendingTaskCount", running["pendingCount"], **service),
+                metric("DeploymentCount", len(running["deployments"]), **service),
+            ],
+            "AWS/RDS": [metric(name, value, **instance) for name, value in QUIET_DATABASE.items()] if database else [],
+            "AWS/ElastiCache": [
+                metric(name, value, CacheClusterId=node) for node in names.cache_nodes for name, value in QUIET_CACHE.items()
+            ],
         }
         for namespace, data in published.items():
             if data:
                 self.cloudwatch.put_metric_data(Namespace=namespace, MetricData=data)
+
+    def _log(self, statuses: list[int], at: datetime) -> None:
+        """The backend's access lines of the minute from `at` on."""
+        group = self.settings.backend_log_group
+        milliseconds = int(at.timestamp() * 1000)
+        lines = [
+            f'10.0.1.7 - - [{at:%d/%b/%Y:%H:%M:%S} +0000] "GET /api/v1/map HTTP/1.1" {status} 512' for status in statuses
+        ]
+        events = [{"timestamp": milliseconds + 1000 * second, "message": line} for second, line in enumerate(lines)]
+        self._logs.put_log_events(logGroupName=group, logStreamName=self._stream, logEvents=events)
+
+    @cached_property
+    def _stream(self) -> str:
+        """The log stream of a task."""
+        self._logs.create_log_stream(logGroupName=self.settings.backend_log_group, logStreamName="backend/backend/drill")
+        return "backend/backend/drill"
 
     @cached_property
     def _balancer(self) -> tuple[str, str]:
