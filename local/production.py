@@ -180,14 +180,18 @@ class Production:
                 self.cloudwatch.put_metric_data(Namespace=namespace, MetricData=data)
 
     def _log(self, statuses: list[int], at: datetime) -> None:
-        """The backend's access lines of the minute from `at` on."""
-        group = self.settings.backend_log_group
-        milliseconds = int(at.timestamp() * 1000)
-        lines = [
-            f'10.0.1.7 - - [{at:%d/%b/%Y:%H:%M:%S} +0000] "GET /api/v1/map HTTP/1.1" {status} 512' for status in statuses
+        """The backend's access lines of the requests that failed in the minute from `at` on."""
+        line = f'10.0.1.7 - - [{at:%d/%b/%Y:%H:%M:%S} +0000] "GET /api/v1/map HTTP/1.1" %d 26'
+        first = int(at.timestamp() * 1000)
+        events = [
+            {"timestamp": first + 1000 * second, "message": line % status}
+            for second, status in enumerate(statuses)
+            if status >= 500
         ]
-        events = [{"timestamp": milliseconds + 1000 * second, "message": line} for second, line in enumerate(lines)]
-        self._logs.put_log_events(logGroupName=group, logStreamName=self._stream, logEvents=events)
+        if events:
+            self._logs.put_log_events(
+                logGroupName=self.settings.backend_log_group, logStreamName=self._stream, logEvents=events
+            )
 
     @cached_property
     def _stream(self) -> str:
