@@ -10,14 +10,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from local.alarms import Transition
 from local.cloud import Cloud, CloudError
-from local.production import Production
+from local.production import MINUTE, QUIET_MINUTES, Production
 from stacks.environment import CONFIG, load
 
 
@@ -213,7 +214,11 @@ def main() -> int:
     parser.add_argument(
         "drill", nargs="*", default=list(DRILLS), help=f"which drills to run, all by default: {', '.join(DRILLS)}"
     )
-    wanted = parser.parse_args().drill
+    parser.add_argument(
+        "--record", type=Path, metavar="FOLDER", help="write each drill's metrics to FOLDER/<drill>.csv, for `make replay`"
+    )
+    options = parser.parse_args()
+    wanted = options.drill
     if unknown := set(wanted) - set(DRILLS):
         parser.error(f"{', '.join(sorted(unknown))} is no drill: choose from {', '.join(DRILLS)}")
     console = Console(soft_wrap=True)
@@ -224,8 +229,19 @@ def main() -> int:
     try:
         with Cloud.start(load(CONFIG / "production.toml"), report=progress) as cloud:
             cloud.deploy()
+            if (
+                options.record
+            ):  # each minute takes a moment longer: begun at the end of one, a recording would jump over another
+                cloud.advance(timedelta(seconds=60 - cloud.now().second))
             production = Production(cloud)
-            results = [DRILLS[name](production, console) for name in wanted]
+            results = []
+            for name in wanted:
+                begun = cloud.now()
+                results.append(DRILLS[name](production, console))
+                if options.record:
+                    options.record.mkdir(parents=True, exist_ok=True)
+                    production.record(options.record / f"{name}.csv", begun - QUIET_MINUTES * MINUTE)
+                    console.print(f"recorded {options.record / name}.csv, where T+00:00 is {begun:%Y-%m-%dT%H:%M:%SZ}")
     except CloudError as error:
         console.print(str(error), style="bold red")
         return 1

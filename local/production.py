@@ -4,17 +4,20 @@ Time is simulated a minute at a time: requests really go to the stand-in applica
 the evaluator judges the alarms, and the alarm's action invokes the real function under its real role.
 """
 
+import csv
 import http.client
 import json
 import ssl
 import time
 from datetime import datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from local.alarms import AlarmEvaluator, Transition
 from local.cloud import Cloud
+from local.evaluator import metrics
 from stacks.environment import Environment
 
 MINUTE = timedelta(minutes=1)
@@ -206,6 +209,23 @@ class Production:
         balancer = client.describe_load_balancers(Names=[self.settings.load_balancer])["LoadBalancers"][0]["LoadBalancerArn"]
         targets = client.describe_target_groups(Names=[self.settings.target_group])["TargetGroups"][0]["TargetGroupArn"]
         return balancer.partition("loadbalancer/")[2], targets.rpartition(":")[2]
+
+    def record(self, file: Path, since: datetime) -> None:
+        """Write what the alarms' metrics were since then, as `python -m local.replay` reads it."""
+        pages = self.cloudwatch.get_paginator("describe_alarms").paginate(AlarmTypes=["MetricAlarm"])
+        wanted = {metric for page in pages for alarm in page["MetricAlarms"] for metric in metrics(alarm).values()}
+        with file.open("w", encoding="utf-8", newline="") as opened:
+            rows = csv.writer(opened, lineterminator="\n")
+            rows.writerow(("timestamp", "metric", "value"))
+            for metric, points in sorted(
+                self.alarms.read(wanted, since, self.cloud.now()).items(), key=lambda item: str(item[0])
+            ):
+                namesakes = [other for other in wanted if (other.namespace, other.name) == (metric.namespace, metric.name)]
+                apart = metric.dimensions - frozenset.intersection(*(other.dimensions for other in namesakes))
+                name = " ".join((metric.namespace, metric.name, *(f"{key}={value}" for key, value in sorted(apart))))
+                rows.writerows(
+                    (f"{time:%Y-%m-%dT%H:%M:%SZ}", name, f"{point.value:.6g}") for time, point in sorted(points.items())
+                )
 
     # The database
 
