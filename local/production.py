@@ -9,6 +9,7 @@ import http.client
 import json
 import ssl
 import time
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,7 @@ from urllib.parse import urlsplit
 
 from local.alarms import AlarmEvaluator, Transition
 from local.cloud import Cloud
-from local.evaluator import metrics
+from local.evaluator import Metric, metrics
 from stacks.environment import Environment
 
 MINUTE = timedelta(minutes=1)
@@ -33,7 +34,7 @@ QUIET_DATABASE = {
 }
 QUIET_CACHE = {"DatabaseMemoryUsagePercentage": 31, "EngineCPUUtilization": 9, "CurrConnections": 24, "Evictions": 0}
 
-Metric = dict[str, Any]
+Datum = dict[str, Any]
 
 
 class Production:
@@ -147,7 +148,7 @@ class Production:
         database = self._database_available
         names = self.settings
 
-        def metric(name: str, value: float | list[float], **dimensions: str) -> Metric:
+        def metric(name: str, value: float | list[float], **dimensions: str) -> Datum:
             values = {"Values": value} if isinstance(value, list) else {"Value": value}
             return {
                 "MetricName": name,
@@ -158,7 +159,7 @@ class Production:
 
         service = {"ClusterName": names.cluster, "ServiceName": names.service}
         instance = {"DBInstanceIdentifier": names.database_instance}
-        published: dict[str, list[Metric]] = {
+        published: dict[str, list[Datum]] = {
             "AWS/ApplicationELB": [
                 metric("RequestCount", len(answers), LoadBalancer=balancer),
                 metric("TargetResponseTime", [seconds for _, seconds in answers], LoadBalancer=balancer),
@@ -184,13 +185,12 @@ class Production:
 
     def _log(self, statuses: list[int], at: datetime) -> None:
         """The backend's access lines of the requests that failed in the minute from `at` on."""
-        line = f'10.0.1.7 - - [{at:%d/%b/%Y:%H:%M:%S} +0000] "GET /api/v1/map HTTP/1.1" %d 26'
-        first = int(at.timestamp() * 1000)
-        events = [
-            {"timestamp": first + 1000 * second, "message": line % status}
-            for second, status in enumerate(statuses)
-            if status >= 500
-        ]
+        events = []
+        for second, status in enumerate(statuses):
+            moment = at + timedelta(seconds=second)
+            line = f'10.0.1.7 - - [{moment:%d/%b/%Y:%H:%M:%S} +0000] "GET /api/v1/map HTTP/1.1" {status} 26'
+            if status >= 500:
+                events.append({"timestamp": int(moment.timestamp() * 1000), "message": line})
         if events:
             self._logs.put_log_events(
                 logGroupName=self.settings.backend_log_group, logStreamName=self._stream, logEvents=events
@@ -210,16 +210,16 @@ class Production:
         targets = client.describe_target_groups(Names=[self.settings.target_group])["TargetGroups"][0]["TargetGroupArn"]
         return balancer.partition("loadbalancer/")[2], targets.rpartition(":")[2]
 
-    def record(self, file: Path, since: datetime) -> None:
-        """Write what the alarms' metrics were since then, as `python -m local.replay` reads it."""
+    def record(self, file: Path, since: datetime, also: Collection[Metric] = ()) -> None:
+        """Write what the alarms' metrics were since then, and others, as `python -m local.replay` reads it."""
         pages = self.cloudwatch.get_paginator("describe_alarms").paginate(AlarmTypes=["MetricAlarm"])
         wanted = {metric for page in pages for alarm in page["MetricAlarms"] for metric in metrics(alarm).values()}
+        wanted |= {*also}
+        end = self.cloud.now().replace(second=0, microsecond=0)
         with file.open("w", encoding="utf-8", newline="") as opened:
             rows = csv.writer(opened, lineterminator="\n")
             rows.writerow(("timestamp", "metric", "value"))
-            for metric, points in sorted(
-                self.alarms.read(wanted, since, self.cloud.now()).items(), key=lambda item: str(item[0])
-            ):
+            for metric, points in sorted(self.alarms.read(wanted, since, end).items(), key=lambda item: str(item[0])):
                 namesakes = [other for other in wanted if (other.namespace, other.name) == (metric.namespace, metric.name)]
                 apart = metric.dimensions - frozenset.intersection(*(other.dimensions for other in namesakes))
                 name = " ".join((metric.namespace, metric.name, *(f"{key}={value}" for key, value in sorted(apart))))
