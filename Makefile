@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(BIN):$(PATH)
 export PYTHONPATH := $(CURDIR):$(CURDIR)/lambdas
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill test local local-down synth lint acknowledgements lock
+.PHONY: help setup drill test local local-down replay detection synth lint acknowledgements lock
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -34,6 +34,13 @@ local: setup ## deploy ENV (production or staging) to the local cloud and keep i
 
 local-down: setup ## stop the local cloud
 	@python -m local down
+
+replay: setup ## replay the alarms over recorded metrics: TRACE=file.csv [METRIC= START= ENV= OUT=]
+	@python -m local.replay $(if $(TRACE),"$(TRACE)") --env $(ENV) $(if $(METRIC),--metric "$(METRIC)") $(if $(START),--start "$(START)") \
+		$(if $(OUT),--out "$(OUT)")
+
+detection: setup ## how fast each row's alarms notice a step from normal to critical
+	@python -m local.replay --steps --env $(ENV)
 
 synth: setup ## write the cloud assemblies of both environments to cdk.out, policy packs included
 	@cdk synth --quiet

@@ -229,19 +229,19 @@ def main() -> int:
     try:
         with Cloud.start(load(CONFIG / "production.toml"), report=progress) as cloud:
             cloud.deploy()
-            if (
-                options.record
-            ):  # each minute takes a moment longer: begun at the end of one, a recording would jump over another
+            if options.record:  # a minute takes a moment longer: begun at the end of one, a recording would jump over another
                 cloud.advance(timedelta(seconds=60 - cloud.now().second))
             production = Production(cloud)
             results = []
             for name in wanted:
                 begun = cloud.now()
+                production.marks.clear()
                 results.append(DRILLS[name](production, console))
                 if options.record:
                     options.record.mkdir(parents=True, exist_ok=True)
                     production.record(options.record / f"{name}.csv", begun - QUIET_MINUTES * MINUTE)
-                    console.print(f"recorded {options.record / name}.csv, where T+00:00 is {begun:%Y-%m-%dT%H:%M:%SZ}")
+                    fault = f"{production.marks['fault']:%Y-%m-%dT%H:%M:%SZ}"
+                    console.print(f"make replay TRACE={options.record / name}.csv START={fault}", highlight=False)
     except CloudError as error:
         console.print(str(error), style="bold red")
         return 1

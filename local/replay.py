@@ -504,7 +504,7 @@ def main() -> int:
         parser.error("either a trace or --steps is needed")
     if options.minutes < 1:
         parser.error(f"--minutes {options.minutes} should be 1 or more")
-    console = Console(soft_wrap=True)
+    console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 110)
     try:
         environment = load(CONFIG / f"{options.env}.toml")
         if options.steps:
@@ -524,14 +524,14 @@ def _run(options: argparse.Namespace, environment: Environment, console: Console
     console.print(summary(replayed, incident))
     for reason, names in groupby(sorted(replayed.left_out, key=replayed.left_out.__getitem__), replayed.left_out.__getitem__):
         console.print(f"left out, as {reason}: {len(list(names))} alarms", style="dim", highlight=False)
-    for name, points in trace.points.items():
-        if (apart := usual_distance(minute for minute, _ in points)) > MINUTE * options.minutes:
-            console.print(
-                f"{name} has a value every {_minutes(apart)}, and the minutes between are missing data: if each stands for them"
-                f" all, replay with --minutes {apart // MINUTE}.",
-                style="yellow",
-                highlight=False,
-            )
+    apart = usual_distance(minute for points in trace.points.values() for minute, _ in points)
+    if apart > MINUTE * options.minutes:
+        console.print(
+            f"There is a value every {_minutes(apart)}, and the minutes between are missing data: if each stands for them all, "
+            f"replay with --minutes {apart // MINUTE}.",
+            style="yellow",
+            highlight=False,
+        )
     folder = options.out or STATE / "replay" / options.trace.stem
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "replay.json").write_text(json.dumps(as_json(replayed, incident), indent=2))
