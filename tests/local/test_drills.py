@@ -1,16 +1,29 @@
 """The drills as `make drill` runs them, to the end: the exit status says whether production came back by itself."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from local.cloud import ROOT
+from local.drills import DRILLS
+from local.replay import definitions, replay, template
+from local.trace import read
+from stacks.environment import CONFIG, load
 
 
 @pytest.fixture(scope="module")
-def drilled() -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, "-m", "local.drills"], cwd=ROOT, capture_output=True, text=True, check=False)
+def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the drills' metrics are recorded."""
+    return tmp_path_factory.mktemp("traces")
+
+
+@pytest.fixture(scope="module")
+def drilled(traces: Path) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "local.drills", "--record", str(traces)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.xdist_group("drills")
@@ -26,6 +39,17 @@ def test_the_summary_measures(measured: str, drilled: "subprocess.CompletedProce
     lines = [line for line in drilled.stdout.splitlines() if measured in line]
     assert lines
     assert not [line for line in lines if "never" in line]
+
+
+@pytest.mark.xdist_group("drills")
+def test_a_replay_of_what_was_recorded_fires_the_alarms_that_the_drills_showed(
+    drilled: "subprocess.CompletedProcess[str]", traces: Path
+) -> None:
+    environment = load(CONFIG / "production.toml")
+    alarms = definitions(template(environment), environment)
+    showed = set(re.findall(r"(hz-navigator-\S+): OK -> ALARM", drilled.stdout))
+    replays = [replay(read(traces / f"{name}.csv"), alarms, environment) for name in DRILLS]
+    assert {result.name for replayed in replays for result in replayed.results if result.firing} == showed
 
 
 def test_an_unknown_drill_is_refused_by_name() -> None:
