@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(BIN):$(PATH)
 export PYTHONPATH := $(CURDIR):$(CURDIR)/lambdas
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill test local local-down replay detection synth lint acknowledgements lock
+.PHONY: help setup drill dashboard test local local-down replay detection synth lint acknowledgements lock
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -25,6 +25,9 @@ $(VENV)/.ready: requirements.txt package-lock.json
 
 drill: setup ## deploy production to the local cloud, break a release, watch the recovery; then break the database
 	@python -m local.drills
+
+dashboard: setup ## draw ENV's dashboard as synthesized over a recorded drill, or over TRACE=file.csv, as one HTML page
+	@python -m local.dashboard $(ENV) $(if $(TRACE),--trace $(TRACE))
 
 test: setup ## run the whole test suite
 	@python -m pytest -n auto --dist loadgroup

@@ -37,6 +37,17 @@ class QueryError(ValueError):
 
 def run(text: str, events: Iterable[Event]) -> list[dict[str, str]]:
     """The rows that a query makes of log events: the fields it shows, in order, those without a value left out."""
+    fields, rows = _run(text, events)
+    return [{field: _shown(row[field]) for field in fields if field in row} for row in rows]
+
+
+def columns(text: str) -> list[str]:
+    """The fields that a query shows, in order."""
+    return _run(text, ())[0]
+
+
+def _run(text: str, events: Iterable[Event]) -> tuple[list[str], list[dict[str, Any]]]:
+    """The fields shown, and the rows with all that is known of each."""
     rows = [_discovered(event) for event in events]
     shown: list[str] = []
     limit = _LIMIT
@@ -59,8 +70,7 @@ def run(text: str, events: Iterable[Event]) -> list[dict[str, str]]:
             case _:
                 raise QueryError(f"{command} is not known")
         arguments.end()
-    shown = shown or ["@timestamp", "@message"]
-    return [{field: _shown(row[field]) for field in shown if field in row} for row in rows[:limit]]
+    return shown or ["@timestamp", "@message"], rows[:limit]
 
 
 def _discovered(event: Event) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from stacks.queries import QUERIES
 from stacks.thresholds import LEVELS, OWN_NAMESPACE, RUNBOOK_SECTIONS, Level, Row, Signal
 
 _WIDTH = 24  # of a dashboard, in its grid
-_HEIGHT = 5
+_HEIGHT, _LOG_HEIGHT = 5, 4
 _STATES = 4  # widgets with alarm states in a line
 _HOURS = 3
 _MINUTE = cdk.Duration.minutes(1)
@@ -231,7 +231,7 @@ class Dashboard(Construct):
                     log_group_names=[query.group(self._settings)],
                     query_string=query.text,
                     width=_WIDTH // len(queries),
-                    height=_HEIGHT,
+                    height=_LOG_HEIGHT,
                 )
                 for query in queries
             ],

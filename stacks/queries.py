@@ -24,7 +24,7 @@ class Query:
 QUERIES: tuple[Query, ...] = (
     Query(
         "errors",
-        "Errors",
+        "Recent errors",
         lambda environment: environment.backend_log_group,
         r"""fields @timestamp, @message, @logStream
 | filter @message like /ERROR|Error|" 5\d\d /
@@ -67,7 +67,7 @@ QUERIES: tuple[Query, ...] = (
         "deployments",
         "Deployments",
         lambda environment: environment.events_log_group,
-        """fields @timestamp, detail.eventName, detail.reason, detail.deploymentId
+        """fields @timestamp, detail.eventName, detail.reason
 | filter ispresent(detail.eventName)
 | sort @timestamp desc
 | limit 50""",
@@ -79,7 +79,7 @@ QUERIES: tuple[Query, ...] = (
         lambda environment: environment.events_log_group,
         r"""fields @timestamp, detail.stoppedReason, detail.containers.0.exitCode
 | filter `detail-type` = "ECS Task State Change"
-| parse detail.taskDefinitionArn /task-definition\/(?<revision>.*)/
+| parse detail.taskDefinitionArn /:(?<revision>\d+)$/
 | sort @timestamp desc
 | limit 50""",
         "3.3",
@@ -90,8 +90,8 @@ QUERIES: tuple[Query, ...] = (
         lambda environment: environment.function_log_group("rollback"),
         r"""fields @timestamp, outcome, reason
 | filter ispresent(outcome)
-| parse from_task_definition /task-definition\/(?<from_revision>.*)/
-| parse to_task_definition /task-definition\/(?<to_revision>.*)/
+| parse from_task_definition /:(?<from_revision>\d+)$/
+| parse to_task_definition /:(?<to_revision>\d+)$/
 | display @timestamp, outcome, from_revision, to_revision, reason
 | sort @timestamp desc
 | limit 50""",

@@ -50,12 +50,12 @@ def test_a_release_and_the_tasks_it_stops_are_logged(cloud: Cloud, ask: Ask) -> 
     completed, begun = ask("deployments")
     assert begun["detail.eventName"] == "SERVICE_DEPLOYMENT_IN_PROGRESS"
     assert completed["detail.eventName"] == "SERVICE_DEPLOYMENT_COMPLETED"
-    assert completed["detail.deploymentId"] == begun["detail.deploymentId"]
+    assert completed["detail.reason"].removesuffix(" completed.") == begun["detail.reason"].removesuffix(" in progress.")
     assert begun["@timestamp"] < completed["@timestamp"]
     stopped = ask("stopped-tasks")
     assert len(stopped) == settings.backend.min_tasks
     assert {row["detail.stoppedReason"] for row in stopped} == {"Scaling activity initiated by deployment"}
-    assert all(row["revision"].startswith(f"{settings.family}:") for row in stopped)
+    assert all(row["revision"].isdigit() for row in stopped)
 
 
 def test_a_release_that_does_not_start_is_logged_with_its_rollback(cloud: Cloud, ask: Ask) -> None:
@@ -73,4 +73,4 @@ def test_a_release_that_does_not_start_is_logged_with_its_rollback(cloud: Cloud,
     assert sorted(names) == ["COMPLETED", "FAILED", "IN_PROGRESS", "IN_PROGRESS"]
     assert [row["detail.reason"] for row in ask("deployments") if "circuit breaker" in row["detail.reason"]]
     failed = [row for row in ask("stopped-tasks") if row["detail.stoppedReason"].startswith("CannotPullContainerError")]
-    assert {row["revision"] for row in failed} == {registered["taskDefinitionArn"].rpartition("/")[2]}
+    assert {row["revision"] for row in failed} == {str(registered["revision"])}

@@ -92,7 +92,7 @@ def saved(templates: Templates, environment: str) -> dict[str, tuple[str, dict[s
 @pytest.mark.parametrize(
     ("title", "group"),
     [
-        ("Errors", "/aws/ecs/hz-navigator-{env}"),
+        ("Recent errors", "/aws/ecs/hz-navigator-{env}"),
         ("One user", "/aws/ecs/hz-navigator-{env}"),
         ("One request id", "/aws/ecs/hz-navigator-{env}"),
         ("Slow queries, over 1000 ms", "/aws/rds/instance/hz-navigator-{env}-postgres/postgresql"),
@@ -223,7 +223,6 @@ SLOW = "2026-01-05 10:00:00 UTC:10.0.1.5(54321):hz_admin@hz_navigator:[123]:LOG:
                 {
                     "detail.eventName": "SERVICE_DEPLOYMENT_COMPLETED",
                     "detail.reason": "ECS deployment ecs-svc/123 completed.",
-                    "detail.deploymentId": "ecs-svc/123",
                 },
                 {"detail.eventName": "SERVICE_TASK_START_IMPAIRED"},
             ],
@@ -235,7 +234,7 @@ SLOW = "2026-01-05 10:00:00 UTC:10.0.1.5(54321):hz_admin@hz_navigator:[123]:LOG:
                 {
                     "detail.stoppedReason": "Essential container in task exited",
                     "detail.containers.0.exitCode": "137",
-                    "revision": "hz-navigator-production-backend:7",
+                    "revision": "7",
                 }
             ],
         ),
@@ -253,8 +252,8 @@ SLOW = "2026-01-05 10:00:00 UTC:10.0.1.5(54321):hz_admin@hz_navigator:[123]:LOG:
             [
                 {
                     "outcome": "rollback requested",
-                    "from_revision": "hz-navigator-production-backend:8",
-                    "to_revision": "hz-navigator-production-backend:7",
+                    "from_revision": "8",
+                    "to_revision": "7",
                     "reason": "the last deployment ended 4 min before the alarm",
                 }
             ],

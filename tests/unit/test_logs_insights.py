@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from local.logs_insights import QueryError, run
+from local.logs_insights import QueryError, columns, run
 
 Row = dict[str, str]
 
@@ -56,6 +56,18 @@ def test_a_query_gives_its_rows(text: str, rows: list[Row]) -> None:
 
 def test_without_fields_a_row_is_its_time_and_message() -> None:
     assert run("limit 1", LINES) == [{"@timestamp": "2026-01-05 10:02:00.000", "@message": "two 2"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("limit 1", ["@timestamp", "@message"]),
+        ("fields a, b | parse a /(?<c>.)/ | fields d", ["a", "b", "c", "d"]),
+        ("fields a | parse a /(?<c>.)/ | display c, a", ["c", "a"]),
+    ],
+)
+def test_a_query_says_which_fields_it_shows(text: str, fields: list[str]) -> None:
+    assert columns(text) == fields
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,229 @@
+"""The dashboard drawn over a recorded drill: what a reviewer sees before it is deployed."""
+
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local import dashboard
+from local.dashboard import Page, body, judged
+from local.recording import RECORDING, Recording, load_recording
+from local.replay import definitions
+from stacks.thresholds import Row
+
+from .conftest import ENVIRONMENTS
+
+Draw = Callable[..., Page]
+Templates = dict[tuple[str, str], dict[str, Any]]
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture(scope="module")
+def draw(all_templates: Templates) -> Draw:
+    """`draw(recording)`: production's page over a recording; `draw(recording, "staging")` the other's."""
+
+    def drawn(recording: Recording, name: str = "production") -> Page:
+        environment, template = ENVIRONMENTS[name], all_templates[name, "monitoring"]
+        histories = judged(definitions(template, environment), recording)
+        return Page(environment, recording, body(template, environment), histories)
+
+    return drawn
+
+
+@pytest.fixture(scope="module")
+def recording() -> Recording:
+    return load_recording(RECORDING, ENVIRONMENTS["production"])
+
+
+@pytest.fixture(scope="module")
+def page(draw: Draw, recording: Recording) -> Page:
+    return draw(recording)
+
+
+@pytest.fixture(scope="module")
+def html(page: Page) -> str:
+    return page.html()
+
+
+def section(html: str, title: str) -> str:
+    """The widget of a title."""
+    (found,) = [one for one in re.findall(r"<section.*?</section>", html, re.DOTALL) if f"<h2>{title}</h2>" in unescape(one)]
+    return str(found)
+
+
+def widget(page: Page, title: str) -> dict[str, Any]:
+    (found,) = [one for one in page.dashboard["widgets"] if one["properties"].get("title") == title]
+    return dict(found)
+
+
+def test_the_kept_recording_is_of_a_fault_and_its_rollback(recording: Recording) -> None:
+    """`python -m local.recording` makes it anew."""
+    moments = [recording.marks[name] for name in ("begin", "release", "fault", "rollback requested", "healthy", "clear")]
+    assert moments == sorted(moments)
+    assert recording.marks["rollback requested"] - recording.marks["fault"] < 4 * MINUTE
+
+
+# The page
+
+
+def test_every_widget_is_on_the_page_at_its_place(page: Page, html: str) -> None:
+    places = re.findall(r"grid-column:(\d+)/span (\d+);grid-row:(\d+)/span (\d+)", html)
+    assert [tuple(map(int, place)) for place in places] == [
+        (one["x"] + 1, one["width"], one["y"] + 1, one["height"]) for one in page.dashboard["widgets"]
+    ]
+    for one in page.dashboard["widgets"]:
+        if "title" in one["properties"]:
+            assert section(html, one["properties"]["title"])
+
+
+def test_the_page_needs_nothing_from_elsewhere(html: str) -> None:
+    assert not re.findall(r"<script|<link|<img|src=|@import|url\(", html)
+
+
+def test_texts_are_markdown(html: str) -> None:
+    assert "<h1>HZ-Navigator production</h1>" in html
+    assert re.search(r'<h3>Cache: .*<a href="https://\S+/docs/runbook\.md#35-[\w-]+">3\.5 Redis Connection Issues</a>', html)
+    assert "](" not in html
+
+
+def test_another_environment_is_drawn_under_its_own_names(draw: Draw) -> None:
+    staging = draw(load_recording(RECORDING, ENVIRONMENTS["staging"]), "staging").html()
+    assert "hz-navigator-production" not in staging
+    assert "hz-navigator-staging-redis-001" in staging
+    assert "Not recorded" not in section(staging, "Redis CPU, by node")
+
+
+def test_an_unknown_widget_is_not_drawn_as_something_else(page: Page) -> None:
+    explorer = {"type": "explorer", "x": 0, "y": 0, "width": 1, "height": 1, "properties": {}}
+    with pytest.raises(ValueError, match="a widget of type explorer cannot be drawn"):
+        replace(page, dashboard={"widgets": [*page.dashboard["widgets"], explorer]}).html()
+
+
+# Alarms
+
+
+@pytest.mark.parametrize("alarm", ["service-impaired", "alb-5xx-rate-critical"])
+def test_the_alarms_fire_and_clear_as_in_the_drill(alarm: str, page: Page, recording: Recording) -> None:
+    states = page.histories[f"hz-navigator-production-{alarm}"]
+    firing = [time for time, state in zip(recording.drilled, states, strict=True) if state == "ALARM"]
+    assert abs(firing[0] + MINUTE - recording.marks["rollback requested"]) < MINUTE
+    assert abs(firing[-1] + 2 * MINUTE - recording.marks["clear"]) < MINUTE
+
+
+def test_alarm_states_are_those_of_the_incident(html: str) -> None:
+    tiles = dict(re.findall(r'title="hz-navigator-production-([\w-]+)" style="background:(#\w+)"', html))
+    red = {name for name, color in tiles.items() if color == "#d13212"}
+    grey = {name for name, color in tiles.items() if color == "#879596"}
+    assert red == {"service-impaired", "alb-5xx-rate-critical"}
+    assert grey == {"sentry-errors-warning", "sentry-errors-critical"}  # nothing publishes it on the local cloud
+
+
+def test_a_changed_line_shows_without_another_drill(all_templates: Templates, recording: Recording, page: Page) -> None:
+    alarm = page.environment.alarm("ecs-cpu", "critical")
+    lowered = [
+        {**one, "Threshold": 30.0} if one["AlarmName"] == alarm else one
+        for one in definitions(all_templates["production", "monitoring"], page.environment)
+    ]
+    assert page.histories[alarm][-1] == "OK"
+    assert judged(lowered, recording)[alarm][-1] == "ALARM"
+
+
+# Graphs
+
+
+def test_a_graph_shows_what_the_alarm_sees(page: Page, recording: Recording) -> None:
+    [(label, series)] = page.series(widget(page, "ALB 5XX rate"))
+    assert label == "ALB 5XX rate"
+    assert series.keys() == set(recording.times)
+    bad = [time for time, value in sorted(series.items()) if value > 5]
+    assert abs(bad[0] - recording.marks["fault"]) < MINUTE
+    assert abs(bad[-1] - recording.marks["rollback requested"]) < MINUTE
+
+
+def test_every_node_is_a_line(page: Page) -> None:
+    labels = [label for label, _ in page.series(widget(page, "Redis CPU, by node"))]
+    assert labels == ["hz-navigator-production-redis-001", "hz-navigator-production-redis-002"]
+
+
+@pytest.mark.parametrize("row", ENVIRONMENTS["production"].table, ids=lambda row: row.slug)
+def test_the_bands_are_drawn_and_named(row: Row, html: str) -> None:
+    graph = section(html, row.title)
+    assert re.findall(r'<rect [^>]*fill="(#\w+)"', graph) == ["#2ca02c", "#ff7f0e", "#d62728"]
+    for name, line in (("Normal", row.normal), ("Warning", row.warning), ("Critical", row.critical)):
+        assert f"{name} {line:g} {row.unit}" in unescape(graph)
+
+
+@pytest.mark.parametrize("mark", ["release", "fault", "rollback", "healthy"])
+def test_what_happened_is_marked_in_every_graph(mark: str, html: str) -> None:
+    graphs = re.findall(r"<svg.*?</svg>", html)
+    assert all(f">{mark}</text>" in graph for graph in graphs)
+
+
+def test_everything_is_drawn_inside_its_graph(html: str) -> None:
+    for width, height, graph in re.findall(r'<svg width="(\d+)" height="(\d+)">(.*?)</svg>', html):
+        points = re.findall(r"[ML](-?[\d.]+) (-?[\d.]+)", graph)
+        assert points
+        assert all(0 <= float(x) <= int(width) and 0 <= float(y) <= int(height) for x, y in points)
+
+
+def test_minutes_are_those_of_the_drill(html: str) -> None:
+    assert re.findall(r">(T[+-]\d+)</text>", section(html, "ECS CPU")) == ["T-5", "T+0", "T+5", "T+10", "T+15"]
+
+
+@pytest.mark.parametrize("title", ["Error rate (Sentry)", "CloudFront requests, all of the account"])
+def test_what_the_local_cloud_does_not_publish_is_said(title: str, html: str) -> None:
+    assert "Not recorded" in section(html, title)
+
+
+# Logs
+
+
+@pytest.mark.parametrize(
+    ("title", "cells"),
+    [
+        ("Recent errors", ['"GET /api/v1/map HTTP/1.1" 500 26']),
+        ("What rollback decided", ["rollback requested", "recovered"]),
+        ("Deployments", ["SERVICE_DEPLOYMENT_IN_PROGRESS", "SERVICE_DEPLOYMENT_COMPLETED"]),
+        ("Stopped tasks", ["Scaling activity initiated by deployment"]),
+        ("Slow queries, over 1000 ms", ["No such log event was recorded."]),
+    ],
+)
+def test_the_logs_tell_the_drill(title: str, cells: list[str], html: str) -> None:
+    shown = unescape(section(html, title))
+    assert all(cell in shown for cell in cells)
+
+
+def test_a_log_event_cannot_write_into_the_page(draw: Draw, recording: Recording) -> None:
+    event = {"@timestamp": "2026-01-05 10:00:00.000", "@message": "ERROR <script>alert(1)</script>"}
+    drawn = draw(replace(recording, logs={"/aws/ecs/hz-navigator-production": [event]})).html()
+    assert "<script" not in drawn
+    assert "ERROR &lt;script&gt;" in section(drawn, "Recent errors")
+
+
+# Other traces
+
+
+def test_a_plain_trace_is_drawn_as_well(draw: Draw, tmp_path: Path) -> None:
+    file = tmp_path / "cpu.csv"
+    values = "".join(f"2026-01-05T10:{minute:02d}:00Z,AWS/ECS CPUUtilization,90\n" for minute in range(12))
+    file.write_text(f"timestamp,metric,value\n{values}")
+    page = draw(load_recording(file, ENVIRONMENTS["production"]))
+    assert page.histories["hz-navigator-production-ecs-cpu-critical"][-1] == "ALARM"
+    assert "Not recorded" not in section(page.html(), "ECS CPU")
+    assert "No such log event" in section(page.html(), "Recent errors")
+
+
+def test_a_bad_trace_gets_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "bad.csv"
+    file.write_text("timestamp,metric,value\n2026-01-05T10:00:00Z,AWS/ECS CPUUtilization,much\n")
+    monkeypatch.setattr(sys, "argv", ["dashboard", "--trace", str(file)])
+    assert dashboard.main() == 1
+    assert capsys.readouterr().err == f"{file}, line 2: 'much' should be a number.\n"
