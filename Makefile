@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(BIN):$(PATH)
 export PYTHONPATH := $(CURDIR):$(CURDIR)/lambdas
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill dashboard test local local-down replay detection synth lint acknowledgements lock
+.PHONY: help setup drill dashboard test local local-down replay detection thresholds synth lint acknowledgements lock
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -44,6 +44,9 @@ replay: setup ## replay the alarms over recorded metrics: TRACE=file.csv [METRIC
 
 detection: setup ## how fast each row's alarms notice a step from normal to critical
 	@python -m local.replay --steps --env $(ENV)
+
+thresholds: setup ## print the threshold table as ENV deploys it
+	@python -m stacks.table $(ENV)
 
 synth: setup ## write the cloud assemblies of both environments to cdk.out, policy packs included
 	@cdk synth --quiet
