@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(BIN):$(PATH)
 export PYTHONPATH := $(CURDIR):$(CURDIR)/lambdas
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill dashboard test local local-down replay detection thresholds synth lint acknowledgements lock
+.PHONY: help setup drill dashboard test local local-down replay detection thresholds runbook synth lint acknowledgements lock
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -47,6 +47,9 @@ detection: setup ## how fast each row's alarms notice a step from normal to crit
 
 thresholds: setup ## print the threshold table as ENV deploys it
 	@python -m stacks.table $(ENV)
+
+runbook: setup ## write docs/runbook.md anew, from the table, the names and the procedures (ENV=staging: docs/runbook-staging.md)
+	@python -m stacks.runbook $(ENV) --output docs/runbook$(filter-out -production,-$(ENV)).md
 
 synth: setup ## write the cloud assemblies of both environments to cdk.out, policy packs included
 	@cdk synth --quiet

@@ -58,8 +58,8 @@ class ServiceEvents:
         }
         self._send("ECS Deployment State Change", detail, [service], at)
 
-    def mark_task_stopped(self, arn: str, task: dict[str, Any], *arguments: Any) -> Any:
-        stopped = self._mark_stopped(arn, task, *arguments)
+    def mark_task_stopped(self, arn: str, task: dict[str, Any], *arguments: Any, **named: Any) -> Any:
+        stopped = self._mark_stopped(arn, task, *arguments, **named)
         if stopped:
             detail = {key: value for key, value in task.items() if not key.startswith("_")}
             self._send("ECS Task State Change", detail, [arn], self.clock.time())

@@ -19,11 +19,11 @@ _HEADINGS = ("metric", "normal", "level", "line", "window", "missing data", "res
 def amount(value: float, unit: str) -> str:
     """A value of a row as people write it."""
     match unit:
-        case "%":
-            return f"{value:g}%"
         case "s" if value < 1:
-            return f"{value * 1000:g} ms"
-        case "connections":  # the row's title says of what
+            return f"{value * 1000:g}ms"
+        case "s" | "%":
+            return f"{value:g}{unit}"
+        case "connections":  # of what, the row's title says
             return f"{value:g}"
         case _:
             return f"{value:g} {unit}"

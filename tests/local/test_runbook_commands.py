@@ -15,6 +15,8 @@ import pytest
 from local.cloud import Cloud
 from stacks.environment import Environment
 
+RUNBOOK = Path(__file__).parents[2] / "docs/runbook.md"
+BASH = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 PRELUDE = """
 set -euo pipefail
 aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }
@@ -84,6 +86,26 @@ aws cloudwatch get-metric-statistics \\
   --statistics Average
 """,
         r'"Label": "CPUUtilization"',
+    ),
+    (
+        "3.3 task status",
+        """
+aws ecs describe-tasks \\
+  --cluster hz-navigator-production-cluster \\
+  --tasks $(aws ecs list-tasks --cluster hz-navigator-production-cluster \\
+    --service-name hz-navigator-production-backend-service --query 'taskArns' --output text)
+""",
+        r'"lastStatus": "RUNNING"',
+    ),
+    (
+        "3.3 stopped task reason",
+        """
+aws ecs describe-tasks \\
+  --cluster hz-navigator-production-cluster \\
+  --tasks <STOPPED_TASK_ARN> \\
+  --query 'tasks[0].stoppedReason'
+""",
+        r'"Runbook"',
     ),
     (
         "3.4 RDS status",
@@ -329,7 +351,7 @@ def placeholders(runbook_cloud: Cloud) -> dict[str, str]:
     """What an engineer would fill in, and things to find: a backup, log lines."""
     names, clients = (
         runbook_cloud.environment,
-        {name: runbook_cloud.client(name) for name in ("elbv2", "cloudfront", "s3", "logs")},
+        {name: runbook_cloud.client(name) for name in ("elbv2", "cloudfront", "s3", "logs", "ecs")},
     )
     for key in ("backup-7/index.html", "backup-7/assets/app.js"):
         clients["s3"].put_object(Bucket=names.frontend_backups_bucket, Key=key, Body=b"<!doctype html>")
@@ -345,7 +367,10 @@ def placeholders(runbook_cloud: Cloud) -> dict[str, str]:
         )
     group = clients["elbv2"].describe_target_groups(Names=[names.target_group])["TargetGroups"][0]["TargetGroupArn"]
     distribution = clients["cloudfront"].list_distributions()["DistributionList"]["Items"][0]["Id"]
+    task = clients["ecs"].list_tasks(cluster=names.cluster, serviceName=names.service)["taskArns"][0]
+    clients["ecs"].stop_task(cluster=names.cluster, task=task, reason="Runbook")
     return {
+        "<STOPPED_TASK_ARN>": task,
         "<TARGET_GROUP_ARN>": group,
         "<DISTRIBUTION_ID>": distribution,
         "<BACKUP_ID>": "backup-7",
@@ -429,27 +454,54 @@ def test_verifies_as_section_4_1_prints_it(runbook_cloud: Cloud) -> None:
 
 
 def test_waits_for_an_invalidation_as_section_4_2_prints_it(runbook_cloud: Cloud, placeholders: dict[str, str]) -> None:
+    created = runbook_cloud.client("cloudfront").create_invalidation(
+        DistributionId=placeholders["<DISTRIBUTION_ID>"],
+        InvalidationBatch={"Paths": {"Quantity": 1, "Items": ["/*"]}, "CallerReference": "runbook"},
+    )
     printed = """
-INVALIDATION=$(aws cloudfront create-invalidation --distribution-id <DISTRIBUTION_ID> --paths "/*" \\
-  --query Invalidation.Id --output text)
 aws cloudfront wait invalidation-completed \\
   --distribution-id <DISTRIBUTION_ID> \\
-  --id $INVALIDATION
+  --id <INVALIDATION_ID>
 """
-    typed(runbook_cloud, printed, placeholders)
+    typed(runbook_cloud, printed, {**placeholders, "<INVALIDATION_ID>": created["Invalidation"]["Id"]})
 
 
-def test_scripts_of_appendix_a_find_the_service(runbook_cloud: Cloud, placeholders: dict[str, str]) -> None:
-    printed = """
-CLUSTER="hz-navigator-production-cluster"
-SERVICE="hz-navigator-production-backend-service"
+@pytest.mark.parametrize(
+    ("script", "shows"), [("health-check.sh", "All services healthy"), ("service-status.sh", "has started")]
+)
+def test_scripts_of_appendix_a_work_as_printed(script: str, shows: str, runbook_cloud: Cloud) -> None:
+    (printed,) = (block for block in BASH.findall(RUNBOOK.read_text()) if f"# {script}" in block)
+    reached = runbook_cloud.application_environment
+    run = subprocess.run(
+        ["bash", "-c", PRELUDE + printed],
+        env={**runbook_cloud.environ, "https_proxy": reached["HTTPS_PROXY"], "CURL_CA_BUNDLE": reached["SSL_CERT_FILE"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert shows in run.stdout
 
-aws ecs describe-services \\
-  --cluster $CLUSTER \\
-  --services $SERVICE \\
-  --query 'services[0].events[:5]'
-"""
-    assert "has started" in typed(runbook_cloud, printed, placeholders)
+
+def single_commands(shell: str) -> list[str]:
+    """The commands of a shell text, each on one line, without the backslashes that a shell or Python takes away."""
+    lines = (" ".join(line.replace("\\", "").split()) for line in shell.replace("\\\n", " ").splitlines())
+    return [line for line in lines if re.search(r"\b(aws|npx|curl) ", line) and not line.startswith("#")]
+
+
+def test_every_command_of_the_printed_runbook_is_typed_here_or_known_not_to_be_emulated() -> None:
+    here = " ".join(Path(__file__).read_text().replace("\\", "").split())
+    blocks = [block for block in BASH.findall(RUNBOOK.read_text()) if "#!/bin/bash" not in block]  # scripts are run whole
+    printed = [command for block in blocks for command in single_commands(block)]
+    assert len(printed) > 40
+    assert [command for command in printed if command not in here and not any(known in command for known in NOT_EMULATED)] == []
+
+
+def test_every_command_typed_here_stands_in_the_printed_runbook() -> None:
+    printed = single_commands("\n".join(BASH.findall(RUNBOOK.read_text())))
+    for section, shell, _ in COMMANDS:
+        typed_here = single_commands(shell)
+        assert typed_here[0] in printed or typed_here[-1] in printed, section
 
 
 @pytest.mark.parametrize("command", NOT_EMULATED)

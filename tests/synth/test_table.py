@@ -56,7 +56,7 @@ def test_every_alarm_is_printed_as_it_is_deployed(settings: Environment, templat
     [
         ("ecs-cpu", "< 60%", "> 70%", "> 85%"),
         ("rds-connections", "< 100", "> 150", "> 180"),
-        ("alb-latency-p95", "< 500 ms", "> 1 s", "> 2 s"),
+        ("alb-latency-p95", "< 500ms", "> 1s", "> 2s"),
         ("sentry-errors", "< 10 errors/min", "> 50 errors/min", "> 100 errors/min"),
         ("unhealthy-hosts", "0%", "> 0%", "> 49%"),
         ("api-availability", "100%", "< 99%", "< 50%"),
