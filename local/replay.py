@@ -37,6 +37,7 @@ from local.evaluator import (
     evaluate_composite,
     evaluation_range,
     metrics,
+    rule_holds,
     watched,
 )
 from local.metric_math import TimeSeries
@@ -256,14 +257,8 @@ def replay(trace: Trace, alarms: Iterable[Alarm], environment: Environment, minu
             Transition(name, old, new, _reason(alarm, data, at), at)
             for old, new, at in _judged(alarm, watching[name], times, begin, end)
         ]
-    rules = {name: children(alarm) for name, alarm in known.items() if "AlarmRule" in alarm}
-    for _ in rules:  # one may stand on another
-        left_out |= {
-            name: "none of its alarms is replayed" for name, below in rules.items() if all(child in left_out for child in below)
-        }
     changes.sort(key=attrgetter("at"))
-    replayed_rules = {name: below for name, below in rules.items() if name not in left_out}
-    changes += _composite_alarms(known, replayed_rules, changes, begin)
+    changes += _composite_alarms(known, _rules(known, left_out), changes, begin)
     results = {name: Result(alarm, [], end) for name, alarm in known.items() if name not in left_out}
     for change in changes:
         results[change.alarm].transitions.append(change)
@@ -308,7 +303,7 @@ def _judged(
     """The alarm's changes: old state, new state, time.
 
     The periods that an evaluation looks at are a number in base 3 whose last digit is the newest: a step each minute, and each
-    of the few hundred numbers there can be is decided once.
+    of the few thousand numbers there can be is decided once.
     """
     periods = int(alarm["EvaluationPeriods"])
     needed, missing = int(alarm.get("DatapointsToAlarm") or periods), alarm.get("TreatMissingData") or "missing"
@@ -332,6 +327,24 @@ def _judged(
 @cache
 def _decided(window: int, length: int, needed: int, periods: int, missing: str) -> State | None:
     return decide([(None, False, True)[window // 3**age % 3] for age in range(length)], needed, periods, missing)
+
+
+def _rules(known: Mapping[str, Alarm], left_out: dict[str, str]) -> dict[str, list[str]]:
+    """The children of each composite alarm that can be replayed; `left_out` gets the others."""
+    rules = {}
+    for name, alarm in known.items():
+        if "AlarmRule" in alarm:
+            try:
+                rule_holds(alarm, dict.fromkeys(known, "OK"))
+            except AlarmError as error:
+                left_out[name] = str(error)
+            else:
+                rules[name] = children(alarm)
+    for _ in rules:  # one may stand on another
+        left_out |= {
+            name: "none of its alarms is replayed" for name, below in rules.items() if all(child in left_out for child in below)
+        }
+    return {name: below for name, below in rules.items() if name not in left_out}
 
 
 def _composite_alarms(
@@ -489,7 +502,9 @@ def main() -> int:
     parser.add_argument("--env", default="production", help="whose alarms: production (the default) or staging")
     parser.add_argument("--metric", default="", help="the metric of a file that has no column for it")
     parser.add_argument("--start", metavar="TIME", help="when the incident began: detection is measured from then on")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the results go, .local/replay/ by default")
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="where replay.json and the plot go, a folder in .local/replay/ by default"
+    )
     parser.add_argument("--format", default="svg", choices=("svg", "png"), help="of the plot")
     parser.add_argument(
         "--minutes",
@@ -509,12 +524,16 @@ def main() -> int:
         environment = load(CONFIG / f"{options.env}.toml")
         if options.steps:
             console.print(steps(definitions(template(environment), environment), environment))
-            return 0
-        _run(options, environment, console)
+        else:
+            _run(options, environment, console)
     except (TraceError, ConfigError, CloudError) as error:
-        Console(stderr=True, soft_wrap=True).print(str(error), style="bold red", highlight=False, markup=False)
-        return 1
-    return 0
+        told = str(error)
+    except OSError as error:  # of what is written; reading is a TraceError
+        told = f"{error.filename}: {error.strerror}."
+    else:
+        return 0
+    Console(stderr=True, soft_wrap=True).print(told, style="bold red", highlight=False, markup=False)
+    return 1
 
 
 def _run(options: argparse.Namespace, environment: Environment, console: Console) -> None:

@@ -354,6 +354,7 @@ def test_what_cannot_be_replayed_is_left_out_with_the_reason() -> None:
         Few=alarm("few-critical", EvaluateLowSampleCountPercentile="ignore", **simple),
         Odd=alarm("odd-critical", Unit="Percent"),
         Alone=composite("alone", either("Memory")),
+        Broken=composite("broken", "ALARM(absent)"),
     )
     result = replayed(trace(**{"cpu": [50], "AWS/ApplicationELB RequestCount": [1], "few": [1]}), *alarms)
     assert [one.name for one in result.results] == ["hz-navigator-production-cpu-critical"]
@@ -363,6 +364,7 @@ def test_what_cannot_be_replayed_is_left_out_with_the_reason() -> None:
         "few-critical": "the trace does not say how many samples its percentile has",
         "odd-critical": "hz-navigator-production-odd-critical has ['Unit'], which this evaluator does not know",
         "alone": "none of its alarms is replayed",
+        "broken": "hz-navigator-production-broken has the child absent, which this evaluator does not know",
     }
 
 
@@ -607,13 +609,19 @@ def test_values_that_come_less_often_than_alarms_look_are_pointed_out(
         (("--metric", "ecs-cpux"), "line 2: ecs-cpux is nothing that an alarm of production reads, such as ecs-cpu"),
         (("--metric", "ecs-cpu", "--env", "prod"), "config/prod.toml: no such file"),
         ((), "line 1: --metric should name the metric"),
+        (("--metric", "ecs-cpu", "--out", "trace.csv"), "trace.csv: File exists."),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_sentence(
-    arguments: tuple[str, ...], sentence: str, run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: tuple[str, ...],
+    sentence: str,
+    run: Callable[..., int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     assert run(str(written(tmp_path, CPU)), *arguments) == 1
-    said = capsys.readouterr()
-    assert sentence in said.err
-    assert said.err.count("\n") == 1
-    assert not said.out
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.count("\n") == 1
