@@ -26,7 +26,7 @@ _MINUTE = cdk.Duration.minutes(1)
 _EDGE = "us-east-1"  # where CloudFront publishes its metrics
 
 _RDS, _NODE, _ALB = ("DBInstanceIdentifier",), ("CacheClusterId",), ("LoadBalancer",)
-_SERVICE, _ROLLBACK = ("ClusterName", "ServiceName"), ("FunctionName",)
+_SERVICE, _ROLLBACK = ("ClusterName", "ServiceName"), ("FunctionName=rollback",)
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ SECTIONS: tuple[Section, ...] = (
     Section(
         "Database",
         "is it the database?",
-        ("rds-cpu", "rds-connections"),
+        ("database-availability", "rds-cpu", "rds-connections"),
         (
             Graph(
                 "RDS latency",
@@ -155,7 +155,7 @@ SECTIONS: tuple[Section, ...] = (
 
 
 class Dashboard(Construct):
-    """The dashboard of an environment: `composites` come first, then each section's alarms, then those on our functions."""
+    """The dashboard of an environment: `states`, alarms by title, come first, then each section's, then our functions'."""
 
     def __init__(
         self,
@@ -164,21 +164,21 @@ class Dashboard(Construct):
         settings: Environment,
         metrics: Metrics,
         *,
-        composites: Sequence[cloudwatch.IAlarm],
+        states: Mapping[str, Sequence[cloudwatch.IAlarm]],
         alarms: Mapping[tuple[str, Level], cloudwatch.IAlarm],
         failures: Sequence[cloudwatch.IAlarm],
     ) -> None:
         super().__init__(scope, construct_id)
         self._settings = settings
         self._metrics = metrics
-        states = {
-            "Service": composites,
+        tiled = {
+            **states,
             **{section.title: [alarms[slug, level] for slug in section.rows for level in LEVELS] for section in SECTIONS},
             "Automation": failures,
         }
         tiles: list[cloudwatch.IWidget] = [
             cloudwatch.AlarmStatusWidget(title=title, alarms=list(some), width=_WIDTH // _STATES, height=3)
-            for title, some in states.items()
+            for title, some in tiled.items()
         ]
         lines: list[list[cloudwatch.IWidget]] = [
             [cloudwatch.TextWidget(markdown=self._head(), width=_WIDTH, height=2)],
@@ -198,7 +198,7 @@ class Dashboard(Construct):
         environment = self._settings
         pages = {
             "On call": f"{environment.docs_url}/on-call.md" if environment.docs_url else "",
-            "Runbook": f"{environment.docs_url}/runbook.md" if environment.docs_url else "",
+            "Runbook": environment.runbook_url,
             "Procedures": self._console("systems-manager/documents?region={env.region}#/?ownerType=self"),
             "Running procedures": self._console("systems-manager/automation/executions?region={env.region}"),
             "Saved log queries": self._console("cloudwatch/home?region={env.region}#logsV2:logs-insights"),
@@ -208,7 +208,7 @@ class Dashboard(Construct):
         return f"# HZ-Navigator {environment.name}\nIs it us, the database, the cache or the last release? {links}"
 
     def _console(self, page: str) -> str:
-        return f"https://{self._settings.region}.console.aws.amazon.com/{page.format(env=self._settings)}"
+        return self._settings.console(page.format(env=self._settings))
 
     def _lines(self, section: Section) -> list[list[cloudwatch.IWidget]]:
         """A section's heading, its graphs, and its log queries if it has any."""
@@ -240,10 +240,10 @@ class Dashboard(Construct):
 
     def _runbook(self, number: str) -> str:
         title = f"{number} {RUNBOOK_SECTIONS[number]}"
-        if not self._settings.docs_url:
+        if not self._settings.runbook_url:
             return title
         anchor = re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")  # as GitHub makes them
-        return f"[{title}]({self._settings.docs_url}/runbook.md#{anchor})"
+        return f"[{title}]({self._settings.runbook_url}#{anchor})"
 
     def _row(self, row: Row, width: int) -> cloudwatch.GraphWidget:
         """A row over time with its bands: up to normal green, past the warning orange, past the critical line red as well."""

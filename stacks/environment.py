@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
-from stacks.thresholds import ROWS, Row, table_for
+from stacks.thresholds import FAILURES, ROWS, Failure, Row, table_for
 
 CONFIG = Path(__file__).parent.parent / "config"
 EXAMPLE_ACCOUNT = "123456789012"
@@ -127,10 +127,20 @@ class Backend(_Section):
         return self
 
 
+class Slack(_Section):
+    """A channel that Amazon Q Developer in chat applications is a member of."""
+
+    workspace_id: Annotated[str, Field(pattern=r"^T[A-Z0-9]+$")]
+    channel_id: Annotated[str, Field(pattern=r"^[CG][A-Z0-9]+$")]
+
+
 class Contacts(_Section):
-    """Who is told: an e-mail address subscribed to the escalation topic."""
+    """Who is told, each where it is configured: an e-mail address and PagerDuty of what is critical, Slack of everything."""
 
     email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] | None = None
+    pagerduty_url_secret: Annotated[str, Field(pattern=r"^[\w/+=.@-]+$")] | None = None
+    """The name of a secret with the URL of a CloudWatch integration of PagerDuty, which is one by itself."""
+    slack: Slack | None = None
 
 
 class Override(_Section):
@@ -195,6 +205,11 @@ class Environment(_Section):
     def table(self) -> tuple[Row, ...]:
         """The threshold table with this environment's overrides."""
         return table_for({slug: override.model_dump(exclude_none=True) for slug, override in self.thresholds.items()})
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """The alarms on our own functions, those of optional parts where it has them."""
+        return tuple(failure for failure in FAILURES if not failure.needs or getattr(self, failure.needs))
 
     def row(self, slug: str) -> Row:
         """The row of a slug; KeyError when the table has none."""
@@ -357,6 +372,15 @@ class Environment(_Section):
         """The composite alarm that the rollback function hangs on."""
         return f"{self.prefix}-service-impaired"
 
+    def page(self, slug: str) -> str:
+        """The name of a page's composite alarm."""
+        return f"{self.prefix}-{slug}"
+
+    @property
+    def maintenance_alarm(self) -> str:
+        """In ALARM, by hand, while nobody is to be called."""
+        return f"{self.prefix}-maintenance"
+
     @property
     def deployment_alarms(self) -> tuple[str, ...]:
         """The alarms that make ECS roll back a running deployment by itself."""
@@ -385,6 +409,20 @@ class Environment(_Section):
         return f"{self.prefix}-escalations"
 
     @property
+    def alarms_topic(self) -> str:
+        """What alarms publish to and `notify` hears."""
+        return f"{self.prefix}-alarms"
+
+    def on_call_topic(self, severity: str) -> str:
+        """What people of a severity (P1 to P4) are told."""
+        return f"{self.prefix}-{severity.lower()}"
+
+    @property
+    def chat_topic(self) -> str:
+        """Every notification, as Amazon Q Developer in chat applications takes it."""
+        return f"{self.prefix}-chat"
+
+    @property
     def incidents_table(self) -> str:
         return f"{self.prefix}-incidents"
 
@@ -395,6 +433,15 @@ class Environment(_Section):
     def arn(self, service: str, resource: str) -> str:
         """The ARN of a regional resource of this environment, known before the resource exists."""
         return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
+
+    def console(self, page: str) -> str:
+        """A page of AWS's console."""
+        return f"https://{self.region}.console.aws.amazon.com/{page}"
+
+    @property
+    def runbook_url(self) -> str:
+        """Empty where `docs_url` is not set."""
+        return f"{self.docs_url}/runbook.md" if self.docs_url else ""
 
     @property
     def api_url(self) -> str:

@@ -8,13 +8,14 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 
 from stacks.environment import Environment
 from stacks.load_balancer import LoadBalancer
-from stacks.thresholds import Row, Signal
+from stacks.thresholds import Failure, Row, Signal
 
 
 class Metrics:
     """The metrics of one environment, whose resources give the dimensions their values."""
 
     def __init__(self, settings: Environment, load_balancer: LoadBalancer) -> None:
+        self._settings = settings
         self._dimensions: Mapping[str, tuple[str, ...]] = {
             "ClusterName": (settings.cluster,),
             "ServiceName": (settings.service,),
@@ -23,8 +24,12 @@ class Metrics:
             "LoadBalancer": (load_balancer.load_balancer.load_balancer_full_name,),
             "TargetGroup": (load_balancer.target_group.target_group_full_name,),
             "Environment": (settings.name,),
-            "FunctionName": (settings.function("rollback"),),
         }
+
+    def of_failure(self, failure: Failure) -> cloudwatch.IMetric:
+        """What a failure watches."""
+        (metric,) = self.of_signal(failure.signal).values()
+        return metric
 
     def of_row(self, row: Row) -> cloudwatch.IMetric:
         """What a row watches: its one signal, or its expression over the signals."""
@@ -45,6 +50,8 @@ class Metrics:
         for dimension in signal.dimensions:
             name, fixed, value = dimension.partition("=")
             names.append(name)
+            if name == "FunctionName":  # by its folder, as everywhere
+                value = self._settings.function(value)
             values.append((value,) if fixed else self._dimensions[name])
         metrics = [
             cloudwatch.Metric(

@@ -1,11 +1,13 @@
-"""The runbook's threshold table as alarms and a dashboard, and the composite alarm that the rollback function hangs on."""
+"""The runbook's threshold table as alarms and a dashboard: what calls people, and what the rollback function hangs on."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from stacks.base import EnvironmentStack
@@ -14,7 +16,7 @@ from stacks.environment import Environment
 from stacks.load_balancer import LoadBalancer
 from stacks.metrics import Metrics
 from stacks.remediation import Remediation
-from stacks.thresholds import FAILURES, LEVELS, RESPONSE_TIMES, Failure, Level, Row, Window
+from stacks.thresholds import LEVELS, OWN_NAMESPACE, PAGES, Failure, Level, Page, Row, Window, description
 
 _MISSING = {
     "missing": cloudwatch.TreatMissingData.MISSING,
@@ -29,14 +31,18 @@ _PAST = {
 
 
 class Monitoring(EnvironmentStack):
-    """Two alarms a row of the table, the composite alarm, alarms on our own functions, and the dashboard."""
+    """Two alarms a row of the table, the pages and the rollback's over them, alarms on our own functions, the dashboard."""
 
     def __init__(self, scope: Construct, settings: Environment, load_balancer: LoadBalancer, remediation: Remediation) -> None:
         super().__init__(scope, "monitoring", settings, "the alarms of the threshold table and the dashboard")
         self._metrics = Metrics(settings, load_balancer)
-        self._topics = {"warning": remediation.outcomes, "critical": remediation.escalations}
+        self._remediation = remediation
         alarms = {(row.slug, level): self._row_alarm(row, level) for row in settings.table for level in LEVELS}
-        failures = [self._failure_alarm(failure) for failure in FAILURES]
+        failures = [self._failure_alarm(failure) for failure in settings.failures]
+        pages: dict[str, cloudwatch.CompositeAlarm] = {}
+        for page in PAGES:
+            pages[page.slug] = self._page(page, alarms, pages)
+        maintenance = self._maintenance()
 
         impaired = cloudwatch.CompositeAlarm(
             self,
@@ -46,6 +52,9 @@ class Monitoring(EnvironmentStack):
             alarm_rule=cloudwatch.AlarmRule.any_of(
                 *(alarms[row.slug, "critical"] for row in settings.table if row.impairs_service)
             ),
+            actions_suppressor=maintenance,
+            actions_suppressor_wait_period=cdk.Duration.seconds(10),  # a rollback does not wait longer for what is rare
+            actions_suppressor_extension_period=cdk.Duration.minutes(1),
         )
         # Imported, so that the permission for this one alarm stands in this stack: in the function's own it would make a cycle.
         rollback = lambda_.Function.from_function_attributes(
@@ -54,55 +63,106 @@ class Monitoring(EnvironmentStack):
         impaired.add_alarm_action(actions.LambdaAction(rollback))
         impaired.add_ok_action(actions.LambdaAction(rollback))
 
-        Dashboard(self, "Dashboard", settings, self._metrics, composites=[impaired], alarms=alarms, failures=failures)
+        Dashboard(
+            self,
+            "Dashboard",
+            settings,
+            self._metrics,
+            states={"Service": [impaired, *pages.values(), maintenance]},
+            alarms=alarms,
+            failures=failures,
+        )
 
     def _row_alarm(self, row: Row, level: Level) -> cloudwatch.Alarm:
+        """A critical alarm calls people through the page that it is part of, a warning by itself."""
         at = row.at(level)
         past, normal = ("over", "up to") if row.worse == "above" else ("under", "from")
-        return self._alarm(
-            row.slug,
-            level,
-            f"{row.title} {past} {row.line(level):g} {row.unit}, normal is {normal} {row.normal:g}",
-            row.severity[at],
-            row.section,
+        alarm = self._alarm(
+            self.settings.alarm(row.slug, level),
+            description(
+                f"{row.title} {past} {row.line(level):g} {row.unit}, normal is {normal} {row.normal:g}",
+                row.cause,
+                row.severity[at],
+                row.section,
+            ),
             row.windows[at],
             metric=self._metrics.of_row(row),
             threshold=row.line(level),
             comparison_operator=_PAST[row.worse],
             treat_missing_data=_MISSING[row.missing[at]],
         )
+        if level == "warning":
+            self._tell(alarm, self._remediation.alarms)
+        else:
+            self._wake(alarm)
+        return alarm
 
     def _failure_alarm(self, failure: Failure) -> cloudwatch.Alarm:
-        return self._alarm(
-            failure.slug,
-            "critical",
-            failure.title,
-            failure.severity,
-            failure.section,
+        alarm = self._alarm(
+            self.settings.alarm(failure.slug, failure.level),
+            description(failure.title, failure.cause, failure.severity, failure.section),
             failure.window,
-            metric=cloudwatch.Metric(
-                namespace="AWS/Lambda",
-                metric_name=failure.metric,
-                dimensions_map={"FunctionName": self.settings.function(failure.function)},
-                statistic="Sum",
-                period=cdk.Duration.minutes(1),
-            ),
+            metric=self._metrics.of_failure(failure),
             threshold=failure.line,
-            comparison_operator=_PAST["above"],
-            treat_missing_data=_MISSING["notBreaching"],
+            comparison_operator=_PAST[failure.worse],
+            treat_missing_data=_MISSING[failure.missing],
         )
+        self._tell(alarm, self._remediation.on_call[failure.severity] if failure.direct else self._remediation.alarms)
+        return alarm
 
-    def _alarm(
-        self, slug: str, level: Level, what: str, severity: str, section: str, window: Window, **watched: Any
-    ) -> cloudwatch.Alarm:
-        alarm = cloudwatch.Alarm(
+    def _page(
+        self,
+        page: Page,
+        alarms: Mapping[tuple[str, Level], cloudwatch.IAlarm],
+        pages: Mapping[str, cloudwatch.IAlarm],
+    ) -> cloudwatch.CompositeAlarm:
+        rule = cloudwatch.AlarmRule.any_of(*(alarms[slug, "critical"] for slug in page.rows))
+        if page.unless:
+            explained = cloudwatch.AlarmRule.any_of(*(pages[slug] for slug in page.unless))
+            rule = cloudwatch.AlarmRule.all_of(rule, cloudwatch.AlarmRule.not_(explained))
+        alarm = cloudwatch.CompositeAlarm(
             self,
-            f"{slug}-{level}",
-            alarm_name=self.settings.alarm(slug, level),
-            alarm_description=f"{what}. {severity}: respond within {RESPONSE_TIMES[severity]}. Runbook section {section}",
+            page.slug,
+            composite_alarm_name=self.settings.page(page.slug),
+            alarm_description=description(page.title, page.cause, page.severity, page.section),
+            alarm_rule=rule,
+        )
+        self._tell(alarm, self._remediation.alarms)
+        return alarm
+
+    def _maintenance(self) -> cloudwatch.Alarm:
+        """Set by hand, and it stays as it was set: nobody publishes its metric, and missing data is ignored."""
+        alarm = self._alarm(
+            self.settings.maintenance_alarm,
+            "Maintenance: nobody is called and nothing is rolled back while this is in ALARM. Set by hand, ends by itself",
+            Window(1, 1),
+            metric=cloudwatch.Metric(
+                namespace=OWN_NAMESPACE, metric_name="Maintenance", dimensions_map={"Environment": self.settings.name}
+            ),
+            threshold=0,
+            comparison_operator=_PAST["above"],
+            treat_missing_data=_MISSING["ignore"],
+        )
+        self._wake(alarm)
+        return alarm
+
+    def _alarm(self, name: str, words: str, window: Window, *, metric: cloudwatch.IMetric, **watched: Any) -> cloudwatch.Alarm:
+        return cloudwatch.Alarm(
+            self,
+            name.removeprefix(f"{self.settings.prefix}-"),
+            alarm_name=name,
+            alarm_description=words,
             datapoints_to_alarm=window.breaching,
             evaluation_periods=window.periods,
+            metric=metric,
             **watched,
         )
-        alarm.add_alarm_action(actions.SnsAction(self._topics[level]))
-        return alarm
+
+    def _tell(self, alarm: cloudwatch.AlarmBase, topic: sns.ITopic) -> None:
+        """When it fires and when it ends. To `notify` the first also says that people are to hear of it."""
+        alarm.add_alarm_action(actions.SnsAction(topic))
+        alarm.add_ok_action(actions.SnsAction(topic))
+
+    def _wake(self, alarm: cloudwatch.AlarmBase) -> None:
+        """Its end may end, or uncover, something else: `notify` looks at once, not at the next minute."""
+        alarm.add_ok_action(actions.SnsAction(self._remediation.alarms))

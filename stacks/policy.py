@@ -260,6 +260,17 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
             "It has to work when the VPC is what is broken. It opens no port, and speaks only to AWS's endpoints, over TLS.",
         ),
         Acknowledgement(
+            "NotifyPolicy/Resource",
+            ("AwsSolutions-IAM5[Resource::arn:aws:cloudwatch:{env.region}:{env.account}:alarm:*]",),
+            "CloudWatch authorizes DescribeAlarms against all alarms of the account, whichever are asked for. It only reads; the "
+            "one alarm whose state it may set, maintenance, is granted by name.",
+        ),
+        Acknowledgement(
+            "Notify/Resource",
+            ("NIST.800.53.R5-LambdaInsideVPC",),
+            "It has to tell people when the VPC is what is broken. It opens no port, and speaks only to AWS's endpoints, over TLS.",
+        ),
+        Acknowledgement(
             "HealthCheck/Resource",
             ("NIST.800.53.R5-LambdaInsideVPC",),
             "It has to see the service as a user does, from the internet; inside the VPC it would miss what breaks in between.",

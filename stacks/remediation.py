@@ -1,12 +1,14 @@
-"""The functions `rollback` and `health_check`, and what they stand on: a role each, the topics, the table of incidents.
+"""The functions `rollback`, `health_check` and `notify`, and what they stand on: a role each, the topics, the incidents.
 
 Deployed before the resources that the functions look after, so those are known here by name only.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import aws_cdk as cdk
+from aws_cdk import aws_chatbot as chatbot
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
@@ -18,7 +20,7 @@ from constructs import Construct
 
 from stacks.base import EnvironmentStack
 from stacks.environment import Environment
-from stacks.thresholds import OWN_NAMESPACE
+from stacks.thresholds import ESCALATION_PATH, OWN_NAMESPACE, PAGES, RESPONSE_TIMES
 
 CODE = Path(__file__).parent.parent / "lambdas"
 RUNTIME = lambda_.Runtime.PYTHON_3_14
@@ -31,9 +33,18 @@ SUSPECT_WINDOW_MINUTES = 60
 BUDGET = 2
 BUDGET_HOURS = 24
 
+HOLD_SECONDS = 90
+DEPLOYMENT_MINUTES = 10  # of the 15 within which to respond: a service that ECS rolls back needs three to six
+CALM_MINUTES = 10
+MAINTENANCE_HOURS = 2
+
 
 class Remediation(EnvironmentStack):
-    """`rollback` and `health_check` are the functions, `escalations` and `outcomes` the topics, `incidents` the table."""
+    """`rollback`, `health_check` and `notify` are the functions, `incidents` the table.
+
+    Of the topics, `alarms` is what alarms speak to and `notify` hears; `on_call` (by severity) and `chat` are what it speaks
+    to; `outcomes` and `escalations` are rollback's.
+    """
 
     def __init__(self, scope: Construct, settings: Environment) -> None:
         super().__init__(
@@ -42,8 +53,10 @@ class Remediation(EnvironmentStack):
         self.allow_service("cloudwatch.amazonaws.com", source_arn=settings.arn("cloudwatch", "alarm:*"))
         self.outcomes = self._topic("Outcomes", settings.outcomes_topic)
         self.escalations = self._topic("Escalations", settings.escalations_topic)
-        if settings.contacts.email:
-            self.escalations.add_subscription(subscriptions.EmailSubscription(settings.contacts.email))
+        self.alarms = self._topic("Alarms", settings.alarms_topic)
+        self.on_call = {severity: self._topic(severity, settings.on_call_topic(severity)) for severity in RESPONSE_TIMES}
+        self.chat = self._topic("Chat", settings.chat_topic)
+        self._subscribe_people()
         self.incidents = dynamodb.Table(
             self,
             "Incidents",
@@ -59,17 +72,49 @@ class Remediation(EnvironmentStack):
         )
         self.rollback = self._rollback()
         self.health_check = self._health_check()
+        self._every_minute("EveryMinute", self.health_check, "Probes the API and the frontend")
+        self.notify = self._notify()
+        self._every_minute("EveryMinuteNotify", self.notify, "Tells people what is held back, over or still firing")
+        self.alarms.add_subscription(subscriptions.LambdaSubscription(self.notify))
+
+    def _every_minute(self, construct_id: str, function: lambda_.Function, description: str) -> None:
+        """The next minute is the retry."""
         events.Rule(
             self,
-            "EveryMinute",
-            description="Probes the API and the frontend",
+            construct_id,
+            description=description,
             schedule=events.Schedule.rate(cdk.Duration.minutes(1)),
-            targets=[
-                targets.LambdaFunction(  # the next minute is the retry
-                    self.health_check, event=events.RuleTargetInput.from_object({}), retry_attempts=0
-                )
-            ],
+            targets=[targets.LambdaFunction(function, retry_attempts=0)],
         )
+
+    def _subscribe_people(self) -> None:
+        """PagerDuty for what is critical, mail as well, Slack for everything; each where it is configured.
+
+        What rollback escalates and what it could not handle has to reach somebody: PagerDuty where nobody reads mail.
+        """
+        contacts = self.settings.contacts
+        calls = [self.on_call["P1"], self.on_call["P2"]]
+        if contacts.email:
+            for topic in (*calls, self.on_call["P3"], self.escalations):
+                topic.add_subscription(subscriptions.EmailSubscription(contacts.email))
+        if contacts.pagerduty_url_secret:
+            # The URL is a secret: CloudFormation reads it at deploy time, the template has its secret's name.
+            url = cdk.SecretValue.secrets_manager(contacts.pagerduty_url_secret).unsafe_unwrap()
+            for topic in (*calls, *([] if contacts.email else [self.escalations])):
+                sns.Subscription(
+                    self, f"{topic.node.id}PagerDuty", topic=topic, protocol=sns.SubscriptionProtocol.HTTPS, endpoint=url
+                )
+        if contacts.slack:
+            chatbot.SlackChannelConfiguration(
+                self,
+                "Slack",
+                slack_channel_configuration_name=self.settings.prefix,
+                slack_workspace_id=contacts.slack.workspace_id,
+                slack_channel_id=contacts.slack.channel_id,
+                notification_topics=[self.chat],
+                # It only brings messages: whoever is in the channel may do nothing through it.
+                guardrail_policies=[iam.ManagedPolicy.from_aws_managed_policy_name("AWSDenyAll")],
+            )
 
     def _topic(self, construct_id: str, name: str) -> sns.Topic:
         """An encrypted topic that only speaks TLS and takes messages from this account's alarms."""
@@ -185,6 +230,63 @@ class Remediation(EnvironmentStack):
             dead_letters=self.outcomes,  # silence is paged by the availability alarms: for them, missing data breaches
             timeout=cdk.Duration.seconds(30),
             reserved_concurrent_executions=2,  # the schedule and one person
+            max_event_age=cdk.Duration.minutes(1),
+            retry_attempts=0,
+        )
+
+    def _notify(self) -> lambda_.Function:
+        settings = self.settings
+        topics = {**self.on_call, "chat": self.chat}
+        facts = ("rows", "service", "symptoms", "component", "automation", "waits")
+        pages = {settings.page(page.slug): {name: getattr(page, name) for name in facts} for page in PAGES}
+        return self._function(
+            "Notify",
+            "notify",
+            "Tells people what is wrong, once and in words (runbook 2 and 8)",
+            variables={
+                "ALARM_PREFIX": f"{settings.prefix}-",
+                "MAINTENANCE_ALARM": settings.maintenance_alarm,
+                "DEPENDENCY_ALARMS": ",".join(settings.dependency_alarms),
+                "PAGES": json.dumps(pages),
+                "CLUSTER": settings.cluster,
+                "SERVICE": settings.service,
+                "ALARMS_TOPIC": self.alarms.topic_arn,
+                **{f"{name.upper()}_TOPIC": topic.topic_arn for name, topic in topics.items()},
+                "ESCALATION_PATH": ",".join(ESCALATION_PATH),
+                "DASHBOARD_URL": settings.console(
+                    f"cloudwatch/home?region={settings.region}#dashboards/dashboard/{settings.dashboard}"
+                ),
+                "RUNBOOK_URL": settings.runbook_url,
+                "HOLD_SECONDS": str(HOLD_SECONDS),
+                "DEPLOYMENT_MINUTES": str(DEPLOYMENT_MINUTES),
+                "CALM_MINUTES": str(CALM_MINUTES),
+                "MAINTENANCE_HOURS": str(MAINTENANCE_HOURS),
+                "INCIDENTS_TABLE": settings.incidents_table,
+                "RETENTION_DAYS": str(settings.log_retention_days),
+            },
+            statements=[
+                iam.PolicyStatement(actions=["cloudwatch:DescribeAlarms"], resources=[settings.arn("cloudwatch", "alarm:*")]),
+                iam.PolicyStatement(
+                    actions=["cloudwatch:SetAlarmState"],
+                    resources=[settings.arn("cloudwatch", f"alarm:{settings.maintenance_alarm}")],
+                ),
+                iam.PolicyStatement(
+                    actions=["ecs:ListServiceDeployments"],
+                    resources=[settings.arn("ecs", f"service/{settings.cluster}/{settings.service}")],
+                ),
+                iam.PolicyStatement(actions=["dynamodb:GetItem", "dynamodb:PutItem"], resources=[self.incidents.table_arn]),
+                iam.PolicyStatement(
+                    actions=["kms:Decrypt"],
+                    resources=[self.key.key_arn],
+                    conditions={"StringEquals": {"kms:ViaService": f"dynamodb.{self.region}.amazonaws.com"}},
+                ),
+                iam.PolicyStatement(
+                    actions=["sns:Publish"], resources=[topic.topic_arn for topic in (*topics.values(), self.outcomes)]
+                ),
+            ],
+            dead_letters=self.outcomes,  # every minute looks at everything anew; its silence and its errors are alarms
+            timeout=cdk.Duration.seconds(50),
+            reserved_concurrent_executions=1,  # two would tell the same twice
             max_event_age=cdk.Duration.minutes(1),
             retry_attempts=0,
         )

@@ -15,7 +15,7 @@ from pathlib import Path
 from stacks.environment import ConfigError, Environment, load_all
 from stacks.queries import QUERIES
 from stacks.table import line, normal, window
-from stacks.thresholds import FAILURES, LEVELS, RESPONSE_TIMES, RUNBOOK_SECTIONS, SLOW_QUERY_MILLISECONDS
+from stacks.thresholds import LEVELS, RESPONSE_TIMES, RUNBOOK_SECTIONS, SLOW_QUERY_MILLISECONDS
 
 _TEMPLATE = Path(__file__).with_name("runbook.md.template")
 _HEADING = re.compile(r"^### (\d\.\d) .*$", re.MULTILINE)
@@ -76,8 +76,8 @@ def _referring(environment: Environment, section: str) -> list[str]:
         for level in LEVELS
         if row.section == section
     ] + [
-        (failure.title, window(failure.window), failure.severity, failure.slug, "critical")
-        for failure in FAILURES
+        (failure.title, window(failure.window), failure.severity, failure.slug, failure.level)
+        for failure in environment.failures
         if failure.section == section
     ]
     cells = [

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from stacks.environment import CONFIG, ConfigError, Environment, load
-from stacks.thresholds import FAILURES, LEVELS, RESPONSE_TIMES, ROWS, Failure, Level, Row, Window
+from stacks.thresholds import LEVELS, RESPONSE_TIMES, ROWS, Failure, Level, Row, Window
 
 _HEADINGS = ("metric", "normal", "level", "line", "window", "missing data", "respond within", "section")
 
@@ -39,6 +39,11 @@ def line(row: Row, level: Level) -> str:
     return ("> " if row.worse == "above" else "< ") + amount(row.line(level), row.unit)
 
 
+def failure_line(failure: Failure) -> str:
+    """The same of an alarm on our own functions."""
+    return f"{'>' if failure.worse == 'above' else '<'} {failure.line:g}"
+
+
 def window(of: Window, period: int = 60) -> str:
     """M of N, such as `2 of 3 min`."""
     return f"{of.breaching} of {of.periods} {'min' if period == 60 else f'x {period} s'}"
@@ -60,7 +65,7 @@ def table(environment: Environment) -> Table:
         for cells in _lines(environment, row, standard):
             shown.add_row(*cells)
         shown.add_section()
-    for failure in FAILURES:
+    for failure in environment.failures:
         shown.add_row(*_line(environment, failure))
     return shown
 
@@ -83,15 +88,15 @@ def _lines(environment: Environment, row: Row, standard: Row) -> Iterator[tuple[
 
 def _line(environment: Environment, failure: Failure) -> tuple[str, ...]:
     return (
-        f"{failure.title}\n[dim]Sum of {failure.metric}[/]",
+        f"{failure.title}\n[dim]{failure.signal.statistic} of {failure.signal.metric}[/]",
         f"{failure.line:g}",
-        "critical",
-        f"> {failure.line:g}",
+        failure.level,
+        failure_line(failure),
         window(failure.window),
-        "notBreaching",
+        failure.missing,
         f"{failure.severity}, {RESPONSE_TIMES[failure.severity]}",
         failure.section,
-        environment.alarm(failure.slug, "critical"),
+        environment.alarm(failure.slug, failure.level),
     )
 
 

@@ -6,6 +6,7 @@ Items by `id`:
 - `latest`: the newest change of state that arrived, and the incident that is still open.
 - `changes`: every change we made to the service, under the ARN of the deployment that was its cause, and their number,
   `version`. A change is claimed here before it is made: two runs cannot both claim, nor can one go beyond the budget it saw.
+- `notifications`: what people were told and have not been told the end of; `notify` alone reads and writes it.
 """
 
 import json
@@ -20,9 +21,9 @@ from botocore.exceptions import ClientError
 
 from common.decisions import Change, Evidence
 from common.events import Alarm
-from common.settings import CLIENT, RollbackSettings
+from common.settings import CLIENT, IncidentSettings
 
-LATEST, CHANGES = "latest", "changes"
+LATEST, CHANGES, NOTIFICATIONS = "latest", "changes", "notifications"
 REMEMBERED = timedelta(days=90)
 """How long a change is remembered: far past the budget's window, and short enough for one item to hold them all."""
 
@@ -70,7 +71,7 @@ class ClaimedError(Exception):
 class Incidents:
     """The table of one environment."""
 
-    def __init__(self, settings: RollbackSettings) -> None:
+    def __init__(self, settings: IncidentSettings) -> None:
         self._table = boto3.resource("dynamodb", config=CLIENT).Table(settings.incidents_table)
         self._retention = timedelta(days=settings.retention_days)
 
@@ -143,6 +144,11 @@ class Incidents:
             return None
         return str(answer["Attributes"].get("open_incident", ""))
 
+    def open_incident(self) -> str:
+        """The id of the incident that is open, empty when none is."""
+        item = self._table.get_item(Key={"id": LATEST}, ConsistentRead=True).get("Item", {})
+        return str(item.get("open_incident", ""))
+
     def close(self, identifier: str, at: str) -> None:
         """End the incident, as of a moment; harmless when it is closed already."""
         self._table.update_item(
@@ -158,6 +164,16 @@ class Incidents:
         except ClientError as error:
             if not _refused(error):
                 raise
+
+    # Notifications
+
+    def notifications(self) -> str:
+        """What `remember` was given last, empty at first."""
+        item = self._table.get_item(Key={"id": NOTIFICATIONS}, ConsistentRead=True).get("Item", {})
+        return str(item.get("text", ""))
+
+    def remember(self, text: str) -> None:
+        self._table.put_item(Item={"id": NOTIFICATIONS, "text": text})
 
     # Changes of the service
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Annotated, Literal, TypeVar
 
 from botocore.config import Config
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json, ValidationError
 
 CLIENT = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
 """Of every AWS client: a call that hangs must not eat the minute that a function has."""
@@ -29,7 +29,17 @@ class _Settings(BaseModel):
     environment: Name
 
 
-class RollbackSettings(_Settings):
+Topic = Annotated[str, Field(pattern=r"^arn:[\w-]+:sns:")]
+
+
+class IncidentSettings(_Settings):
+    """Where incidents are recorded, and for how long."""
+
+    incidents_table: Name
+    retention_days: Annotated[int, Field(gt=0)]
+
+
+class RollbackSettings(IncidentSettings):
     """What `rollback` reads, writes and is allowed to do."""
 
     mode: Literal["on", "observe", "off"]
@@ -40,9 +50,8 @@ class RollbackSettings(_Settings):
     replication_group: Name
     service_impaired_alarm: Name
     dependency_alarms: Names
-    incidents_table: Name
-    outcomes_topic: Annotated[str, Field(pattern=r"^arn:[\w-]+:sns:")]
-    escalations_topic: Annotated[str, Field(pattern=r"^arn:[\w-]+:sns:")]
+    outcomes_topic: Topic
+    escalations_topic: Topic
 
     detection_seconds: Annotated[int, Field(gt=0)]
     """What started less than this before the alarm cannot have caused it: the alarm needs that long to see anything."""
@@ -50,8 +59,6 @@ class RollbackSettings(_Settings):
     budget: Annotated[int, Field(ge=0)]
     """Changes of the service that the function may make in `budget_hours`."""
     budget_hours: Annotated[int, Field(gt=0)]
-    retention_days: Annotated[int, Field(gt=0)]
-    """How long an incident's record is kept."""
 
 
 class HealthCheckSettings(_Settings):
@@ -61,6 +68,51 @@ class HealthCheckSettings(_Settings):
     health_check_path: Annotated[str, Field(pattern=r"^/")]
     frontend_url: Annotated[str, Field(pattern=r"^https://[^/]+$")]
     namespace: Name
+
+
+class PageFacts(BaseModel):
+    """What `stacks/thresholds.py` says of a page, beside what its alarm says of itself: see `Page` there."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rows: tuple[str, ...]
+    service: Name
+    symptoms: Name
+    component: Name
+    automation: Name
+    waits: bool
+
+
+class NotifySettings(IncidentSettings):
+    """What `notify` looks at, whom it tells, and how long it holds back."""
+
+    alarm_prefix: Name
+    """What the names of the environment's alarms begin with."""
+    maintenance_alarm: Name
+    dependency_alarms: Names
+    pages: Json[dict[str, PageFacts]]
+    """By the name of the page's alarm."""
+    cluster: Name
+    service: Name
+    alarms_topic: Topic
+    p1_topic: Topic
+    p2_topic: Topic
+    p3_topic: Topic
+    p4_topic: Topic
+    chat_topic: Topic
+    escalation_path: Names
+    dashboard_url: Annotated[str, Field(pattern=r"^https://")]
+    runbook_url: str
+    """Empty where nobody can read it in a browser."""
+
+    hold_seconds: Annotated[int, Field(ge=0)]
+    """How long a page is held back: what explains it may come a minute later."""
+    deployment_minutes: Annotated[int, Field(ge=0)]
+    """How long a page that a deployment may have caused waits for its rollback."""
+    calm_minutes: Annotated[int, Field(gt=0)]
+    """An alarm that fires again within this time is the same notification."""
+    maintenance_hours: Annotated[int, Field(gt=0)]
+    """When maintenance that nobody ended is ended."""
 
 
 S = TypeVar("S", bound=_Settings)

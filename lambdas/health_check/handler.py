@@ -11,7 +11,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from common.settings import HealthCheckSettings, read
-from health_check.probes import Probe, api_problem, frontend_problem, probe
+from health_check.probes import api_problem, frontend_problem, probe
 
 logger = Logger(service="health_check")
 
@@ -33,7 +33,9 @@ def check(settings: HealthCheckSettings) -> dict[str, Any]:
         probe("frontend", settings.frontend_url, frontend_problem),
     )
     for seen in probes:
-        _publish(settings, seen)
+        _publish(settings, seen.target, healthy=seen.healthy, latency=seen.latency)
+        if seen.database:  # an API that does not answer says nothing of its database
+            _publish(settings, "database", healthy=seen.database == "connected")
     problems = [seen.problem for seen in probes if seen.problem]
     summary = "; ".join(problems) or "All services healthy"
     report = {
@@ -45,11 +47,12 @@ def check(settings: HealthCheckSettings) -> dict[str, Any]:
     return report
 
 
-def _publish(settings: HealthCheckSettings, seen: Probe) -> None:
-    """Two metrics in CloudWatch's embedded metric format, under exactly the dimensions that the alarms read."""
+def _publish(settings: HealthCheckSettings, target: str, *, healthy: bool, latency: float | None = None) -> None:
+    """Metrics in CloudWatch's embedded metric format, under exactly the dimensions that the alarms read."""
     metrics = EphemeralMetrics(namespace=settings.namespace)
     metrics.add_dimension("Environment", settings.environment)
-    metrics.add_dimension("Target", seen.target)
-    metrics.add_metric("Availability", MetricUnit.Percent, 100 if seen.healthy else 0)
-    metrics.add_metric("Latency", MetricUnit.Milliseconds, seen.latency)
+    metrics.add_dimension("Target", target)
+    metrics.add_metric("Availability", MetricUnit.Percent, 100 if healthy else 0)
+    if latency is not None:
+        metrics.add_metric("Latency", MetricUnit.Milliseconds, latency)
     metrics.flush_metrics()

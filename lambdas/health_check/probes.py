@@ -24,12 +24,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Probe:
-    """What a probe of a target saw: `problem` in words, empty when it is healthy; `latency` in milliseconds."""
+    """What a probe of a target saw: `problem` in words, empty when it is healthy; `latency` in milliseconds; `database`: what
+    the answer says of the database, empty when it says nothing."""
 
     target: str
     url: str
     problem: str
     latency: float
+    database: str = ""
 
     @property
     def healthy(self) -> bool:
@@ -39,11 +41,13 @@ class Probe:
 def probe(target: str, url: str, judge: Callable[[Answer], str], seconds: float = TIMEOUT_SECONDS) -> Probe:
     """Get the URL and judge the answer; no answer within so many seconds is a problem as well."""
     started = time.monotonic()
+    database = ""
     try:
-        problem = judge(_get(url, seconds))
+        answer = _get(url, seconds)
+        problem, database = judge(answer), database_state(answer)
     except (OSError, HTTPException) as error:  # refused, timed out, no such name, no trust, no HTTP
         problem = f"{_WORDS[target]} does not answer: {getattr(error, 'reason', None) or error or type(error).__name__}"
-    return Probe(target, url, problem, round(1000 * (time.monotonic() - started), 1))
+    return Probe(target, url, problem, round(1000 * (time.monotonic() - started), 1), database)
 
 
 def _get(url: str, seconds: float) -> Answer:
@@ -58,16 +62,30 @@ def _get(url: str, seconds: float) -> Answer:
 
 def api_problem(answer: Answer) -> str:
     """What is wrong with the answer of the API's health path, empty when nothing is."""
-    try:
-        body = json.loads(answer.body)
-        status, database = body["status"], body["services"]["database"]
-    except (ValueError, LookupError, TypeError):
+    report = _health_report(answer)
+    if report is None:
         return f"API answers {answer.status}, and its body is not the health report"
+    status, database = report
     if (answer.status, status, database) == (200, "healthy", "connected"):
         return ""
     if database != "connected":
         return f"API answers {answer.status}: database {database}"
     return f"API answers {answer.status}: {status}"
+
+
+def database_state(answer: Answer) -> str:
+    """What an answer of the API's health path says of the database; empty when it is no health report."""
+    report = _health_report(answer)
+    return report[1] if report else ""
+
+
+def _health_report(answer: Answer) -> tuple[str, str] | None:
+    """The status and the database's state, as far as the answer is a health report."""
+    try:
+        body = json.loads(answer.body)
+        return str(body["status"]), str(body["services"]["database"])
+    except (ValueError, LookupError, TypeError):
+        return None
 
 
 def frontend_problem(answer: Answer) -> str:
