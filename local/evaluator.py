@@ -12,8 +12,10 @@ import ast
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from graphlib import CycleError, TopologicalSorter
 from typing import Any, Literal
 
 from local.metric_math import ExpressionError, TimeSeries, compute
@@ -310,6 +312,22 @@ _WORDS = {"AND": "and", "OR": "or", "NOT": "not", "TRUE": "True", "FALSE": "Fals
 def children(alarm: Alarm) -> list[str]:
     """The names of the alarms that a composite alarm's rule refers to, by name or ARN, in order."""
     return list(dict.fromkeys(_name(match) for match in _REFERENCE.finditer(alarm["AlarmRule"])))
+
+
+def children_first(rules: Mapping[str, Iterable[str]]) -> list[str]:
+    """Composite alarms, given with their children, in an order that puts none before one that it refers to.
+
+    In any other, a parent would change for a child that is about to change. What is part of a cycle or refers to one is left
+    out: CloudWatch stops evaluating there.
+    """
+    sorter = TopologicalSorter(rules)
+    with suppress(CycleError):  # the sorter still gives what no cycle blocks
+        sorter.prepare()
+    order: list[str] = []
+    while ready := sorter.get_ready():
+        order += [name for name in ready if name in rules]
+        sorter.done(*ready)
+    return order
 
 
 def _name(reference: re.Match[str]) -> str:
