@@ -46,7 +46,9 @@ _EVALUATION = {
     "EvaluateLowSampleCountPercentile", "Metrics",
 }  # fmt: skip
 _QUERY = ("Id", "MetricStat", "Expression", "Label", "ReturnData", "Period")
-_COMPOSITE = _NO_BEARING - {"EvaluationState"} | {"AlarmRule"}
+_COMPOSITE = _NO_BEARING - {"EvaluationState"} | {
+    "AlarmRule", "ActionsSuppressor", "ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod",
+}  # fmt: skip
 
 
 class AlarmError(ValueError):
@@ -339,7 +341,7 @@ def rule_holds(alarm: Alarm, states: Mapping[str, str]) -> bool:
     """Whether a composite alarm's rule is true with its children in `states`.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html. AlarmError names what in the
-    definition is not known, actions suppressors included, or the child that does not exist.
+    definition is not known, or the child that does not exist.
     """
     extra = [key for key, value in alarm.items() if value and key not in _COMPOSITE]
     _refuse_unless(alarm, not extra, f"has {extra}")

@@ -70,7 +70,6 @@ examples:
 UNRESOLVED = "*"
 """Stands for what a template only refers to, known after deployment, such as the load balancer's name."""
 
-_NO_STATE = ("Tags", "ActionsSuppressor", "ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod")
 _WATCHING = ("Metrics", "Namespace", "MetricName", "Dimensions", "Statistic", "ExtendedStatistic", "Period")
 _OWN_SERIES = "Trace"  # the namespace of a series that a trace calls by the row
 
@@ -116,7 +115,7 @@ def definitions(template: Mapping[str, Any], environment: Environment) -> list[A
 
     return [
         {
-            **{key: resolved(value) for key, value in properties.items() if key not in _NO_STATE},
+            **{key: resolved(value) for key, value in properties.items() if key != "Tags"},
             "AlarmArn": environment.arn("cloudwatch", f"alarm:{properties['AlarmName']}"),
             "StateValue": "INSUFFICIENT_DATA",
         }
