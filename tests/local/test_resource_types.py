@@ -139,6 +139,23 @@ def test_alarms_keep_their_whole_definition_and_their_state_over_an_update(stack
     assert (made["Rate"], made["Impaired"]) == (rate["AlarmArn"], impaired["AlarmArn"])
 
 
+def test_a_subscription_over_https_has_its_endpoint_from_a_secret_and_stays_pending(stack: Stack) -> None:
+    endpoint = "https://events.example.com/integration/key/enqueue"
+    stack.cloud.client("secretsmanager").create_secret(Name=stack.name, SecretString=endpoint)
+    reference = f"{{{{resolve:secretsmanager:{stack.name}}}}}"
+    made = stack.put(
+        {
+            "Topic": resource("AWS::SNS::Topic", TopicName=stack.name),
+            "Pager": resource("AWS::SNS::Subscription", TopicArn=ref("Topic"), Protocol="https", Endpoint=reference),
+        },
+        {"Topic": ref("Topic"), "Pager": ref("Pager")},
+    )
+    sns = stack.cloud.client("sns")
+    (subscription,) = sns.list_subscriptions_by_topic(TopicArn=made["Topic"])["Subscriptions"]
+    attributes = sns.get_subscription_attributes(SubscriptionArn=made["Pager"])["Attributes"]
+    assert (subscription["Endpoint"], attributes["PendingConfirmation"]) == (endpoint, "true")
+
+
 class TestService:
     """AWS::ECS::TaskDefinition and AWS::ECS::Service."""
 
