@@ -258,6 +258,14 @@ def test_a_recorded_resource_is_kept_shown_and_deleted(stack: Stack) -> None:
     assert policy not in stack.cloud.recorded().get("AWS::ApplicationAutoScaling::ScalingPolicy", {}).values()
 
 
+def test_a_slack_channel_is_kept_under_its_arn(stack: Stack) -> None:
+    settings = {"ConfigurationName": stack.name, "SlackChannelId": "C0123456789", "SlackWorkspaceId": "T0123456789"}
+    channel = resource("AWS::Chatbot::SlackChannelConfiguration", IamRoleArn="arn:aws:iam::123456789012:role/slack", **settings)
+    made = stack.put({"Channel": channel}, {"Ref": ref("Channel"), "Arn": get("Channel", "Arn")})
+    assert made["Ref"] == made["Arn"] == f"arn:aws:chatbot::123456789012:chat-configuration/slack-channel/{stack.name}"
+    assert stack.cloud.recorded()["AWS::Chatbot::SlackChannelConfiguration"][made["Arn"]] == channel["Properties"]
+
+
 def test_a_type_nobody_knows_is_refused(stack: Stack) -> None:
     with pytest.raises(Exception, match="AWS::Nobody::Knows"):
         stack.put({"Thing": resource("AWS::Nobody::Knows")})
