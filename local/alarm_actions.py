@@ -5,8 +5,13 @@ Replaced in `ministack.services.cloudwatch` (1.5.33):
 - `_put_metric_alarm`, `_put_composite_alarm`: called through, and the members they lose are kept (metric math, low sample
   counts, the suppressor);
 - `_set_alarm_state`: called through, with the state before at hand for the action's event;
-- `_dispatch_alarm_actions`: SNS actions called through; Lambda actions run with the documented event, when the function's
-  resource policy admits the alarm (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-actions-Lambda.html).
+- `_dispatch_alarm_actions`: SNS actions called through, when the topic's policy admits the alarm; Lambda actions run with the
+  documented event, when the function's resource policy does
+  (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-actions-Lambda.html).
+
+While its suppressor is in ALARM a composite alarm takes no action. When the suppressor leaves ALARM, it takes those of the
+state that it is in by then, if it was in another before its first suppressed action. Wait and extension periods are 0.
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Create_Composite_Alarm_Suppression.html
 """
 
 import json
@@ -16,11 +21,11 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
-from ministack.core.iam_evaluator import EvalContext, evaluate_resource_policy
 from ministack.core.responses import get_account_id, get_region, new_uuid
-from ministack.services import cloudwatch, lambda_svc
+from ministack.services import cloudwatch, sns
 
 from local.clock import Clock
+from local.functions import invoke_for
 
 Alarm = dict[str, Any]
 logger = logging.getLogger("local.alarms")
@@ -29,6 +34,7 @@ PRINCIPAL = "lambda.alarms.cloudwatch.amazonaws.com"
 _ACTIONS = {"ALARM": "AlarmActions", "OK": "OKActions", "INSUFFICIENT_DATA": "InsufficientDataActions"}
 _LOST_OF_METRIC = ("Metrics", "ThresholdMetricId", "EvaluateLowSampleCountPercentile")
 _LOST_OF_COMPOSITE = ("ActionsSuppressor", "ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod")
+_SUPPRESSED = {"ActionsSuppressedBy": "Alarm", "ActionsSuppressedReason": "Actions suppressed by Alarm"}
 _NOT_OF_METRIC_MATH = ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Period", "Dimensions", "Unit")
 
 
@@ -39,6 +45,7 @@ class AlarmActions:
         self.clock = clock
         self.before_actions = before_actions
         self._previous: dict[str, Alarm] = {}
+        self._suppressed: dict[str, str] = {}  # the state before the first whose actions were suppressed
 
     def install(self) -> None:
         """Plug in."""
@@ -73,20 +80,38 @@ class AlarmActions:
         answer = self._set_state(parameters, body, is_cbor, is_json)
         if before and before["StateValue"] != alarm["StateValue"]:
             alarm["StateTransitionedTimestamp"] = alarm["StateUpdatedTimestamp"]
+            if before["StateValue"] == "ALARM":
+                self._end_suppression(name)
         return answer
 
-    def dispatch(self, alarm: Alarm, old: str, new: str, reason: str) -> None:
-        """Run the actions of a change of state."""
+    def dispatch(self, alarm: Alarm, old: str, *_: str) -> None:
+        """Run the actions of a change of state, unless they are suppressed."""
         self.before_actions()
-        suppressor = alarm.get("ActionsSuppressor", "").rpartition(":")[2]
-        if not alarm.get("ActionsEnabled", True) or _alarm(suppressor).get("StateValue") == "ALARM":
+        if _alarm(_suppressor(alarm)).get("StateValue") == "ALARM":
+            self._suppressed.setdefault(alarm["AlarmName"], old)
+        else:
+            self._suppressed.pop(alarm["AlarmName"], None)
+            self._act(alarm, self._previous.get(alarm["AlarmName"], {"StateValue": old}))
+
+    def _end_suppression(self, suppressor: str) -> None:
+        for alarm in list(cloudwatch._composite_alarms.values()):
+            state = alarm["StateValue"]
+            if _suppressor(alarm) == suppressor and self._suppressed.pop(alarm["AlarmName"], state) != state:
+                self._act(alarm, alarm | _SUPPRESSED)
+
+    def _act(self, alarm: Alarm, before: Alarm) -> None:
+        """Run the actions of the alarm's state, if they are enabled."""
+        if not alarm.get("ActionsEnabled", True):
             return
-        self._notify(alarm, old, new, reason)
-        now = self.clock.time()
-        event = alarm_event(alarm, self._previous.get(alarm["AlarmName"], {"StateValue": old}), now)
-        for arn in alarm.get(_ACTIONS[new], ()):
+        state, now = alarm["StateValue"], self.clock.time()
+        event = alarm_event(alarm, before, now)
+        for arn in alarm.get(_ACTIONS[state], ()):
             if ":lambda:" in arn:
-                error = _invoke(arn, alarm["AlarmArn"], event)
+                _record_action(alarm, arn, invoke_for(PRINCIPAL, alarm["AlarmArn"], arn, event), now)
+            elif ":sns:" in arn:
+                error = _refusal(arn, alarm)
+                if not error:
+                    self._notify({**alarm, _ACTIONS[state]: [arn]}, before["StateValue"], state, alarm["StateReason"])
                 _record_action(alarm, arn, error, now)
 
 
@@ -112,13 +137,18 @@ def _alarm(name: str) -> Alarm:
     return found
 
 
+def _suppressor(alarm: Alarm) -> str:
+    return str(alarm.get("ActionsSuppressor", "")).rpartition(":")[2]
+
+
 def _moment(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"
 
 
 def _state(alarm: Alarm, at: float) -> dict[str, Any]:
     state = {"value": alarm["StateValue"], "reason": alarm.get("StateReason", ""), "timestamp": _moment(at)}
-    return state | ({"reasonData": alarm["StateReasonData"]} if alarm.get("StateReasonData") else {})
+    names = {key: key[0].lower() + key[1:] for key in _SUPPRESSED} | {"StateReasonData": "reasonData"}
+    return state | {name: alarm[key] for key, name in names.items() if alarm.get(key)}
 
 
 def _composite(alarm: Alarm) -> dict[str, Any]:
@@ -165,23 +195,12 @@ def _query(query: Mapping[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def _invoke(arn: str, alarm_arn: str, event: Mapping[str, Any]) -> str:
-    """Invoke a function asynchronously; the error when CloudWatch would not be able to."""
-    function, config, _ = lambda_svc._get_func_record_for_ref(arn)
-    if function is None:
-        return f"Function not found: {arn}"
-    context = EvalContext(
-        principal_arn=PRINCIPAL,
-        principal_type="Service",
-        principal_account=get_account_id(),
-        action="lambda:InvokeFunction",
-        resource_arn=arn,
-        region=get_region(),
-        service_context={"aws:sourcearn": alarm_arn, "aws:sourceaccount": get_account_id()},
-    )
-    if evaluate_resource_policy(function.get("policy"), context, service=PRINCIPAL).decision != "Allow":
-        return f"CloudWatch is not authorized to perform: lambda:InvokeFunction on the resource {arn}"
-    lambda_svc.invoke_async_with_retry(lambda_svc._execution_record_for_config(function, config), event)
+def _refusal(topic: str, alarm: Alarm) -> str:
+    """The error when CloudWatch would not be able to publish to a topic."""
+    if topic not in sns._topics:
+        return f"Topic does not exist: {topic}"
+    if not sns.topic_policy_allows(topic, "cloudwatch.amazonaws.com", alarm["AlarmArn"], get_account_id()):
+        return f"CloudWatch Alarms is not authorized to perform: SNS:Publish on resource: {topic}"
     return ""
 
 

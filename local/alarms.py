@@ -32,6 +32,7 @@ from local.evaluator import (
     State,
     Verdict,
     children,
+    children_first,
     evaluate,
     evaluate_composite,
     evaluation_range,
@@ -68,7 +69,7 @@ class AlarmEvaluator:
         self.refused: dict[str, str] = {}
 
     def tick(self, now: datetime) -> list[Transition]:
-        """Evaluate as of `now`: metric alarms, then composite alarms until nothing changes; gives the changes in order."""
+        """Evaluate as of `now`: metric alarms, then composite alarms, children first; gives the changes in order."""
         refused, self.refused = self.refused, {}
         alarms: dict[str, dict[str, Any]] = {}
         for page in self._cloudwatch.get_paginator("describe_alarms").paginate(AlarmTypes=["MetricAlarm", "CompositeAlarm"]):
@@ -109,25 +110,24 @@ class AlarmEvaluator:
 
     def _composites(self, alarms: dict[str, dict[str, Any]], now: datetime) -> list[Transition]:
         """As CloudWatch: a composite is judged when one of its children or its rule has changed, so that a state set by hand
-        stays until then. A cycle of composites ends after as many rounds as there are composites."""
-        composites = [alarm for alarm in alarms.values() if "AlarmRule" in alarm]
+        stays until then."""
+        rules = {name: children(alarm) for name, alarm in alarms.items() if "AlarmRule" in alarm}
+        order = children_first(rules)
+        for name in rules.keys() - order:
+            self.refused[name] = f"{name} is part of a cycle of composite alarms, or refers to one"
         changes: list[Transition] = []
-        for _ in composites:
-            round_changes = []
-            for alarm in composites:
-                seen = (alarm["AlarmRule"], *(alarms[child]["StateValue"] for child in children(alarm) if child in alarms))
-                if self._judged.get(alarm["AlarmName"]) == seen:
-                    continue
-                try:
-                    verdict = evaluate_composite(alarm, alarms.values())
-                except AlarmError as error:
-                    self.refused[alarm["AlarmName"]] = str(error)
-                    continue
-                self._judged[alarm["AlarmName"]] = seen
-                round_changes += self._set(alarm, verdict, now)
-            if not round_changes:
-                break
-            changes += round_changes
+        for name in order:
+            alarm = alarms[name]
+            seen = (alarm["AlarmRule"], *(alarms[child]["StateValue"] for child in rules[name] if child in alarms))
+            if self._judged.get(name) == seen:
+                continue
+            try:
+                verdict = evaluate_composite(alarm, alarms.values())
+            except AlarmError as error:
+                self.refused[name] = str(error)
+                continue
+            self._judged[name] = seen
+            changes += self._set(alarm, verdict, now)
         return changes
 
     def _set(self, alarm: dict[str, Any], verdict: Verdict | None, now: datetime) -> list[Transition]:

@@ -12,8 +12,10 @@ import ast
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from graphlib import CycleError, TopologicalSorter
 from typing import Any, Literal
 
 from local.metric_math import ExpressionError, TimeSeries, compute
@@ -44,7 +46,9 @@ _EVALUATION = {
     "EvaluateLowSampleCountPercentile", "Metrics",
 }  # fmt: skip
 _QUERY = ("Id", "MetricStat", "Expression", "Label", "ReturnData", "Period")
-_COMPOSITE = _NO_BEARING - {"EvaluationState"} | {"AlarmRule"}
+_COMPOSITE = _NO_BEARING - {"EvaluationState"} | {
+    "AlarmRule", "ActionsSuppressor", "ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod",
+}  # fmt: skip
 
 
 class AlarmError(ValueError):
@@ -312,6 +316,22 @@ def children(alarm: Alarm) -> list[str]:
     return list(dict.fromkeys(_name(match) for match in _REFERENCE.finditer(alarm["AlarmRule"])))
 
 
+def children_first(rules: Mapping[str, Iterable[str]]) -> list[str]:
+    """Composite alarms, given with their children, in an order that puts none before one that it refers to.
+
+    In any other, a parent would change for a child that is about to change. What is part of a cycle or refers to one is left
+    out: CloudWatch stops evaluating there.
+    """
+    sorter = TopologicalSorter(rules)
+    with suppress(CycleError):  # the sorter still gives what no cycle blocks
+        sorter.prepare()
+    order: list[str] = []
+    while ready := sorter.get_ready():
+        order += [name for name in ready if name in rules]
+        sorter.done(*ready)
+    return order
+
+
 def _name(reference: re.Match[str]) -> str:
     name = re.sub(r"\\(.)", r"\1", reference[2]) if reference[2] is not None else reference[3]
     return name.split(":alarm:", 1)[1] if name.startswith("arn:") else name
@@ -321,7 +341,7 @@ def rule_holds(alarm: Alarm, states: Mapping[str, str]) -> bool:
     """Whether a composite alarm's rule is true with its children in `states`.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html. AlarmError names what in the
-    definition is not known, actions suppressors included, or the child that does not exist.
+    definition is not known, or the child that does not exist.
     """
     extra = [key for key, value in alarm.items() if value and key not in _COMPOSITE]
     _refuse_unless(alarm, not extra, f"has {extra}")

@@ -1,4 +1,4 @@
-"""Functions: their logs on the clock, the metrics in their logs, and knowing when all have ended.
+"""Functions: their logs on the clock, the metrics in their logs, who may invoke them, and knowing when all have ended.
 
 Replaced in ministack 1.5.33:
 - `lambda_svc._emit_lambda_logs`: the same lines, at the clock's time;
@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ministack.core import lambda_runtime
-from ministack.core.responses import new_uuid, request_scope
+from ministack.core.iam_evaluator import EvalContext, evaluate_resource_policy
+from ministack.core.responses import get_account_id, get_region, new_uuid, request_scope
 from ministack.services import cloudwatch, cloudwatch_logs, lambda_svc
 
 from local.clock import Clock
@@ -117,6 +118,29 @@ class Functions:
         )
         own = ("START RequestId: ", "END RequestId: ", "REPORT RequestId: ")
         return [one["message"] for one in events if not one["message"].startswith(own)]
+
+
+def invoke_for(service: str, source: str, function: str, event: Mapping[str, Any]) -> str:
+    """Invoke a function asynchronously for a service, on behalf of the resource `source`; both resources by their ARNs.
+
+    Gives the error when the function's resource policy does not admit that, or there is no such function; else "".
+    """
+    record, config, _ = lambda_svc._get_func_record_for_ref(function)
+    if record is None:
+        return f"Function not found: {function}"
+    context = EvalContext(
+        principal_arn=service,
+        principal_type="Service",
+        principal_account=get_account_id(),
+        action="lambda:InvokeFunction",
+        resource_arn=function,
+        region=get_region(),
+        service_context={"aws:sourcearn": source, "aws:sourceaccount": get_account_id()},
+    )
+    if evaluate_resource_policy(record.get("policy"), context, service=service).decision != "Allow":
+        return f"{service} is not authorized to perform: lambda:InvokeFunction on the resource {function}"
+    lambda_svc.invoke_async_with_retry(lambda_svc._execution_record_for_config(record, config), event)
+    return ""
 
 
 def _log_group(config: Function) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ministack.services import cloudwatch, cloudwatch_logs, ecs, eventbridge, rds, route53
 
-from local import access, logs_insights, resource_types
+from local import access, logs_insights, notifications, resource_types
 from local.alarm_actions import AlarmActions
 from local.alarms import AlarmEvaluator
 from local.application import Application
@@ -37,6 +37,7 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
     functions = Functions(clock)
     functions.install()
     logs_insights.install()
+    notifications.install()
     client = resource_types.clients(port)
 
     def advance(seconds: float) -> float:

@@ -32,6 +32,7 @@ from local.evaluator import (
     State,
     breaches,
     children,
+    children_first,
     decide,
     evaluate,
     evaluate_composite,
@@ -69,7 +70,6 @@ examples:
 UNRESOLVED = "*"
 """Stands for what a template only refers to, known after deployment, such as the load balancer's name."""
 
-_NO_STATE = ("Tags", "ActionsSuppressor", "ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod")
 _WATCHING = ("Metrics", "Namespace", "MetricName", "Dimensions", "Statistic", "ExtendedStatistic", "Period")
 _OWN_SERIES = "Trace"  # the namespace of a series that a trace calls by the row
 
@@ -115,7 +115,7 @@ def definitions(template: Mapping[str, Any], environment: Environment) -> list[A
 
     return [
         {
-            **{key: resolved(value) for key, value in properties.items() if key not in _NO_STATE},
+            **{key: resolved(value) for key, value in properties.items() if key != "Tags"},
             "AlarmArn": environment.arn("cloudwatch", f"alarm:{properties['AlarmName']}"),
             "StateValue": "INSUFFICIENT_DATA",
         }
@@ -330,7 +330,7 @@ def _decided(window: int, length: int, needed: int, periods: int, missing: str) 
 
 
 def _rules(known: Mapping[str, Alarm], left_out: dict[str, str]) -> dict[str, list[str]]:
-    """The children of each composite alarm that can be replayed; `left_out` gets the others."""
+    """The children of each composite alarm that can be replayed, children first; `left_out` gets the others."""
     rules = {}
     for name, alarm in known.items():
         if "AlarmRule" in alarm:
@@ -340,36 +340,33 @@ def _rules(known: Mapping[str, Alarm], left_out: dict[str, str]) -> dict[str, li
                 left_out[name] = str(error)
             else:
                 rules[name] = children(alarm)
-    for _ in rules:  # one may stand on another
-        left_out |= {
-            name: "none of its alarms is replayed" for name, below in rules.items() if all(child in left_out for child in below)
-        }
-    return {name: below for name, below in rules.items() if name not in left_out}
+    order = children_first(rules)
+    left_out |= dict.fromkeys(rules.keys() - order, "it is part of a cycle of composite alarms, or refers to one")
+    for name in order:
+        if all(child in left_out for child in rules[name]):
+            left_out[name] = "none of its alarms is replayed"
+    return {name: rules[name] for name in order if name not in left_out}
 
 
 def _composite_alarms(
     known: Mapping[str, dict[str, Any]], rules: Mapping[str, Sequence[str]], changes: Iterable[Transition], begin: datetime
 ) -> list[Transition]:
-    """The changes of the composite alarms, given with their children; each is judged when a child has changed."""
+    """The changes of the composite alarms, given with their children, children first; each is judged when one has changed."""
     by_time = {at: list(those) for at, those in groupby(changes, attrgetter("at"))}
     judged: dict[str, list[str]] = {}
     made: list[Transition] = []
     for at in sorted({begin + MINUTE, *by_time}):
         for change in by_time.get(at, ()):
             known[change.alarm].update(StateValue=change.new, StateUpdatedTimestamp=at)
-        for _ in rules:  # one may stand on another
-            before = len(made)
-            for name, below in rules.items():
-                states = [known[child]["StateValue"] for child in below]
-                if judged.get(name) == states:
-                    continue
-                judged[name] = states
-                verdict = evaluate_composite(known[name], known.values())
-                if verdict.state != known[name]["StateValue"]:
-                    made.append(Transition(name, known[name]["StateValue"], verdict.state, verdict.reason, at))
-                    known[name].update(StateValue=verdict.state, StateUpdatedTimestamp=at)
-            if len(made) == before:
-                break
+        for name, below in rules.items():
+            states = [known[child]["StateValue"] for child in below]
+            if judged.get(name) == states:
+                continue
+            judged[name] = states
+            verdict = evaluate_composite(known[name], known.values())
+            if verdict.state != known[name]["StateValue"]:
+                made.append(Transition(name, known[name]["StateValue"], verdict.state, verdict.reason, at))
+                known[name].update(StateValue=verdict.state, StateUpdatedTimestamp=at)
     return made
 
 

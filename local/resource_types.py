@@ -155,6 +155,12 @@ RECORDED: dict[str, Recorded] = {
     "AWS::ApplicationAutoScaling::ScalingPolicy": Recorded(
         lambda properties, name: f"arn:aws:autoscaling:::scalingPolicy:{properties.get('PolicyName', name)}"
     ),
+    "AWS::Chatbot::SlackChannelConfiguration": Recorded(
+        lambda properties, _: (
+            f"arn:aws:chatbot::{get_account_id()}:chat-configuration/slack-channel/{properties['ConfigurationName']}"
+        ),
+        lambda ref: {"Arn": ref},
+    ),
     "AWS::Logs::DeliverySource": Recorded(lambda properties, _: str(properties["Name"])),
     "AWS::Logs::DeliveryDestination": Recorded(
         lambda properties, _: str(properties["Name"]),

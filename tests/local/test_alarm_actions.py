@@ -193,6 +193,73 @@ def test_actions_do_not_run_while_their_suppressor_is_in_alarm(alarms: Alarms, f
     assert alarms.events == []
 
 
+def suppressed(alarms: Alarms, function: str) -> tuple[str, str]:
+    """A composite alarm in OK that has taken no action yet, with some for ALARM and OK, and its suppressor in ALARM."""
+    alarms.permit()
+    suppressor, rule = alarms.metric(), f"ALARM({alarms.metric()})"
+    name = alarms.composite(rule)
+    alarms.cloudwatch.put_composite_alarm(
+        AlarmName=name,
+        AlarmRule=rule,
+        AlarmActions=[function],
+        OKActions=[function],
+        ActionsSuppressor=suppressor,
+        ActionsSuppressorWaitPeriod=0,
+        ActionsSuppressorExtensionPeriod=0,
+    )
+    alarms.set(suppressor, "ALARM")
+    return name, suppressor
+
+
+@pytest.mark.parametrize("left_for", ["OK", "INSUFFICIENT_DATA"])
+def test_suppressed_actions_run_when_the_suppressor_leaves_alarm(alarms: Alarms, function: str, left_for: str) -> None:
+    name, suppressor = suppressed(alarms, function)
+    alarms.set(name, "ALARM", "the service is impaired")
+    alarms.set(suppressor, left_for)
+    (event,) = alarms.events
+    state, previous = event["alarmData"]["state"], event["alarmData"]["previousState"]
+    assert (state["value"], state["reason"]) == ("ALARM", "the service is impaired")
+    # As in the sample event for a wait period, https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-actions-Lambda.html
+    assert (previous["value"], previous["actionsSuppressedBy"]) == ("ALARM", "Alarm")
+
+
+def test_a_state_that_came_and_went_while_suppressed_runs_no_action(alarms: Alarms, function: str) -> None:
+    name, suppressor = suppressed(alarms, function)
+    for state in ("ALARM", "OK"):
+        alarms.set(name, state)
+    alarms.set(suppressor, "OK")
+    assert alarms.events == []
+
+
+def test_a_state_whose_actions_ran_runs_none_again_after_suppression(alarms: Alarms, function: str) -> None:
+    name, suppressor = suppressed(alarms, function)
+    alarms.set(suppressor, "OK")
+    alarms.set(name, "ALARM")
+    for state in ("ALARM", "OK"):
+        alarms.set(suppressor, state)
+    assert [event["alarmData"]["state"]["value"] for event in alarms.events] == ["ALARM"]
+
+
+def test_the_state_at_the_end_of_suppression_counts(alarms: Alarms, function: str) -> None:
+    name, suppressor = suppressed(alarms, function)
+    alarms.set(suppressor, "OK")
+    alarms.set(name, "ALARM")
+    alarms.cloud.wait_until_idle()  # or the two invocations could end in any order
+    alarms.set(suppressor, "ALARM")
+    for state in ("OK", "ALARM", "OK"):
+        alarms.set(name, state)
+    alarms.set(suppressor, "OK")
+    assert [event["alarmData"]["state"]["value"] for event in alarms.events] == ["ALARM", "OK"]
+
+
+def test_disabled_actions_stay_so_when_their_suppressor_leaves_alarm(alarms: Alarms, function: str) -> None:
+    name, suppressor = suppressed(alarms, function)
+    alarms.cloudwatch.disable_alarm_actions(AlarmNames=[name])
+    alarms.set(name, "ALARM")
+    alarms.set(suppressor, "OK")
+    assert alarms.events == []
+
+
 @pytest.mark.parametrize("admitted", [None, "another-alarm"], ids=["no permission", "for another alarm"])
 def test_a_function_that_does_not_admit_the_alarm_is_not_invoked(alarms: Alarms, function: str, admitted: str | None) -> None:
     if admitted:
@@ -208,6 +275,18 @@ def test_the_history_tells_of_an_action(alarms: Alarms, function: str) -> None:
     name = alarms.metric(AlarmActions=[function])
     alarms.set(name, "ALARM")
     assert alarms.history(name) == [f"Successfully executed action {function}"]
+
+
+def test_a_topic_whose_policy_does_not_admit_cloudwatch_gets_no_message(alarms: Alarms) -> None:
+    sns = alarms.cloud.client("sns")
+    topic = sns.create_topic(Name=next(_names))["TopicArn"]
+    other = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sns:Publish", "Resource": topic}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [other]})
+    sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy)
+    name = alarms.metric(AlarmActions=[topic])
+    alarms.set(name, "ALARM")
+    (line,) = alarms.history(name)
+    assert "not authorized to perform: SNS:Publish" in line
 
 
 def test_a_topic_gets_a_message(alarms: Alarms) -> None:

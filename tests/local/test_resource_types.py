@@ -139,6 +139,23 @@ def test_alarms_keep_their_whole_definition_and_their_state_over_an_update(stack
     assert (made["Rate"], made["Impaired"]) == (rate["AlarmArn"], impaired["AlarmArn"])
 
 
+def test_a_subscription_over_https_has_its_endpoint_from_a_secret_and_stays_pending(stack: Stack) -> None:
+    endpoint = "https://events.example.com/integration/key/enqueue"
+    stack.cloud.client("secretsmanager").create_secret(Name=stack.name, SecretString=endpoint)
+    reference = f"{{{{resolve:secretsmanager:{stack.name}}}}}"
+    made = stack.put(
+        {
+            "Topic": resource("AWS::SNS::Topic", TopicName=stack.name),
+            "Pager": resource("AWS::SNS::Subscription", TopicArn=ref("Topic"), Protocol="https", Endpoint=reference),
+        },
+        {"Topic": ref("Topic"), "Pager": ref("Pager")},
+    )
+    sns = stack.cloud.client("sns")
+    (subscription,) = sns.list_subscriptions_by_topic(TopicArn=made["Topic"])["Subscriptions"]
+    attributes = sns.get_subscription_attributes(SubscriptionArn=made["Pager"])["Attributes"]
+    assert (subscription["Endpoint"], attributes["PendingConfirmation"]) == (endpoint, "true")
+
+
 class TestService:
     """AWS::ECS::TaskDefinition and AWS::ECS::Service."""
 
@@ -239,6 +256,14 @@ def test_a_recorded_resource_is_kept_shown_and_deleted(stack: Stack) -> None:
     assert policy in kept.values()
     stack.delete()
     assert policy not in stack.cloud.recorded().get("AWS::ApplicationAutoScaling::ScalingPolicy", {}).values()
+
+
+def test_a_slack_channel_is_kept_under_its_arn(stack: Stack) -> None:
+    settings = {"ConfigurationName": stack.name, "SlackChannelId": "C0123456789", "SlackWorkspaceId": "T0123456789"}
+    channel = resource("AWS::Chatbot::SlackChannelConfiguration", IamRoleArn="arn:aws:iam::123456789012:role/slack", **settings)
+    made = stack.put({"Channel": channel}, {"Ref": ref("Channel"), "Arn": get("Channel", "Arn")})
+    assert made["Ref"] == made["Arn"] == f"arn:aws:chatbot::123456789012:chat-configuration/slack-channel/{stack.name}"
+    assert stack.cloud.recorded()["AWS::Chatbot::SlackChannelConfiguration"][made["Arn"]] == channel["Properties"]
 
 
 def test_a_type_nobody_knows_is_refused(stack: Stack) -> None:

@@ -62,12 +62,18 @@ def test_rules(rule: str, holds: bool) -> None:
         (composite("ALARM(cpu) AND"), "which is none"),
         (composite("(ALARM(cpu)"), "which is none"),
         (composite("ALARM(cpu) ALARM(cpu)"), "which is none"),
-        (composite("ALARM(cpu)", ActionsSuppressor="deployment"), "ActionsSuppressor"),
+        (composite("ALARM(cpu)", Threshold=5), "Threshold"),
     ],
 )
 def test_what_is_not_known_is_refused_by_name(alarm: dict[str, Any], named: str) -> None:
     with pytest.raises(AlarmError, match=r"^composite .*" + named):
         rule_holds(alarm, {"cpu": "ALARM"})
+
+
+def test_a_suppressor_of_actions_changes_no_state() -> None:
+    periods = {"ActionsSuppressorWaitPeriod": 60, "ActionsSuppressorExtensionPeriod": 60}
+    alarm = composite("ALARM(cpu)", ActionsSuppressor="deployment", **periods)
+    assert rule_holds(alarm, {"cpu": "ALARM", "deployment": "ALARM"})
 
 
 def test_children_are_named_once_in_the_order_of_the_rule() -> None:

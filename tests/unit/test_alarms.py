@@ -243,11 +243,32 @@ def test_a_composite_set_by_hand_stays_until_a_child_changes(cloudwatch: "CloudW
     assert state(cloudwatch, "any")["StateValue"] == "ALARM"
 
 
-def test_composites_that_contradict_each_other_end(cloudwatch: "CloudWatchClient") -> None:
+@pytest.mark.parametrize("parent", ["before", "the-last"])
+def test_a_parent_is_judged_after_its_child_whatever_their_names(cloudwatch: "CloudWatchClient", parent: str) -> None:
+    put_alarm(cloudwatch)
+    put_alarm(cloudwatch, "memory", Dimensions=dimensions(ServiceName="other"))
+    cloudwatch.put_composite_alarm(AlarmName="child", AlarmRule="ALARM(memory)")
+    cloudwatch.put_composite_alarm(AlarmName=parent, AlarmRule='ALARM(cpu) AND NOT ALARM("child")')
+    evaluator = AlarmEvaluator(cloudwatch)
+    evaluator.tick(NOW - timedelta(minutes=9))
+    for minutes_ago in (2, 1):
+        publish(cloudwatch, minutes_ago, 9)
+        publish(cloudwatch, minutes_ago, 9, service="other")
+    assert changes(evaluator.tick(NOW)) == [(name, "OK", "ALARM") for name in ("cpu", "memory", "child")]
+
+
+def test_a_cycle_of_composites_is_refused_with_what_refers_to_it(cloudwatch: "CloudWatchClient") -> None:
+    put_alarm(cloudwatch)
     cloudwatch.put_composite_alarm(AlarmName="one", AlarmRule="TRUE")
     cloudwatch.put_composite_alarm(AlarmName="other", AlarmRule="NOT ALARM(one)")
     cloudwatch.put_composite_alarm(AlarmName="one", AlarmRule="ALARM(other)")
-    assert len(AlarmEvaluator(cloudwatch).tick(NOW)) <= 8
+    cloudwatch.put_composite_alarm(AlarmName="above", AlarmRule="ALARM(one) OR OK(cpu)")
+    cloudwatch.put_composite_alarm(AlarmName="apart", AlarmRule="OK(cpu)")
+    evaluator = AlarmEvaluator(cloudwatch)
+    assert changes(evaluator.tick(NOW)) == [("cpu", "INSUFFICIENT_DATA", "OK"), ("apart", "OK", "ALARM")]
+    assert evaluator.refused == {
+        name: f"{name} is part of a cycle of composite alarms, or refers to one" for name in ("one", "other", "above")
+    }
 
 
 @pytest.mark.parametrize(

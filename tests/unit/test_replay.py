@@ -343,6 +343,18 @@ def test_a_composite_alarm_follows_in_the_same_minute_and_through_another() -> N
     ]
 
 
+def test_a_composite_alarm_is_judged_after_the_one_it_refers_to() -> None:
+    name = "hz-navigator-production"
+    alarms = described(
+        Alone=composite("alone", f'ALARM("{name}-cpu-critical") AND NOT ALARM("{name}-some")'),
+        Some=composite("some", either("Memory")),
+        Cpu=alarm(),
+        Memory=alarm("memory-critical", **metric("MemoryUtilization")),
+    )
+    recorded = trace(cpu=[50, 90, 90, 90], memory=[50, 90, 90, 90])
+    assert [change for change in told(replayed(recorded, *alarms)) if change[0] == "alone"] == [("alone", "OK", 1)]
+
+
 def test_what_cannot_be_replayed_is_left_out_with_the_reason() -> None:
     repeats = rate_alarm("repeats-critical")
     repeats["Properties"]["Metrics"][0]["Expression"] = "FILL(errors, REPEAT) / requests"
@@ -355,6 +367,7 @@ def test_what_cannot_be_replayed_is_left_out_with_the_reason() -> None:
         Odd=alarm("odd-critical", Unit="Percent"),
         Alone=composite("alone", either("Memory")),
         Broken=composite("broken", "ALARM(absent)"),
+        Cycle=composite("cycle", 'ALARM("hz-navigator-production-cycle")'),
     )
     result = replayed(trace(**{"cpu": [50], "AWS/ApplicationELB RequestCount": [1], "few": [1]}), *alarms)
     assert [one.name for one in result.results] == ["hz-navigator-production-cpu-critical"]
@@ -365,6 +378,7 @@ def test_what_cannot_be_replayed_is_left_out_with_the_reason() -> None:
         "odd-critical": "hz-navigator-production-odd-critical has ['Unit'], which this evaluator does not know",
         "alone": "none of its alarms is replayed",
         "broken": "hz-navigator-production-broken has the child absent, which this evaluator does not know",
+        "cycle": "it is part of a cycle of composite alarms, or refers to one",
     }
 
 
