@@ -3,7 +3,6 @@
 Deployed before the resources that the functions look after, so those are known here by name only.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from constructs import Construct
 
 from stacks.base import EnvironmentStack
 from stacks.environment import Environment
-from stacks.thresholds import ESCALATION_PATH, OWN_NAMESPACE, PAGES, RESPONSE_TIMES
+from stacks.thresholds import ESCALATION_PATH, OWN_NAMESPACE, RESPONSE_TIMES, page_facts
 
 CODE = Path(__file__).parent.parent / "lambdas"
 RUNTIME = lambda_.Runtime.PYTHON_3_14
@@ -237,8 +236,6 @@ class Remediation(EnvironmentStack):
     def _notify(self) -> lambda_.Function:
         settings = self.settings
         topics = {**self.on_call, "chat": self.chat}
-        facts = ("rows", "service", "symptoms", "component", "automation", "waits")
-        pages = {settings.page(page.slug): {name: getattr(page, name) for name in facts} for page in PAGES}
         return self._function(
             "Notify",
             "notify",
@@ -247,7 +244,7 @@ class Remediation(EnvironmentStack):
                 "ALARM_PREFIX": f"{settings.prefix}-",
                 "MAINTENANCE_ALARM": settings.maintenance_alarm,
                 "DEPENDENCY_ALARMS": ",".join(settings.dependency_alarms),
-                "PAGES": json.dumps(pages),
+                "PAGES": page_facts(settings.page),
                 "CLUSTER": settings.cluster,
                 "SERVICE": settings.service,
                 "ALARMS_TOPIC": self.alarms.topic_arn,

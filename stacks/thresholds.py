@@ -4,7 +4,8 @@ The alarms, the dashboard's bands, the alarm descriptions and the printed runboo
 imports the CDK, so that the table can be read by anything.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -332,6 +333,12 @@ def description(title: str, cause: str, severity: str, section: str) -> str:
         f"{title}. Likely cause: {cause}. {severity}: respond within {RESPONSE_TIMES[severity]}."
         f" Runbook section {section} {RUNBOOK_SECTIONS[section]}"
     )
+
+
+def page_facts(named: Callable[[str], str]) -> str:
+    """What `notify` is told of the pages, as JSON: by the names of their alarms, which `named` makes of their slugs."""
+    facts = ("rows", "service", "symptoms", "component", "automation", "waits")
+    return json.dumps({named(page.slug): {name: getattr(page, name) for name in facts} for page in PAGES})
 
 
 def table_for(overrides: Mapping[str, Mapping[str, Any]]) -> tuple[Row, ...]:

@@ -15,6 +15,7 @@ import pytest
 from aws_cdk.assertions import Template
 
 from stacks.remediation import Remediation
+from stacks.thresholds import PAGES, description
 
 from .test_rollback import bad_release
 from .world import ACCOUNT, ENVIRONMENT, REGION, Call, World, event, refusal
@@ -63,7 +64,7 @@ def on_table(call: Call) -> list[Need]:
 
 
 # Which resources an operation is authorized on: https://docs.aws.amazon.com/service-authorization/latest/reference/
-AUTHORIZED: Mapping[str, Callable[[Call], list[Need]]] = {
+ROLLBACK: Mapping[str, Callable[[Call], list[Need]]] = {
     "ecs:DescribeServices": on(SERVICE),
     "ecs:ListServiceDeployments": on(SERVICE),
     "ecs:DescribeServiceDeployments": on_named("serviceDeploymentArns"),
@@ -88,6 +89,15 @@ AUTHORIZED: Mapping[str, Callable[[Call], list[Need]]] = {
     "dynamodb:GetItem": on_table,
     "dynamodb:PutItem": on_table,
     "dynamodb:UpdateItem": on_table,
+}
+
+NOTIFY: Mapping[str, Callable[[Call], list[Need]]] = {
+    **{name: ROLLBACK[name] for name in ("cloudwatch:DescribeAlarms", "ecs:ListServiceDeployments", "sns:Publish")},
+    "cloudwatch:SetAlarmState": lambda call: [
+        Need("cloudwatch:SetAlarmState", arn("cloudwatch", f"alarm:{call.parameters['AlarmName']}"))
+    ],
+    "dynamodb:GetItem": on_table,
+    "dynamodb:PutItem": on_table,
 }
 
 
@@ -220,11 +230,11 @@ def finds_nonsense(_: World) -> Iterable[Any]:
     yield {"not": "an alarm"}
 
 
+FUNCTIONS = ("rollback", "health-check", "notify")
 SCENARIOS = (rolls_back_and_verifies, stops, waits_and_keeps, escalates, is_refused, finds_nonsense)
 
 
-@pytest.fixture
-def calls(aws: World) -> list[Call]:
+def calls_of_rollback(aws: World) -> list[Call]:
     """Every call that `rollback` makes, through all scenarios one after another."""
     made = []
     for scenario in SCENARIOS:
@@ -238,19 +248,56 @@ def calls(aws: World) -> list[Call]:
     return made
 
 
-def test_every_call_of_rollback_is_granted_and_every_grant_is_used(calls: list[Call]) -> None:
-    unknown = {call.name for call in calls} - set(AUTHORIZED)
-    assert unknown == set(), "say above on which resources it is authorized"
-    needs = [need for call in calls for need in AUTHORIZED[call.name](call)]
-    needs += by_lambda("rollback", ENVIRONMENT.escalations_topic)
-    denied = {need for need in needs if not any(grant.covers(need) for grant in grants("rollback"))}
+def calls_of_notify(aws: World) -> list[Call]:
+    """Every call that `notify` makes: a page and a notification of each severity, and maintenance that nobody ended."""
+    made = []
+    for page in (page for page in PAGES if page.slug in ("service-down", "database-impaired")):
+        aws.watch(ENVIRONMENT.page(page.slug), description(page.title, page.cause, page.severity, page.section))
+    aws.watch(ENVIRONMENT.alarm("ecs-cpu", "warning"), description("ECS CPU", "a cause", "P3", "3.2"))
+    aws.watch(ENVIRONMENT.maintenance_alarm, "Set by hand", told=False)
+    down = ENVIRONMENT.page("service-down")
+    changes: tuple[tuple[str, str], ...] = (
+        (ENVIRONMENT.alarm("ecs-cpu", "warning"), "ALARM"),
+        (ENVIRONMENT.page("database-impaired"), "ALARM"),
+        (down, "ALARM"),  # told, since no deployment is under way
+        (down, "OK"),
+        (down, "ALARM"),  # handled, since one is
+        (down, "OK"),
+        (ENVIRONMENT.maintenance_alarm, "ALARM"),
+    )
+    for number, (name, state) in enumerate(changes):
+        if number == 4:
+            aws.begin_release()
+        aws.set_alarm(name, state)
+        for minutes in (1, 2, 12, 120) if state == "OK" or name == ENVIRONMENT.maintenance_alarm else (1, 2):
+            aws.wait(minutes=minutes)
+            aws.notify()
+            made += aws.calls
+    return made
+
+
+@pytest.mark.parametrize(
+    ("function", "calls", "authorized", "dead_letters"),
+    [
+        ("rollback", calls_of_rollback, ROLLBACK, ENVIRONMENT.escalations_topic),
+        ("notify", calls_of_notify, NOTIFY, ENVIRONMENT.outcomes_topic),
+    ],
+)
+def test_every_call_is_granted_and_every_grant_is_used(
+    aws: World,
+    function: str,
+    calls: Callable[[World], list[Call]],
+    authorized: Mapping[str, Callable[[Call], list[Need]]],
+    dead_letters: str,
+) -> None:
+    made = calls(aws)
+    assert {call.name for call in made} == set(authorized), "say above on which resources it is authorized, or make the call"
+    needs = [need for call in made for need in authorized[call.name](call)]
+    needs += by_lambda(function, dead_letters)
+    denied = {need for need in needs if not any(grant.covers(need) for grant in grants(function))}
     assert denied == set()
-    idle = {grant for grant in grants("rollback") if not any(grant.covers(need) for need in needs)}
+    idle = {grant for grant in grants(function) if not any(grant.covers(need) for need in needs)}
     assert idle == set()
-
-
-def test_all_operations_that_the_code_knows_are_made(calls: list[Call]) -> None:
-    assert {call.name for call in calls} == set(AUTHORIZED)
 
 
 def test_health_check_calls_nothing_and_may_do_no_more_than_lambda_needs() -> None:
@@ -270,18 +317,17 @@ def test_health_check_calls_nothing_and_may_do_no_more_than_lambda_needs() -> No
         Need("kms:Decrypt", KEY),
         Need("ssm:PutParameter", arn("ssm", "parameter/another")),
         Need("sns:Publish", arn("sns", "another-topic")),
+        Need("cloudwatch:SetAlarmState", arn("cloudwatch", f"alarm:{ENVIRONMENT.service_impaired_alarm}")),
         Need("dynamodb:DeleteItem", arn("dynamodb", f"table/{ENVIRONMENT.incidents_table}")),
     ],
     ids=lambda need: f"{need.action} on {need.resource.rpartition(':')[2]}",
 )
 def test_nothing_else_is_granted(need: Need) -> None:
-    assert not any(grant.covers(need) for function in ("rollback", "health-check") for grant in grants(function))
+    assert not any(grant.covers(need) for function in FUNCTIONS for grant in grants(function))
 
 
 def test_only_a_read_that_knows_no_resource_is_granted_on_all() -> None:
-    everywhere = {
-        grant.action for function in ("rollback", "health-check") for grant in grants(function) if grant.resource == "*"
-    }
+    everywhere = {grant.action for function in FUNCTIONS for grant in grants(function) if grant.resource == "*"}
     assert everywhere == {"ecs:DescribeTaskDefinition"}
 
 

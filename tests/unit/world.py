@@ -1,4 +1,4 @@
-"""An AWS for `rollback`: moto where moto is right, and a twin of ECS service deployments, where it has nothing.
+"""An AWS for `rollback` and `notify`: moto where moto is right, and a twin of ECS service deployments, where it has nothing.
 
 The twin keeps only what the function can see, refuses what ECS refuses, and holds its answers against botocore's shapes.
 """
@@ -19,14 +19,17 @@ from botocore.exceptions import ClientError
 from botocore.session import Session
 from botocore.validate import ParamValidator
 from moto import mock_aws
+from moto.cloudwatch.models import cloudwatch_backends
 from moto.elasticache.models import elasticache_backends
 from moto.rds.models import rds_backends
 from moto.sns.models import sns_backends
 
 from common import incidents
-from common.settings import RollbackSettings, read
+from common.settings import NotifySettings, RollbackSettings, read
+from notify.handler import Notify
 from rollback.response import Rollback
 from stacks.environment import CONFIG, load
+from stacks.thresholds import page_facts
 
 ENVIRONMENT = load(CONFIG / "production.toml")
 ACCOUNT, REGION = ENVIRONMENT.account, ENVIRONMENT.region
@@ -50,6 +53,41 @@ VARIABLES = {
     "SUSPECT_WINDOW_MINUTES": "60",
     "BUDGET": "2",
     "BUDGET_HOURS": "24",
+    "RETENTION_DAYS": "365",
+}
+
+
+METRIC: dict[str, Any] = {
+    "Namespace": "AWS/RDS",
+    "MetricName": "CPUUtilization",
+    "Statistic": "Average",
+    "Period": 60,
+    "EvaluationPeriods": 1,
+    "Threshold": 90,
+    "ComparisonOperator": "GreaterThanThreshold",
+}
+"""Of every alarm in the world: nobody evaluates them, tests set their states."""
+
+ON_CALL = {f"p{severity}_topic": ENVIRONMENT.on_call_topic(f"P{severity}") for severity in (1, 2, 3, 4)}
+NOTIFY_VARIABLES = {
+    "ENVIRONMENT": ENVIRONMENT.name,
+    "ALARM_PREFIX": f"{ENVIRONMENT.prefix}-",
+    "MAINTENANCE_ALARM": ENVIRONMENT.maintenance_alarm,
+    "DEPENDENCY_ALARMS": ",".join(ENVIRONMENT.dependency_alarms),
+    "PAGES": page_facts(ENVIRONMENT.page),
+    "CLUSTER": ENVIRONMENT.cluster,
+    "SERVICE": ENVIRONMENT.service,
+    "ALARMS_TOPIC": ENVIRONMENT.arn("sns", ENVIRONMENT.alarms_topic),
+    **{name.upper(): ENVIRONMENT.arn("sns", topic) for name, topic in ON_CALL.items()},
+    "CHAT_TOPIC": ENVIRONMENT.arn("sns", ENVIRONMENT.chat_topic),
+    "ESCALATION_PATH": "on-call engineer,team lead,engineering manager,CTO",
+    "DASHBOARD_URL": f"https://console.aws.example/#dashboards/dashboard/{ENVIRONMENT.dashboard}",
+    "RUNBOOK_URL": ENVIRONMENT.runbook_url,
+    "HOLD_SECONDS": "90",
+    "DEPLOYMENT_MINUTES": "10",
+    "CALM_MINUTES": "10",
+    "MAINTENANCE_HOURS": "2",
+    "INCIDENTS_TABLE": ENVIRONMENT.incidents_table,
     "RETENTION_DAYS": "365",
 }
 
@@ -196,15 +234,18 @@ class Ecs:
         self,
         cluster: str,
         service: str,
-        maxResults: int,  # noqa: N803 - the operation's parameter
+        maxResults: int = 20,  # noqa: N803 - the operation's parameter
         nextToken: str = "0",  # noqa: N803 - the operation's parameter
+        createdAt: dict[str, float] | None = None,  # noqa: N803 - the operation's parameter
     ) -> dict[str, Any]:
         if (cluster, service) != (ENVIRONMENT.cluster, ENVIRONMENT.service):
             raise refusal("ServiceNotFoundException")
+        after = (createdAt or {}).get("after", 0)
+        known = [one for one in self.deployments if one["createdAt"].timestamp() > after]
         start, end = int(nextToken), int(nextToken) + min(self.page, maxResults)
-        more = {"nextToken": str(end)} if end < len(self.deployments) else {}
+        more = {"nextToken": str(end)} if end < len(known) else {}
         brief = self.model.shape_for("ServiceDeploymentBrief").members
-        found = [{key: value for key, value in one.items() if key in brief} for one in self.deployments[start:end]]
+        found = [{key: value for key, value in one.items() if key in brief} for one in known[start:end]]
         return {"serviceDeployments": found, **more}
 
     def DescribeServiceDeployments(self, serviceDeploymentArns: list[str]) -> dict[str, Any]:  # noqa: N802, N803 - as above
@@ -295,6 +336,7 @@ class World:
     seconds: float = 1_000_000_000.0
     """The wall clock."""
     _functions: dict[str, Rollback] = field(default_factory=dict)
+    _notify: Notify | None = None
 
     @property
     def now(self) -> datetime:
@@ -325,6 +367,39 @@ class World:
 
     def dependency_alarm(self, name: str, state: str) -> None:
         self.session.client("cloudwatch").set_alarm_state(AlarmName=name, StateValue=state, StateReason="as the test asks")
+
+    def watch(self, name: str, words: str, *, told: bool = True) -> None:
+        """An alarm that is OK; composites are metric alarms here, since moto has only those."""
+        topic = ENVIRONMENT.arn("sns", ENVIRONMENT.alarms_topic)
+        self.session.client("cloudwatch").put_metric_alarm(
+            AlarmName=name, AlarmDescription=words, AlarmActions=[topic] * told, **METRIC
+        )
+        self.set_alarm(name, "OK")
+
+    def set_alarm(self, name: str, state: str, reason_data: str = "{}") -> None:
+        """An alarm changes its state now."""
+        self.session.client("cloudwatch").set_alarm_state(
+            AlarmName=name, StateValue=state, StateReason="as the test asks", StateReasonData=reason_data
+        )
+        cloudwatch_backends[ACCOUNT][REGION].alarms[name].state_updated_timestamp = self.now
+
+    # What `notify` does
+
+    def notify(self) -> dict[str, Any]:
+        """A minute's look; what it returns. Raises what the function raises."""
+        self.calls.clear()
+        self._notify = self._notify or Notify(read(NotifySettings, NOTIFY_VARIABLES))
+        return self._notify.run(self.now)
+
+    def looks(self, minutes: int) -> None:
+        """So many minutes pass, with a look at the end of each."""
+        for _ in range(minutes):
+            self.wait(minutes=1)
+            self.notify()
+
+    def told(self, topic: str) -> list[str]:
+        """What people were told on a topic: the subjects."""
+        return [message.partition("\n")[0] for message in self.messages(topic)]
 
     # What the function does
 
@@ -408,6 +483,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
         monkeypatch.setattr(incidents, "time", SimpleNamespace(time=lambda: made.seconds))
         _furnish(quiet)
+        for name in ENVIRONMENT.dependency_alarms:
+            made.watch(name, "", told=False)
         made.wait(days=-2)
         made.release()
         made.wait(days=1)
@@ -423,7 +500,7 @@ def _furnish(session: boto3.Session) -> None:
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
-    for topic in (ENVIRONMENT.outcomes_topic, ENVIRONMENT.escalations_topic):
+    for topic in (ENVIRONMENT.outcomes_topic, ENVIRONMENT.escalations_topic, ENVIRONMENT.chat_topic, *ON_CALL.values()):
         session.client("sns").create_topic(Name=topic)
     session.client("ssm").put_parameter(Name=ENVIRONMENT.image_parameter, Value="as the release wrote it", Type="String")
     session.client("rds").create_db_instance(
@@ -437,14 +514,3 @@ def _furnish(session: boto3.Session) -> None:
     session.client("elasticache").create_replication_group(
         ReplicationGroupId=ENVIRONMENT.replication_group, ReplicationGroupDescription="cache"
     )
-    for alarm in ENVIRONMENT.dependency_alarms:
-        session.client("cloudwatch").put_metric_alarm(
-            AlarmName=alarm,
-            Namespace="AWS/RDS",
-            MetricName="CPUUtilization",
-            Statistic="Average",
-            Period=60,
-            EvaluationPeriods=1,
-            Threshold=90,
-            ComparisonOperator="GreaterThanThreshold",
-        )

@@ -1,0 +1,264 @@
+"""What people read: everything that somebody who was just woken up needs, in words."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.incidents import Outcome
+from common.settings import NotifySettings, read
+from notify.alarms import alarm as parsed
+from notify.messages import IDENTIFIED, INVESTIGATING, RESOLVED, Situation, for_chat, for_pagerduty, subject, text
+from notify.plan import Memory, Notification
+from stacks.thresholds import FAILURES, PAGES, ROWS, description
+
+from .world import ENVIRONMENT, NOTIFY_VARIABLES
+
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+SETTINGS = read(NotifySettings, NOTIFY_VARIABLES)
+DOCS = Path(__file__).parents[2] / "docs"
+OUTCOME = Outcome(
+    outcome="rollback requested",
+    environment="production",
+    service="service",
+    alarm="alarm",
+    at=NOON.isoformat(),
+    wrong="",
+    done="The service is going back to backend:1.",
+    look_at="",
+    section="4.1",
+    reason="Deployment 0002 of backend:2 ended 4 min before the alarm.",
+)
+
+
+def described(name: str, words: str, state: str = "ALARM", **changes: Any) -> dict[str, Any]:
+    """An alarm as DescribeAlarms has it."""
+    return {
+        "AlarmName": name,
+        "AlarmDescription": words,
+        "AlarmActions": [SETTINGS.alarms_topic],
+        "StateValue": state,
+        "StateUpdatedTimestamp": NOON,
+        "StateReason": "Threshold Crossed",
+        "StateReasonData": json.dumps({"recentDatapoints": [12.5, None, 100.0]}),
+        **changes,
+    }
+
+
+def page(slug: str, kind: str = "open") -> Notification:
+    """A page that has lasted since noon, and ended 20 minutes later where it has ended."""
+    found = next(one for one in PAGES if one.slug == slug)
+    words = description(found.title, found.cause, found.severity, found.section)
+    made = parsed(described(ENVIRONMENT.page(slug), words, AlarmRule="ALARM(x)"), SETTINGS.alarms_topic)
+    ended = None if kind == "open" else NOON + timedelta(minutes=20)
+    return Notification(kind, made, Memory(NOON, told_at=NOON, calm_since=ended))  # type: ignore[arg-type]
+
+
+def behind(slug: str) -> Any:
+    """The critical alarm of a row, firing."""
+    row = next(one for one in ROWS if one.slug == slug)
+    words = description(f"{row.title} past its line", row.cause, row.severity[1], row.section)
+    return parsed(described(ENVIRONMENT.alarm(slug, "critical"), words), SETTINGS.alarms_topic)
+
+
+def message(told: Notification, *alarms: Any, outcome: Outcome | None = None, unread: str = "") -> str:
+    return text(told, Situation(NOON + timedelta(minutes=3), alarms, outcome, unread), SETTINGS)
+
+
+def part(words: str, title: str) -> str:
+    """What stands under a title of a message."""
+    parts = dict(block.split("\n", 1) for block in words.split("\n\n")[1:])
+    return "\n".join(line.strip() for line in parts[title].splitlines())
+
+
+# Of a page
+
+
+def test_what_is_wrong_stands_first() -> None:
+    assert message(page("database-down")).startswith("P1 production: The application has no database\n")
+
+
+def test_since_when() -> None:
+    assert part(message(page("database-down")), "Since") == "2026-03-02 12:00:00 UTC (3 min)"
+
+
+def test_how_often_where_it_flaps() -> None:
+    told = page("database-down")
+    flapping = replace(told, memory=replace(told.memory, times=4))
+    assert part(message(flapping), "Since").endswith("(3 min), 4 times")
+
+
+def test_the_value_against_the_line() -> None:
+    measured = part(message(page("service-down"), behind("alb-5xx-rate"), behind("api-availability")), "Measured")
+    assert measured.splitlines() == ["ALB 5XX rate past its line: 100", "API availability past its line: 100"]
+
+
+def test_the_likely_cause_is_what_rollback_found() -> None:
+    assert part(message(page("service-down"), outcome=OUTCOME), "Likely cause") == OUTCOME.reason
+
+
+def test_else_the_dependency_whose_alarm_fires() -> None:
+    cause = part(message(page("service-down"), behind("alb-5xx-rate"), behind("rds-connections")), "Likely cause")
+    assert cause == "RDS connections past its line: connections that are not given back, or too many tasks"
+
+
+def test_else_what_is_mostly_behind_it() -> None:
+    assert part(message(page("service-down")), "Likely cause").startswith("a bad release, or")
+
+
+def test_what_automation_did() -> None:
+    words = part(message(page("service-down"), outcome=OUTCOME), "Automation")
+    assert words == "rollback requested: The service is going back to backend:1."
+
+
+def test_what_automation_will_do() -> None:
+    assert part(message(page("service-down")), "Automation").startswith("rollback decides whether a release is to blame")
+
+
+def test_that_it_could_not_be_read_what_automation_did() -> None:
+    assert "could not be read (no table)" in part(message(page("service-down"), unread="no table"), "Automation")
+
+
+def test_the_runbook_section_as_a_link() -> None:
+    link = f"{ENVIRONMENT.docs_url}/runbook.md#34-database-connection-issues"
+    assert part(message(page("database-down")), "Runbook") == f"3.4 Database Connection Issues {link}"
+
+
+@pytest.mark.parametrize("slug", [one.slug for one in PAGES])
+def test_the_link_leads_to_a_heading_of_the_runbook(slug: str) -> None:
+    number_and_title = part(message(page(slug)), "Runbook").partition(" http")[0]
+    assert f"### {number_and_title}\n" in (DOCS / "runbook.md").read_text()
+
+
+def test_the_runbook_section_without_a_link_where_nobody_can_read_it() -> None:
+    settings = SETTINGS.model_copy(update={"runbook_url": ""})
+    assert "Runbook\n  3.4 Database Connection Issues\n" in text(page("database-down"), Situation(NOON, [], None), settings)
+
+
+def test_the_dashboard_link() -> None:
+    assert part(message(page("database-down")), "Dashboard").endswith(f"#dashboards/dashboard/{ENVIRONMENT.dashboard}")
+
+
+def test_who_is_next_on_the_escalation_path() -> None:
+    assert part(message(page("database-down")), "Who") == (
+        "L1 on-call engineer now; when nobody has answered within 15 min:"
+        " L2 team lead, then L3 engineering manager, then L4 CTO"
+    )
+
+
+@pytest.mark.parametrize("slug", [one.slug for one in PAGES])
+@pytest.mark.parametrize("kind", ["open", "close"])
+def test_status_page_texts_are_ready_to_paste(slug: str, kind: str) -> None:
+    words = message(page(slug, kind))
+    titles = ["Status page, investigating", "Status page, identified"] if kind == "open" else ["Status page, resolved"]
+    for title in titles:
+        assert part(words, title)
+    assert "[" not in words
+
+
+def test_the_status_page_says_what_users_see_and_what_is_done() -> None:
+    words = message(page("service-down"), outcome=OUTCOME)
+    assert part(words, "Status page, investigating").splitlines() == [
+        "We are currently investigating issues with the HZ Navigator API.",
+        "Some users may experience errors, or no answer at all.",
+        "We will provide updates as we learn more.",
+    ]
+    assert "related to a recent update, which is being undone" in part(words, "Status page, identified")
+    assert "A recent update was undone." in message(page("service-down", "close"), outcome=OUTCOME)
+
+
+@pytest.mark.parametrize("template", [INVESTIGATING, IDENTIFIED, RESOLVED])
+def test_the_status_pages_templates_are_the_runbooks(template: str) -> None:
+    lines = [line.rstrip() for line in (DOCS / "runbook.md").read_text().splitlines()]
+    assert template in "\n".join(lines)
+
+
+def test_its_end_says_how_long_it_lasted_and_calls_nobody() -> None:
+    words = message(page("service-down", "close"))
+    assert words.startswith("P1 production: Over: The service fails for its users\n")
+    assert part(words, "Since") == "2026-03-02 12:00:00 UTC until 12:20:00 UTC (20 min)"
+    assert "\nWho\n" not in words
+
+
+def test_what_automation_handled_needs_no_status_page() -> None:
+    words = message(page("service-down", "handled"), outcome=OUTCOME)
+    assert words.startswith("P1 production: Handled without a call: ")
+    assert "Status page" not in words
+
+
+# Of a warning, and of our own failures
+
+
+def test_a_warning_is_for_working_hours_and_not_for_the_status_page() -> None:
+    row = next(one for one in ROWS if one.slug == "ecs-cpu")
+    words = description("ECS CPU over 70 %, normal is up to 60", row.cause, "P3", row.section)
+    warning = parsed(described(ENVIRONMENT.alarm("ecs-cpu", "warning"), words), SETTINGS.alarms_topic)
+    told = message(Notification("open", warning, Memory(NOON, told_at=NOON)))
+    assert part(told, "Measured") == "ECS CPU over 70 %, normal is up to 60: 100"
+    assert part(told, "Who") == "L1 on-call engineer, within 4 hours"
+    assert part(told, "Automation") == "nothing is done about a warning"
+    assert "Status page" not in told
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda one: one.slug)
+def test_a_failure_of_ours_is_understood(failure: Any) -> None:
+    words = description(failure.title, failure.cause, failure.severity, failure.section)
+    found = parsed(described("x", words), SETTINGS.alarms_topic)
+    assert (found.title, found.cause, found.severity) == (failure.title, failure.cause, failure.severity)
+
+
+# What cannot be read
+
+
+def test_an_alarm_with_another_description_is_taken_seriously_and_quoted() -> None:
+    found = parsed(described("by-hand", "Look at this!"), SETTINGS.alarms_topic)
+    assert (found.severity, found.title) == ("P2", "Look at this!")
+    assert message(Notification("open", found, Memory(NOON))).startswith("P2 production: Look at this!\n")
+
+
+def test_an_alarm_without_a_description_is_called_by_its_name() -> None:
+    assert parsed(described("by-hand", ""), SETTINGS.alarms_topic).title == "by-hand"
+
+
+@pytest.mark.parametrize("data", ["{}", "no json", '{"recentDatapoints": []}', '{"recentDatapoints": [null]}'])
+def test_without_datapoints_the_reason_is_quoted(data: str) -> None:
+    found = parsed(described("x", "words", StateReasonData=data), SETTINGS.alarms_topic)
+    assert found.measured == "Threshold Crossed"
+
+
+def test_an_alarm_is_as_old_as_its_state_and_not_as_its_newest_reason() -> None:
+    moved = described("x", "words", StateTransitionedTimestamp=NOON - timedelta(hours=1))
+    assert parsed(moved, SETTINGS.alarms_topic).since == NOON - timedelta(hours=1)
+
+
+# As each receiver takes it
+
+
+@pytest.mark.parametrize(("kind", "state"), [("open", "ALARM"), ("close", "OK")])
+def test_pagerduty_opens_and_resolves_one_incident_a_page(kind: str, state: str) -> None:
+    """By the word before the subject's colon, which has to be the message's state, and the alarm's name."""
+    told = page("service-down", kind)
+    body = json.loads(for_pagerduty(told, "the words"))
+    assert (body["AlarmName"], body["NewStateValue"]) == (ENVIRONMENT.page("service-down"), state)
+    assert body["NewStateReason"] == "the words"
+    assert subject(told, "production").startswith(f"{state}: P1 production: ")
+
+
+def test_a_subject_is_one_short_line_of_ascii() -> None:
+    told = page("service-down")
+    long = replace(told, alarm=replace(told.alarm, title="\u00dcberlast " * 30))
+    assert len(subject(long, "production")) == 100
+    assert subject(long, "production").isascii()
+
+
+def test_the_chat_gets_a_custom_notification_in_one_thread_an_incident() -> None:
+    seen = Situation(NOON, [], None)
+    opened, closed = (json.loads(for_chat(page("service-down", kind), seen, SETTINGS)) for kind in ("open", "close"))
+    assert (opened["version"], opened["source"]) == ("1.0", "custom")
+    assert opened["content"]["textType"] == "client-markdown"
+    assert opened["content"]["title"] == "P1 production: The service fails for its users"
+    assert "*Runbook*: 3.1 High Error Rate (5XX)" in opened["content"]["description"]
+    assert opened["metadata"]["threadId"] == closed["metadata"]["threadId"]
