@@ -1,7 +1,9 @@
 """The drills: production runs on the local cloud, something is broken on purpose, and what happens is shown as a timeline.
 
 `bad-release`: a release goes bad minutes after its rollout finished; the function `rollback` has to bring the service back.
-`database-failure`: the database stops right after a good release; the same alarms fire, and nothing may be rolled back.
+`database-failure`: the database stops right after a good release; the same alarms fire, nothing may be rolled back, and one
+person is called once.
+`maintenance`: the database is taken down on purpose; nobody may be called until maintenance ends.
 """
 
 import argparse
@@ -18,8 +20,15 @@ from rich.table import Table
 
 from local.alarms import Transition
 from local.cloud import Cloud, CloudError
-from local.production import MINUTE, QUIET_MINUTES, Production
+from local.production import MINUTE, QUIET_MINUTES, Heard, Production
 from stacks.environment import CONFIG, load
+from stacks.remediation import CALM_MINUTES
+
+
+CHANGES = {"ecs:UpdateService", "ecs:StopServiceDeployment"}
+CALLING = ("p1", "p2")
+"""The topics that PagerDuty is subscribed to."""
+DATABASE_PAGE = "ALARM: P1 production: The application has no database"
 
 
 @dataclass
@@ -69,8 +78,9 @@ class Drill:
         self.console = console
         self.checks: list[tuple[str, bool]] = []
         self.seen = len(production.outcomes())
+        self.heard: list[Heard] = []
         self.calls_before = len(production.cloud.calls("rollback"))
-        production.escalations()
+        production.heard()
 
     def check(self, what: str, holds: bool) -> None:
         self.checks.append((what, holds))
@@ -81,6 +91,7 @@ class Drill:
             changed = self.production.minute()
             self.timeline.transitions(changed)
             self._tell_outcomes()
+            self._tell_people()
             if until_true():
                 return True
         return False
@@ -91,6 +102,22 @@ class Drill:
             told = f"rollback: {outcome['outcome']}. {outcome['reason'] or outcome['message']}"
             self.timeline.note(told, style="bold yellow", mark=outcome["outcome"])
         self.seen = len(outcomes)
+
+    def _tell_people(self) -> None:
+        for heard in self.production.heard():
+            mark = f"{heard.topic} {heard.subject.partition(':')[0]}" if heard.topic in CALLING else heard.topic
+            self.timeline.note(f"told on {heard.topic}: {heard.subject}", style="magenta", mark=mark)
+            self.heard.append(heard)
+
+    @property
+    def called(self) -> list[str]:
+        """The pages for which somebody's phone rang, by subject."""
+        return [heard.subject for heard in self.heard if heard.topic in CALLING and heard.subject.startswith("ALARM")]
+
+    def show(self, heard: Heard, title: str) -> None:
+        """Print what a person reads."""
+        self.timeline.note(title)
+        self.console.print("\n".join(f"    {line}" for line in heard.text.splitlines()), style="dim", highlight=False)
 
     @property
     def calls(self) -> list[tuple[str, bool]]:
@@ -116,9 +143,6 @@ class Drill:
         return all(holds for _, holds in self.checks)
 
 
-CHANGES = {"ecs:UpdateService", "ecs:StopServiceDeployment"}
-
-
 def bad_release(production: Production, console: Console) -> bool:
     """A release passes its rollout and goes bad four minutes later: the service has to come back by itself."""
     console.rule("Drill: a bad release", align="left")
@@ -141,6 +165,10 @@ def bad_release(production: Production, console: Console) -> bool:
     cleared = drill.minutes(15, drill.alarms_clear)
     if cleared:
         timeline.note("all alarms are clear", style="green", mark="clear")
+    drill.minutes(CALM_MINUTES + 2, lambda: any(heard.topic == "p4" for heard in drill.heard))
+    handled = [heard for heard in drill.heard if heard.topic == "p4"]
+    for heard in handled[:1]:
+        drill.show(heard, "what the team reads in the morning:")
 
     image = production.cloud.client("ssm").get_parameter(Name=settings.image_parameter)["Parameter"]["Value"]
     changes = [call for call, _ in drill.calls if call in CHANGES]
@@ -150,6 +178,8 @@ def bad_release(production: Production, console: Console) -> bool:
     drill.check("every alarm could be judged", not production.alarms.refused)
     drill.check("the function changed the service exactly once", changes == ["ecs:UpdateService"])
     drill.check("the next cdk deploy keeps the known-good image", image == production.image_of(good))
+    drill.check("nobody was called for what the rollback mended", not drill.called)
+    drill.check("the team is told that it was handled", len(handled) == 1 and "The service is going back" in handled[0].text)
     drill.check("IAM denied nothing", all(allowed for _, allowed in drill.calls))
     return drill.summarize(
         ("fault -> alarm", "fault", settings.service_impaired_alarm),
@@ -173,16 +203,15 @@ def database_failure(production: Production, console: Console) -> bool:
     timeline.note("fault: the database stops", style="bold red", mark="fault")
     drill.minutes(10, lambda: settings.service_impaired_alarm in timeline.marks)
     drill.minutes(3, lambda: False)
-    told = production.escalations()
-    naming = [message for message in told if settings.database_instance in message]
-    for message in naming[:1]:
-        timeline.note("the escalation a person reads:")
-        console.print("\n".join(f"    {line}" for line in message.splitlines()), style="dim", highlight=False)
+    naming = [heard for heard in drill.heard if heard.topic == "escalations" and settings.database_instance in heard.text]
+    for heard in [heard for heard in drill.heard if heard.topic == "p1"][:1]:
+        drill.show(heard, "the page a person reads:")
     production.start_database()
     timeline.note("the database is back", style="cyan")
     cleared = drill.minutes(15, lambda: drill.alarms_clear() and production.healthy)
     if cleared:
         timeline.note("healthy, all alarms are clear", style="bold green", mark="healthy")
+    drill.minutes(CALM_MINUTES + 2, lambda: "p1 OK" in timeline.marks)
 
     fired = {settings.alarm(slug, "critical") for slug in ("alb-5xx-rate", "unhealthy-hosts", "api-availability")} | {
         settings.service_impaired_alarm
@@ -191,20 +220,52 @@ def database_failure(production: Production, console: Console) -> bool:
     drill.check("nothing was rolled back", not [call for call, _ in drill.calls if call in CHANGES])
     drill.check(f"the service still runs {_short(released)}", production.task_definition == released)
     drill.check(f"the escalation names {settings.database_instance}", bool(naming))
+    drill.check("one outage is one call, however many alarms fired", drill.called == [DATABASE_PAGE])
+    drill.check("its end was told", "p1 OK" in timeline.marks)
     drill.check("the alarms cleared when the database came back", cleared)
     drill.check("IAM denied nothing", all(allowed for _, allowed in drill.calls))
     return drill.summarize(
         ("fault -> alarm", "fault", settings.service_impaired_alarm),
         ("alarm -> escalation", settings.service_impaired_alarm, "escalated"),
+        ("fault -> page", "fault", "p1 ALARM"),
         ("fault -> all alarms clear", "fault", "healthy"),
     )
+
+
+def maintenance(production: Production, console: Console) -> bool:
+    """The database is taken down in maintenance: nobody is called, nothing is rolled back. Ended early, it is an outage."""
+    console.rule("Drill: maintenance", align="left")
+    drill = Drill(production, console)
+    timeline, settings = drill.timeline, production.settings
+    drill.minutes(1, lambda: True)
+    production.maintenance("ALARM", "the database is upgraded")
+    timeline.note("maintenance begins", style="cyan", mark="begun")
+    production.stop_database()
+    timeline.note("the database is taken down", style="bold red", mark="fault")
+    drill.minutes(10, lambda: False)
+    quiet, fired = not drill.heard and not drill.calls, settings.service_impaired_alarm in timeline.marks
+    production.maintenance("OK", "the upgrade was called off")
+    timeline.note("maintenance is ended, and the database is still down", style="cyan", mark="ended")
+    drill.minutes(5, lambda: "p1 ALARM" in timeline.marks and "escalated" in timeline.marks)
+    production.start_database()
+    timeline.note("the database is back", style="cyan")
+    cleared = drill.minutes(15, lambda: drill.alarms_clear() and production.healthy)
+    drill.minutes(CALM_MINUTES + 2, lambda: "p1 OK" in timeline.marks)
+
+    drill.check("the alarms were judged in maintenance as ever", fired)
+    drill.check("in maintenance nobody was told and rollback was not called", quiet)
+    drill.check("what outlasted maintenance called somebody once", drill.called == [DATABASE_PAGE])
+    drill.check("rollback was called when maintenance ended, and left the service alone", "escalated" in timeline.marks)
+    drill.check("the alarms cleared when the database came back", cleared)
+    drill.check("IAM denied nothing", all(allowed for _, allowed in drill.calls))
+    return drill.summarize(("fault -> alarm", "fault", settings.service_impaired_alarm), ("end -> page", "ended", "p1 ALARM"))
 
 
 def _short(arn: str) -> str:
     return arn.rpartition("/")[2]
 
 
-DRILLS = {"bad-release": bad_release, "database-failure": database_failure}
+DRILLS = {"bad-release": bad_release, "database-failure": database_failure, "maintenance": maintenance}
 
 
 def main() -> int:

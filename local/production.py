@@ -10,6 +10,7 @@ import json
 import ssl
 import time
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,7 @@ from local.alarms import AlarmEvaluator, Transition
 from local.cloud import Cloud
 from local.evaluator import Metric, metrics
 from stacks.environment import Environment
+from stacks.thresholds import RESPONSE_TIMES
 
 MINUTE = timedelta(minutes=1)
 REQUESTS_A_MINUTE = 60
@@ -37,6 +39,15 @@ QUIET_CACHE = {"DatabaseMemoryUsagePercentage": 31, "EngineCPUUtilization": 9, "
 Datum = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Heard:
+    """What a person got: on which topic, by its name below the environment's, with what subject and text."""
+
+    topic: str
+    subject: str
+    text: str
+
+
 class Production:
     """The deployed environment and the world around it: its users, its release pipeline and the passing of time."""
 
@@ -50,7 +61,7 @@ class Production:
         self.alarms = AlarmEvaluator(self.cloudwatch)
         self.marks: dict[str, datetime] = {}
         """When what happened that a drill remembers, by its name for it."""
-        self.escalations()
+        self.heard()
         for _ in range(QUIET_MINUTES):  # alarms look back: before there were metrics, silence would look like an outage
             self._pass_minute()
 
@@ -106,12 +117,18 @@ class Production:
         self._pass_minute()
         changed = self.alarms.tick(self.cloud.now())
         self.cloud.wait_until_idle()  # the functions that the alarms' actions invoked
+        self._run("notify")
         return changed
 
     def _pass_minute(self) -> None:
         self.cloud.advance(MINUTE)
         self._publish(self.cloud.now() - MINUTE)
-        self._lambda.invoke(FunctionName=self.settings.function("health-check"))
+        self._run("health-check")
+
+    def _run(self, function: str) -> None:
+        """As its schedule does."""
+        event = {"source": "aws.events", "time": f"{self.cloud.now():%Y-%m-%dT%H:%M:%SZ}"}
+        self._lambda.invoke(FunctionName=self.settings.function(function), Payload=json.dumps(event))
 
     def get(self, path: str) -> tuple[int, float]:
         """Status and seconds of one request to the API, over TLS through the load balancer's name."""
@@ -240,32 +257,44 @@ class Production:
     def start_database(self) -> None:
         self._rds.start_db_instance(DBInstanceIdentifier=self.settings.database_instance)
 
-    # What the function did
+    # The people who run it
+
+    def maintenance(self, state: str, reason: str) -> None:
+        """Begin maintenance (`ALARM`) or end it (`OK`), as the on-call page says."""
+        self.cloudwatch.set_alarm_state(AlarmName=self.settings.maintenance_alarm, StateValue=state, StateReason=reason)
+        self.cloud.wait_until_idle()
+
+    # What people were told, and what the function did
 
     @cached_property
     def _inbox(self) -> str:
-        """A queue behind the escalations topic, where a person would be."""
-        topic, queue = self.settings.arn("sns", self.settings.escalations_topic), self.settings.arn("sqs", "drill-escalations")
+        """A queue behind the topics that people are subscribed to."""
+        settings, queue = self.settings, self.settings.arn("sqs", "drill-people")
+        names = [settings.escalations_topic, *(settings.on_call_topic(severity) for severity in RESPONSE_TIMES)]
+        topics = [settings.arn("sns", name) for name in names]
         statement = {
             "Effect": "Allow",
             "Principal": {"Service": "sns.amazonaws.com"},
             "Action": "sqs:SendMessage",
             "Resource": queue,
-            "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+            "Condition": {"ArnEquals": {"aws:SourceArn": topics}},
         }
         policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        url = self._sqs.create_queue(QueueName="drill-escalations", Attributes={"Policy": policy})["QueueUrl"]
-        self.cloud.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+        url = self._sqs.create_queue(QueueName="drill-people", Attributes={"Policy": policy})["QueueUrl"]
+        for topic in topics:
+            self.cloud.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
         return str(url)
 
-    def escalations(self) -> list[str]:
-        """The function's messages that a person got since the last look; the alarms' own are JSON and left out."""
+    def heard(self) -> list[Heard]:
+        """What people were told since the last look, in order."""
         messages = []
         while found := self._sqs.receive_message(QueueUrl=self._inbox, MaxNumberOfMessages=10).get("Messages"):
             for message in found:
-                messages.append(json.loads(message["Body"])["Message"])
+                body = json.loads(message["Body"])
+                topic = body["TopicArn"].rpartition(":")[2].removeprefix(f"{self.settings.prefix}-")
+                messages.append(Heard(topic, body.get("Subject") or "", body["Message"]))
                 self._sqs.delete_message(QueueUrl=self._inbox, ReceiptHandle=message["ReceiptHandle"])
-        return [message for message in messages if not message.startswith("{")]
+        return messages
 
     def outcomes(self) -> list[dict[str, Any]]:
         """The structured lines of `rollback` that record an outcome, oldest first."""
