@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from local.alarms import Transition
@@ -23,7 +24,6 @@ from local.cloud import Cloud, CloudError
 from local.production import MINUTE, QUIET_MINUTES, Heard, Production
 from stacks.environment import CONFIG, load
 from stacks.remediation import CALM_MINUTES
-
 
 CHANGES = {"ecs:UpdateService", "ecs:StopServiceDeployment"}
 CALLING = ("p1", "p2")
@@ -106,7 +106,7 @@ class Drill:
     def _tell_people(self) -> None:
         for heard in self.production.heard():
             mark = f"{heard.topic} {heard.subject.partition(':')[0]}" if heard.topic in CALLING else heard.topic
-            self.timeline.note(f"told on {heard.topic}: {heard.subject}", style="magenta", mark=mark)
+            self.timeline.note(f"told on {heard.topic}: {escape(heard.subject)}", style="magenta", mark=mark)
             self.heard.append(heard)
 
     @property
@@ -124,6 +124,12 @@ class Drill:
         """The AWS calls of `rollback` since the drill began, in order, and whether IAM allowed them."""
         calls = self.production.cloud.calls("rollback")[self.calls_before :]
         return [(f"{call.service}:{call.action}", call.allowed) for call in calls]
+
+    @property
+    def denied(self) -> list[str]:
+        """What IAM denied to the functions, in all drills so far."""
+        functions = ("rollback", "notify", "health-check")
+        return [call.action for name in functions for call in self.production.cloud.calls(name) if not call.allowed]
 
     def alarms_clear(self) -> bool:
         alarms = self.production.cloudwatch.describe_alarms(StateValue="ALARM", AlarmTypes=["MetricAlarm", "CompositeAlarm"])
@@ -180,7 +186,7 @@ def bad_release(production: Production, console: Console) -> bool:
     drill.check("the next cdk deploy keeps the known-good image", image == production.image_of(good))
     drill.check("nobody was called for what the rollback mended", not drill.called)
     drill.check("the team is told that it was handled", len(handled) == 1 and "The service is going back" in handled[0].text)
-    drill.check("IAM denied nothing", all(allowed for _, allowed in drill.calls))
+    drill.check("IAM denied nothing", not drill.denied)
     return drill.summarize(
         ("fault -> alarm", "fault", settings.service_impaired_alarm),
         ("alarm -> rollback requested", settings.service_impaired_alarm, "rollback requested"),
@@ -223,7 +229,7 @@ def database_failure(production: Production, console: Console) -> bool:
     drill.check("one outage is one call, however many alarms fired", drill.called == [DATABASE_PAGE])
     drill.check("its end was told", "p1 OK" in timeline.marks)
     drill.check("the alarms cleared when the database came back", cleared)
-    drill.check("IAM denied nothing", all(allowed for _, allowed in drill.calls))
+    drill.check("IAM denied nothing", not drill.denied)
     return drill.summarize(
         ("fault -> alarm", "fault", settings.service_impaired_alarm),
         ("alarm -> escalation", settings.service_impaired_alarm, "escalated"),
@@ -257,7 +263,7 @@ def maintenance(production: Production, console: Console) -> bool:
     drill.check("what outlasted maintenance called somebody once", drill.called == [DATABASE_PAGE])
     drill.check("rollback was called when maintenance ended, and left the service alone", "escalated" in timeline.marks)
     drill.check("the alarms cleared when the database came back", cleared)
-    drill.check("IAM denied nothing", all(allowed for _, allowed in drill.calls))
+    drill.check("IAM denied nothing", not drill.denied)
     return drill.summarize(("fault -> alarm", "fault", settings.service_impaired_alarm), ("end -> page", "ended", "p1 ALARM"))
 
 

@@ -8,6 +8,7 @@ Replaced in ministack 1.5.33:
 - `Worker._drain_stderr_bounded`: waits longer, so that no line of an invocation is counted to the next.
 """
 
+import contextlib
 import contextvars
 import functools
 import json
@@ -36,6 +37,7 @@ class Functions:
         self.clock = clock
         self._running = 0
         self._ended = threading.Condition()
+        self._turns: dict[str, threading.BoundedSemaphore] = {}
 
     def install(self) -> None:
         """Plug in."""
@@ -80,12 +82,20 @@ class Functions:
     def _invoke(self, function: Function, event: Any) -> None:
         config = function.get("config") or function
         try:
-            with request_scope(*config["FunctionArn"].split(":")[4:2:-1]):
+            with request_scope(*config["FunctionArn"].split(":")[4:2:-1]), self._turn(config["FunctionName"]):
                 self._invoke_with_retries(function, config, event)
         finally:
             with self._ended:
                 self._running -= 1
                 self._ended.notify_all()
+
+    def _turn(self, name: str) -> contextlib.AbstractContextManager[object]:
+        """What waits until a function with reserved concurrency has some left, as events in Lambda's queue do."""
+        reserved = (lambda_svc._functions.get(name) or {}).get("concurrency")
+        if not reserved:
+            return contextlib.nullcontext()
+        with self._ended:
+            return self._turns.setdefault(name, threading.BoundedSemaphore(reserved))
 
     def _invoke_with_retries(self, function: Function, config: Function, event: Any) -> None:
         settings = function.get("event_invoke_config") or (function.get("event_invoke_configs") or {}).get("$LATEST") or {}

@@ -18,7 +18,7 @@ import botocore.session
 from botocore import xform_name
 from botocore.config import Config
 from ministack.core.responses import get_account_id, get_region
-from ministack.services import alb
+from ministack.services import alb, lambda_svc
 from ministack.services.cloudformation import provisioners, stacks
 
 from local.ecs_deployments import Deployments
@@ -192,6 +192,8 @@ def install(client: Callable[[str], Any], deployments: Deployments) -> dict[str,
     # The emulator leaves "targetgroup/" out, and the dimension of the metrics has it.
     alb._target_group_full_name_from_arn = lambda arn: arn.rpartition(":")[2]
     handlers["AWS::ECS::Service"] = _service(deployments, handlers["AWS::ECS::Service"]["delete"])
+    function = handlers["AWS::Lambda::Function"]
+    function["create"] = _after(function["create"], _reserve)
     scale = handlers["AWS::ApplicationAutoScaling::ScalableTarget"]
     scale["create"] = _after(scale["create"], lambda properties: _scale_out(properties, deployments))
     blocks = stacks._runs_on_worker_thread
@@ -326,6 +328,12 @@ def _service(deployments: Deployments, delete: Callable[[str, Properties], None]
         "delete": delete,
         "update_with_logical_id": True,
     }
+
+
+def _reserve(properties: Properties) -> None:
+    """The emulator loses a function's reserved concurrency, which makes its events wait for each other."""
+    if "ReservedConcurrentExecutions" in properties:
+        lambda_svc._functions[properties["FunctionName"]]["concurrency"] = int(properties["ReservedConcurrentExecutions"])
 
 
 def _scale_out(properties: Properties, deployments: Deployments) -> None:

@@ -7,7 +7,6 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from stacks.base import EnvironmentStack
@@ -92,7 +91,7 @@ class Monitoring(EnvironmentStack):
             treat_missing_data=_MISSING[row.missing[at]],
         )
         if level == "warning":
-            self._tell(alarm, self._remediation.alarms)
+            self._tell(alarm)
         else:
             self._wake(alarm)
         return alarm
@@ -107,7 +106,10 @@ class Monitoring(EnvironmentStack):
             comparison_operator=_PAST[failure.worse],
             treat_missing_data=_MISSING[failure.missing],
         )
-        self._tell(alarm, self._remediation.on_call[failure.severity] if failure.direct else self._remediation.alarms)
+        if failure.direct:  # its end is for whoever mended it to see: told by itself, it would also be told at each deploy
+            alarm.add_alarm_action(actions.SnsAction(self._remediation.on_call[failure.severity]))
+        else:
+            self._tell(alarm)
         return alarm
 
     def _page(
@@ -127,7 +129,7 @@ class Monitoring(EnvironmentStack):
             alarm_description=description(page.title, page.cause, page.severity, page.section),
             alarm_rule=rule,
         )
-        self._tell(alarm, self._remediation.alarms)
+        self._tell(alarm)
         return alarm
 
     def _maintenance(self) -> cloudwatch.Alarm:
@@ -137,7 +139,10 @@ class Monitoring(EnvironmentStack):
             "Maintenance: nobody is called and nothing is rolled back while this is in ALARM. Set by hand, ends by itself",
             Window(1, 1),
             metric=cloudwatch.Metric(
-                namespace=OWN_NAMESPACE, metric_name="Maintenance", dimensions_map={"Environment": self.settings.name}
+                namespace=OWN_NAMESPACE,
+                metric_name="Maintenance",
+                dimensions_map={"Environment": self.settings.name},
+                period=cdk.Duration.minutes(1),
             ),
             threshold=0,
             comparison_operator=_PAST["above"],
@@ -158,10 +163,10 @@ class Monitoring(EnvironmentStack):
             **watched,
         )
 
-    def _tell(self, alarm: cloudwatch.AlarmBase, topic: sns.ITopic) -> None:
+    def _tell(self, alarm: cloudwatch.AlarmBase) -> None:
         """When it fires and when it ends. To `notify` the first also says that people are to hear of it."""
-        alarm.add_alarm_action(actions.SnsAction(topic))
-        alarm.add_ok_action(actions.SnsAction(topic))
+        alarm.add_alarm_action(actions.SnsAction(self._remediation.alarms))
+        alarm.add_ok_action(actions.SnsAction(self._remediation.alarms))
 
     def _wake(self, alarm: cloudwatch.AlarmBase) -> None:
         """Its end may end, or uncover, something else: `notify` looks at once, not at the next minute."""

@@ -101,7 +101,7 @@ class Notify:
 
     def _tell(self, told: Notification, found: tuple[Alarm, ...], now: datetime, incident: str, unread: str) -> None:
         """Publish to the severity's topic and to the chat."""
-        settings, severity = self._settings, "P4" if told.kind == "handled" else told.alarm.severity
+        settings, severity = self._settings, told.severity
         behind: list[Alarm] = []
         if page := settings.pages.get(told.alarm.name):
             critical = {f"{settings.alarm_prefix}{slug}-critical" for slug in page.rows}
@@ -115,12 +115,12 @@ class Notify:
         words = text(told, seen, settings)
         self._sns.publish(
             TopicArn=getattr(settings, f"{severity.lower()}_topic"),
-            Subject=subject(told, settings.environment),
+            Subject=subject(told, settings),
             Message=json.dumps({"default": words, "https": for_pagerduty(told, words)}),
             MessageStructure="json",
         )
         self._sns.publish(TopicArn=settings.chat_topic, Message=for_chat(told, seen, settings))
-        logger.info(subject(told, settings.environment), alarm=told.alarm.name, kind=told.kind, severity=severity, text=words)
+        logger.info(subject(told, settings), alarm=told.alarm.name, kind=told.kind, severity=severity, text=words)
 
     def _open_incident(self) -> tuple[str, str]:
         """The id of rollback's open incident; or why it could not be read, which must not keep anybody from being told."""

@@ -36,11 +36,10 @@ class Situation:
     """Why it is not known what rollback did."""
 
 
-def subject(told: Notification, environment: str) -> str:
+def subject(told: Notification, settings: NotifySettings) -> str:
     """PagerDuty's CloudWatch integration opens and resolves by the word before the colon."""
     state = "ALARM" if told.kind == "open" else "OK"
-    ascii_only = told.alarm.title.encode("ascii", "replace").decode()
-    return f"{state}: {told.alarm.severity} {environment}: {ascii_only}"[:_SUBJECT]
+    return f"{state}: {_headline(told, settings)}".encode("ascii", "replace").decode()[:_SUBJECT]
 
 
 def text(told: Notification, seen: Situation, settings: NotifySettings) -> str:
@@ -88,7 +87,7 @@ def _headline(told: Notification, settings: NotifySettings) -> str:
         "close": f"Over: {told.alarm.title}",
         "handled": f"Handled without a call: {told.alarm.title}",
     }[told.kind]
-    return f"{told.alarm.severity} {settings.environment}: {what}"
+    return f"{told.severity} {settings.environment}: {what}"
 
 
 def _parts(told: Notification, seen: Situation, settings: NotifySettings) -> list[tuple[str, str]]:

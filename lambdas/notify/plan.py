@@ -61,6 +61,11 @@ class Notification:
     alarm: Alarm
     memory: Memory
 
+    @property
+    def severity(self) -> str:
+        """Nobody has to do anything about what was handled."""
+        return "P4" if self.kind == "handled" else self.alarm.severity
+
 
 def plan(
     alarms: Iterable[Alarm], memory: Mapping[str, Memory], now: datetime, *, rules: Rules, deploying: bool, maintenance: bool
@@ -83,7 +88,8 @@ def plan(
                 news.append(Notification("open", alarm, found))
             kept[alarm.name] = found
         elif was:
-            calm = replace(was, calm_since=was.calm_since or alarm.since)
+            # Handled is only what ended by itself, not what a page stands in the place of.
+            calm = replace(was, calm_since=was.calm_since or alarm.since, waited=was.waited and not paging)
             assert calm.calm_since is not None
             if now - calm.calm_since < rules.calm or (was.told_at and paging and paging < alarm.severity):
                 kept[alarm.name] = calm  # it may come back, or is only covered by what is worse

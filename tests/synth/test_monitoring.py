@@ -29,11 +29,28 @@ RUNBOOK = {
 PROCEDURES = {
     "unhealthy-hosts": (0, 0, 49),
     "api-availability": (100, 99, 50),
+    "database-availability": (100, 99, 50),
     "frontend-availability": (100, 99, 50),
 }
 ROWS = RUNBOOK | PROCEDURES
-WORSE_BELOW = ("api-availability", "frontend-availability")
+PROBED = ("api-availability", "frontend-availability")
+WORSE_BELOW = (*PROBED, "database-availability")
 FAILURES = ("rollback-errors", "rollback-throttles", "rollback-dead-letters", "health-check-errors")
+DIRECT = ("notify-errors", "notify-silent")
+# What a person is told of once: the rows that make it fire, the pages that explain it, severity and section of the runbook.
+PAGES = {
+    "database-down": (["database-availability"], [], "P1", "3.4"),
+    "service-down": (["api-availability", "alb-5xx-rate"], ["database-down"], "P1", "3.1"),
+    "frontend-down": (["frontend-availability"], [], "P1", "4.2"),
+    "database-impaired": (["rds-cpu", "rds-connections"], ["database-down", "service-down"], "P2", "3.4"),
+    "cache-impaired": (["redis-memory"], ["database-down", "service-down"], "P2", "3.5"),
+    "service-degraded": (
+        ["alb-latency-p95", "unhealthy-hosts", "ecs-cpu", "ecs-memory", "sentry-errors"],
+        ["database-down", "service-down", "database-impaired", "cache-impaired"],
+        "P2",
+        "3.2",
+    ),
+}
 
 
 @pytest.fixture
@@ -74,9 +91,8 @@ def test_each_line_of_the_runbook_is_an_alarm(slug: str, level: str, settings: E
 
 
 def test_there_are_no_other_alarms(settings: Environment, alarms: Alarms) -> None:
-    names = [f"{slug}-{level}" for slug in ROWS for level in ("warning", "critical")] + [
-        f"{slug}-critical" for slug in FAILURES
-    ]
+    names = [f"{slug}-{level}" for slug in ROWS for level in ("warning", "critical")]
+    names += [f"{slug}-critical" for slug in (*FAILURES, *DIRECT)] + ["maintenance"]
     assert sorted(alarms) == sorted(f"hz-navigator-{settings.name}-{name}" for name in names)
 
 
@@ -107,6 +123,7 @@ def test_there_are_no_other_alarms(settings: Environment, alarms: Alarms) -> Non
         ),
         ("sentry-errors", "HZNavigator", "SentryErrors", "Sum", {"Environment": "{env}"}),
         ("api-availability", "HZNavigator", "Availability", "Average", {"Environment": "{env}", "Target": "api"}),
+        ("database-availability", "HZNavigator", "Availability", "Average", {"Environment": "{env}", "Target": "database"}),
         ("frontend-availability", "HZNavigator", "Availability", "Average", {"Environment": "{env}", "Target": "frontend"}),
     ],
 )
@@ -191,7 +208,7 @@ def test_missing_data_never_makes_a_critical_alarm(slug: str, settings: Environm
 
 
 def test_a_health_check_that_falls_silent_is_a_warning(settings: Environment, alarms: Alarms) -> None:
-    assert {alarms[settings.alarm(slug, "warning")]["TreatMissingData"] for slug in WORSE_BELOW} == {"breaching"}
+    assert {alarms[settings.alarm(slug, "warning")]["TreatMissingData"] for slug in PROBED} == {"breaching"}
 
 
 def test_every_alarm_can_be_evaluated_on_the_local_cloud(alarms: Alarms) -> None:
@@ -200,11 +217,81 @@ def test_every_alarm_can_be_evaluated_on_the_local_cloud(alarms: Alarms) -> None
         evaluate(described(alarm), {}, datetime(2026, 1, 5, tzinfo=UTC))
 
 
-def test_warnings_go_to_the_outcomes_and_what_is_critical_to_a_person(alarms: Alarms) -> None:
-    for name, alarm in alarms.items():
-        topic = "Escalations" if name.endswith("critical") else "Outcomes"
-        (action,) = alarm["AlarmActions"]
-        assert re.search(rf"-remediation:ExportsOutputRef{topic}\w+$", reference(action)), name
+# Who is told
+
+
+def acts(alarm: dict[str, Any], state: str) -> list[str]:
+    """The topics and functions that an alarm acts on in a state, by their logical ids in the stack that has them."""
+    return [
+        re.sub(r"^.*:ExportsOutput(?:Ref|FnGetAtt)([A-Z][a-z0-9]+?)[0-9A-F]{8}.*$", r"\1", reference(one))
+        for one in alarm.get(f"{state}Actions", [])
+    ]
+
+
+def composites(template: Get) -> dict[str, dict[str, Any]]:
+    """The composite alarms by name, their rules with names in place of ARNs."""
+    names = {
+        f"{logical_id}.Arn": resource["Properties"]["AlarmName"]
+        for kind in ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
+        for logical_id, resource in template("monitoring").find_resources(kind).items()
+    }
+    return {
+        alarm["AlarmName"]: alarm
+        | {
+            "AlarmRule": "".join(
+                part if isinstance(part, str) else names[reference(part)] for part in alarm["AlarmRule"]["Fn::Join"][1]
+            ),
+            "ActionsSuppressor": names.get(reference(alarm.get("ActionsSuppressor", {"Ref": ""}))),
+        }
+        for resource in template("monitoring").find_resources("AWS::CloudWatch::CompositeAlarm").values()
+        for alarm in [resource["Properties"]]
+    }
+
+
+def firing(settings: Environment, names: list[str]) -> str:
+    """A rule that holds while one of the alarms fires."""
+    alarms = [f'ALARM("hz-navigator-{settings.name}-{name}")' for name in names]
+    return f"({' OR '.join(alarms)})"
+
+
+@pytest.mark.parametrize("slug", PAGES)
+def test_a_page_fires_for_its_rows_unless_another_explains_it(slug: str, settings: Environment, template: Get) -> None:
+    rows, unless, severity, section = PAGES[slug]
+    alarm = composites(template)[f"hz-navigator-{settings.name}-{slug}"]
+    rule = firing(settings, [f"{row}-critical" for row in rows])
+    assert alarm["AlarmRule"] == (f"({rule} AND (NOT ({firing(settings, unless)})))" if unless else rule)
+    time = {"P1": "15 min", "P2": "1 hour"}[severity]
+    assert f". {severity}: respond within {time}. Runbook section {section} " in alarm["AlarmDescription"]
+
+
+def test_every_critical_row_calls_somebody_through_one_page() -> None:
+    assert sorted(row for rows, *_ in PAGES.values() for row in rows) == sorted(ROWS)
+
+
+def test_pages_warnings_and_our_own_failures_are_told(settings: Environment, template: Get, alarms: Alarms) -> None:
+    prefix = f"hz-navigator-{settings.name}-"
+    told = {f"{prefix}{slug}": alarm for slug in PAGES for alarm in [composites(template)[f"{prefix}{slug}"]]}
+    told |= {name: alarm for name, alarm in alarms.items() if name.endswith("-warning")}
+    told |= {f"{prefix}{slug}-critical": alarms[f"{prefix}{slug}-critical"] for slug in FAILURES}
+    for name, alarm in told.items():
+        assert (acts(alarm, "Alarm"), acts(alarm, "OK")) == (["Alarms"], ["Alarms"]), name
+
+
+def test_a_critical_row_and_maintenance_only_wake_notify_when_they_end(settings: Environment, alarms: Alarms) -> None:
+    for name in (*(f"{slug}-critical" for slug in ROWS), "maintenance"):
+        alarm = alarms[f"hz-navigator-{settings.name}-{name}"]
+        assert (acts(alarm, "Alarm"), acts(alarm, "OK")) == ([], ["Alarms"]), name
+
+
+@pytest.mark.parametrize("slug", DIRECT)
+def test_that_nobody_is_told_goes_to_people_directly(slug: str, settings: Environment, alarms: Alarms) -> None:
+    alarm = alarms[settings.alarm(slug, "critical")]
+    assert (acts(alarm, "Alarm"), acts(alarm, "OK")) == (["P1"], [])
+
+
+def test_maintenance_stays_as_it_was_set(settings: Environment, alarms: Alarms) -> None:
+    alarm = alarms[f"hz-navigator-{settings.name}-maintenance"]
+    assert (alarm["TreatMissingData"], alarm["MetricName"]) == ("ignore", "Maintenance")
 
 
 @pytest.mark.parametrize(
@@ -212,17 +299,24 @@ def test_warnings_go_to_the_outcomes_and_what_is_critical_to_a_person(alarms: Al
     [
         (
             "alb-5xx-rate-critical",
-            "ALB 5XX rate over 5 %, normal is up to 0.1. P1: respond within 15 min. Runbook section 3.1",
+            "ALB 5XX rate over 5 %, normal is up to 0.1. Likely cause: a bad release, or something behind the backend that fails."
+            " P1: respond within 15 min. Runbook section 3.1 High Error Rate (5XX)",
         ),
         (
             "rds-connections-warning",
-            "RDS connections over 150 connections, normal is up to 100. P3: respond within 4 hours. Runbook section 3.4",
+            "RDS connections over 150 connections, normal is up to 100. Likely cause: connections that are not given back, or too many"
+            " tasks. P3: respond within 4 hours. Runbook section 3.4 Database Connection Issues",
         ),
         (
             "api-availability-critical",
-            "API availability under 50 %, normal is from 100. P1: respond within 15 min. Runbook section 3.1",
+            "API availability under 50 %, normal is from 100. Likely cause: no healthy task, or nothing that reaches the load balancer."
+            " P1: respond within 15 min. Runbook section 3.1 High Error Rate (5XX)",
         ),
-        ("rollback-errors-critical", "The rollback function failed. P2: respond within 1 hour. Runbook section 4.1"),
+        (
+            "rollback-errors-critical",
+            "The rollback function failed. Likely cause: its log says what. P2: respond within 1 hour."
+            " Runbook section 4.1 Backend Rollback (ECS)",
+        ),
     ],
 )
 def test_a_description_tells_the_person_who_is_woken(
@@ -238,6 +332,7 @@ def test_a_description_tells_the_person_who_is_woken(
         ("rollback-throttles", "rollback", "Throttles", (1, 1)),
         ("rollback-dead-letters", "rollback", "DeadLetterErrors", (1, 1)),
         ("health-check-errors", "health-check", "Errors", (2, 3)),
+        ("notify-errors", "notify", "Errors", (3, 5)),
     ],
 )
 def test_our_own_failures_are_critical(
@@ -250,42 +345,50 @@ def test_our_own_failures_are_critical(
     assert (alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == window
 
 
-# The composite alarm and the function that hangs on it
+def test_the_silence_of_notify_is_a_failure(settings: Environment, alarms: Alarms) -> None:
+    alarm = alarms[settings.alarm("notify-silent", "critical")]
+    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("AWS/Lambda", "Invocations", "Sum")
+    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": f"hz-navigator-{settings.name}-notify"}]
+    assert (alarm["ComparisonOperator"], alarm["Threshold"], alarm["TreatMissingData"]) == ("LessThanThreshold", 1, "breaching")
+    assert (alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == (5, 5)
 
 
-def composite(template: Get) -> tuple[str, dict[str, Any]]:
-    ((logical_id, resource),) = template("monitoring").find_resources("AWS::CloudWatch::CompositeAlarm").items()
-    return logical_id, resource["Properties"]
+# The composite alarm that a function hangs on
+
+
+def impaired(template: Get) -> dict[str, Any]:
+    ((name, alarm),) = [one for one in composites(template).items() if one[0].endswith("-service-impaired")]
+    return {"Name": name, **alarm}
 
 
 def test_the_service_is_impaired_when_users_have_it_bad(settings: Environment, template: Get) -> None:
-    _, alarm = composite(template)
-    names = {
-        f"{logical_id}.Arn": resource["Properties"]["AlarmName"]
-        for logical_id, resource in template("monitoring").find_resources("AWS::CloudWatch::Alarm").items()
-    }
-    rule = "".join(part if isinstance(part, str) else names[reference(part)] for part in alarm["AlarmRule"]["Fn::Join"][1])
-    prefix = f"hz-navigator-{settings.name}"
-    assert alarm["AlarmName"] == f"{prefix}-service-impaired"
-    assert rule == (
-        f'(ALARM("{prefix}-alb-5xx-rate-critical") OR ALARM("{prefix}-alb-latency-p95-critical") OR '
-        f'ALARM("{prefix}-unhealthy-hosts-critical") OR ALARM("{prefix}-api-availability-critical"))'
-    )
+    alarm = impaired(template)
+    rows = ("alb-5xx-rate", "alb-latency-p95", "unhealthy-hosts", "api-availability")
+    assert alarm["Name"] == f"hz-navigator-{settings.name}-service-impaired"
+    assert alarm["AlarmRule"] == firing(settings, [f"{row}-critical" for row in rows])
+
+
+def test_in_maintenance_rollback_is_not_called(settings: Environment, template: Get) -> None:
+    alarm = impaired(template)
+    assert alarm["ActionsSuppressor"] == f"hz-navigator-{settings.name}-maintenance"
+    assert (alarm["ActionsSuppressorWaitPeriod"], alarm["ActionsSuppressorExtensionPeriod"]) == (10, 60)
 
 
 def test_rollback_is_called_when_it_starts_and_when_it_ends(template: Get) -> None:
-    _, alarm = composite(template)
+    alarm = impaired(template)
     assert alarm["AlarmActions"] == alarm["OKActions"]
     (action,) = alarm["AlarmActions"]
     assert re.search(r"-remediation:ExportsOutputFnGetAttRollback\w+Arn\w+$", reference(action))
 
 
 def test_only_this_alarm_of_this_account_may_call_rollback(settings: Environment, template: Get) -> None:
-    logical_id, alarm = composite(template)
+    (logical_id,) = template("monitoring").find_resources(
+        "AWS::CloudWatch::CompositeAlarm", {"Properties": {"AlarmName": settings.service_impaired_alarm}}
+    )
     (permission,) = template("monitoring").find_resources("AWS::Lambda::Permission").values()
     assert permission["Properties"] == {
         "Action": "lambda:InvokeFunction",
-        "FunctionName": alarm["AlarmActions"][0],
+        "FunctionName": impaired(template)["AlarmActions"][0],
         "Principal": "lambda.alarms.cloudwatch.amazonaws.com",
         "SourceAccount": settings.account,
         "SourceArn": {"Fn::GetAtt": [logical_id, "Arn"]},

@@ -116,7 +116,7 @@ def test_what_rollback_mended_is_told_without_a_call_and_with_what_it_did(aws: W
     aws.ok()
     aws.looks(11)
     assert aws.told(P1) == []
-    assert aws.told(P4) == ["OK: P1 production: The service fails for its users"]
+    assert aws.told(P4) == ["OK: P4 production: Handled without a call: The service fails for its users"]
     (message,) = sent(aws, P4)
     assert "The service is going back to" in message["default"]
 

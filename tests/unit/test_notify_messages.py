@@ -185,7 +185,7 @@ def test_its_end_says_how_long_it_lasted_and_calls_nobody() -> None:
 
 def test_what_automation_handled_needs_no_status_page() -> None:
     words = message(page("service-down", "handled"), outcome=OUTCOME)
-    assert words.startswith("P1 production: Handled without a call: ")
+    assert words.startswith("P4 production: Handled without a call: ")
     assert "Status page" not in words
 
 
@@ -244,14 +244,14 @@ def test_pagerduty_opens_and_resolves_one_incident_a_page(kind: str, state: str)
     body = json.loads(for_pagerduty(told, "the words"))
     assert (body["AlarmName"], body["NewStateValue"]) == (ENVIRONMENT.page("service-down"), state)
     assert body["NewStateReason"] == "the words"
-    assert subject(told, "production").startswith(f"{state}: P1 production: ")
+    assert subject(told, SETTINGS).startswith(f"{state}: P1 production: ")
 
 
 def test_a_subject_is_one_short_line_of_ascii() -> None:
     told = page("service-down")
     long = replace(told, alarm=replace(told.alarm, title="\u00dcberlast " * 30))
-    assert len(subject(long, "production")) == 100
-    assert subject(long, "production").isascii()
+    assert len(subject(long, SETTINGS)) == 100
+    assert subject(long, SETTINGS).isascii()
 
 
 def test_the_chat_gets_a_custom_notification_in_one_thread_an_incident() -> None:

@@ -127,6 +127,14 @@ def test_what_its_rollback_mended_calls_nobody_and_is_told_as_handled(pager: Pag
     assert pager.told == [(14, "handled", "service-down")]
 
 
+def test_what_a_page_took_the_place_of_was_not_handled(pager: Pager) -> None:
+    pager.look(0, alarm("service-down"), deploying=True)
+    cause = alarm(since=NOON + MINUTE)
+    for minute in range(1, 20):
+        pager.look(minute, calm(1, "service-down"), cause)
+    assert pager.told == [(3, "open", "frontend-down")]
+
+
 def test_a_page_does_not_wait_for_a_deployment_for_ever(pager: Pager) -> None:
     for minute in range(13):
         pager.look(minute, alarm("service-down"), deploying=True)
