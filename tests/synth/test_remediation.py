@@ -1,17 +1,22 @@
 """The functions' stack: what they run as, what they are told, who hears of it, and where it is recorded."""
 
+import json
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any
 
+import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Match, Template
 
-from common.settings import HealthCheckSettings, RollbackSettings, read
-from stacks.environment import Environment
-from stacks.remediation import CODE, POWERTOOLS_LAYER, RUNTIME
+from common.settings import HealthCheckSettings, NotifySettings, RollbackSettings, read
+from stacks.environment import Contacts, Environment, Slack
+from stacks.remediation import CODE, POWERTOOLS_LAYER, RUNTIME, Remediation
 
-FUNCTIONS = ("rollback", "health-check")
+from .conftest import ENVIRONMENTS, FLAGS
+
+FUNCTIONS = ("rollback", "health-check", "notify")
+TOPICS = ("outcomes", "escalations", "alarms", "p1", "p2", "p3", "p4", "chat")
 
 
 @pytest.fixture
@@ -62,9 +67,15 @@ def test_health_check_is_told_everything_it_reads(stack: Template, settings: Env
     assert told.health_check_path == settings.backend.health_check_path
 
 
-@pytest.mark.parametrize(("name", "settings_type"), [("rollback", RollbackSettings), ("health-check", HealthCheckSettings)])
+@pytest.mark.parametrize(
+    ("name", "settings_type"),
+    [("rollback", RollbackSettings), ("health-check", HealthCheckSettings), ("notify", NotifySettings)],
+)
 def test_a_function_is_told_nothing_it_does_not_read(
-    stack: Template, settings: Environment, name: str, settings_type: type[RollbackSettings] | type[HealthCheckSettings]
+    stack: Template,
+    settings: Environment,
+    name: str,
+    settings_type: type[RollbackSettings] | type[HealthCheckSettings] | type[NotifySettings],
 ) -> None:
     assert {variable.lower() for variable in variables(stack, settings, name)} == set(settings_type.model_fields)
 
@@ -84,11 +95,14 @@ def test_all_functions_ship_as_one_asset_with_awss_layer(stack: Template, settin
         assert (one["Runtime"], one["Architectures"]) == (RUNTIME.name, ["arm64"])
 
 
-def test_one_rollback_decides_at_a_time(stack: Template, settings: Environment) -> None:
-    assert function(stack, settings, "rollback")["ReservedConcurrentExecutions"] == 1
+@pytest.mark.parametrize("name", ["rollback", "notify"])
+def test_one_decides_at_a_time(stack: Template, settings: Environment, name: str) -> None:
+    assert function(stack, settings, name)["ReservedConcurrentExecutions"] == 1
 
 
-@pytest.mark.parametrize(("name", "topic"), [("rollback", "escalations_topic"), ("health-check", "outcomes_topic")])
+@pytest.mark.parametrize(
+    ("name", "topic"), [("rollback", "escalations_topic"), ("health-check", "outcomes_topic"), ("notify", "outcomes_topic")]
+)
 def test_an_event_that_a_function_gave_up_reaches_a_topic(
     stack: Template, settings: Environment, name: str, topic: str
 ) -> None:
@@ -97,8 +111,8 @@ def test_an_event_that_a_function_gave_up_reaches_a_topic(
     assert topics[target["Ref"]]["Properties"]["TopicName"] == getattr(settings, topic)
 
 
-@pytest.mark.parametrize(("name", "retries", "seconds"), [("rollback", 2, 900), ("health-check", 0, 60)])
-def test_rollback_is_tried_again_and_a_probe_is_not(
+@pytest.mark.parametrize(("name", "retries", "seconds"), [("rollback", 2, 900), ("health-check", 0, 60), ("notify", 0, 60)])
+def test_rollback_is_tried_again_and_what_runs_each_minute_is_not(
     stack: Template, settings: Environment, name: str, retries: int, seconds: int
 ) -> None:
     logical = next(
@@ -120,11 +134,49 @@ def test_a_function_logs_to_its_own_encrypted_group(stack: Template, settings: E
     assert "KmsKeyArn" in function(stack, settings, name)
 
 
-def test_health_check_runs_every_minute(stack: Template, settings: Environment) -> None:
-    stack.has_resource_properties("AWS::Events::Rule", {"ScheduleExpression": "rate(1 minute)", "State": "ENABLED"})
-    stack.resource_count_is("AWS::Events::Rule", 1)
+def test_health_check_and_notify_run_every_minute(stack: Template, settings: Environment) -> None:
+    rules = [one["Properties"] for one in stack.find_resources("AWS::Events::Rule").values()]
+    assert {(rule["ScheduleExpression"], rule["State"]) for rule in rules} == {("rate(1 minute)", "ENABLED")}
+    targets = [target["Arn"]["Fn::GetAtt"][0] for rule in rules for target in rule["Targets"]]
+    functions = stack.find_resources("AWS::Lambda::Function")
+    assert sorted(functions[target]["Properties"]["FunctionName"] for target in targets) == [
+        settings.function("health-check"),
+        settings.function("notify"),
+    ]
     permissions = stack.find_resources("AWS::Lambda::Permission", {"Properties": {"Principal": "events.amazonaws.com"}})
-    assert len(permissions) == 1
+    assert len(permissions) == 2
+
+
+def test_notify_hears_of_alarms(stack: Template, settings: Environment) -> None:
+    (subscription,) = [
+        one["Properties"]
+        for one in stack.find_resources("AWS::SNS::Subscription").values()
+        if one["Properties"]["Protocol"] == "lambda"
+    ]
+    (permission,) = [
+        one["Properties"]
+        for one in stack.find_resources("AWS::Lambda::Permission").values()
+        if one["Properties"]["Principal"] == "sns.amazonaws.com"
+    ]
+    assert name_of(stack, subscription["TopicArn"]) == settings.alarms_topic
+    assert permission["SourceArn"] == subscription["TopicArn"]
+    assert permission["FunctionName"] == subscription["Endpoint"]
+
+
+def test_notify_is_told_everything_it_reads(stack: Template, settings: Environment) -> None:
+    told = read(NotifySettings, variables(stack, settings, "notify"))
+    assert told.alarm_prefix == f"hz-navigator-{settings.name}-"
+    assert told.maintenance_alarm == f"hz-navigator-{settings.name}-maintenance"
+    assert told.p1_topic == settings.arn("sns", f"hz-navigator-{settings.name}-p1")
+    assert told.escalation_path == ("on-call engineer", "team lead", "engineering manager", "CTO")  # runbook section 8
+    assert told.pages[f"hz-navigator-{settings.name}-database-down"].rows == ("database-availability",)
+    assert (told.hold_seconds, told.deployment_minutes, told.calm_minutes, told.maintenance_hours) == (90, 10, 10, 2)
+    assert told.dashboard_url.endswith(f"#dashboards/dashboard/hz-navigator-{settings.name}")
+
+
+def test_its_variables_fit_into_lambdas_4_kb(stack: Template, settings: Environment) -> None:
+    told = variables(stack, settings, "notify")
+    assert sum(len(name) + len(value) for name, value in told.items()) < 4096
 
 
 def test_rollback_may_pass_the_backends_task_roles_and_only_to_ecs(
@@ -151,15 +203,20 @@ def test_rollback_may_pass_the_backends_task_roles_and_only_to_ecs(
 # Topics and the table
 
 
-@pytest.mark.parametrize("topic", ["outcomes_topic", "escalations_topic"])
+def name_of(stack: Template, topic: dict[str, str]) -> str:
+    """The name of the topic that a reference is to."""
+    return str(stack.find_resources("AWS::SNS::Topic")[topic["Ref"]]["Properties"]["TopicName"])
+
+
+@pytest.mark.parametrize("topic", TOPICS)
 def test_a_topic_is_encrypted_speaks_tls_and_takes_this_accounts_alarms(
     stack: Template, settings: Environment, topic: str
 ) -> None:
-    assert "KmsMasterKeyId" in properties(stack, "AWS::SNS::Topic", TopicName=getattr(settings, topic))
+    assert "KmsMasterKeyId" in properties(stack, "AWS::SNS::Topic", TopicName=f"{settings.prefix}-{topic}")
     policies = [one["Properties"] for one in stack.find_resources("AWS::SNS::TopicPolicy").values()]
     topics = stack.find_resources("AWS::SNS::Topic")
     (policy,) = [
-        one for one in policies if topics[one["Topics"][0]["Ref"]]["Properties"]["TopicName"] == getattr(settings, topic)
+        one for one in policies if topics[one["Topics"][0]["Ref"]]["Properties"]["TopicName"] == f"{settings.prefix}-{topic}"
     ]
     statements = policy["PolicyDocument"]["Statement"]
     denied, allowed = ([one for one in statements if one["Effect"] == effect] for effect in ("Deny", "Allow"))
@@ -195,12 +252,66 @@ def test_alarms_may_use_the_key_of_the_topics(stack: Template, settings: Environ
     )
 
 
-def test_escalations_reach_the_contact_by_mail_and_outcomes_nobodys_bed(stack: Template, settings: Environment) -> None:
-    (subscription,) = stack.find_resources("AWS::SNS::Subscription").values()
-    assert subscription["Properties"]["Protocol"] == "email"
-    assert subscription["Properties"]["Endpoint"] == settings.contacts.email
-    topic = stack.find_resources("AWS::SNS::Topic")[subscription["Properties"]["TopicArn"]["Ref"]]
-    assert topic["Properties"]["TopicName"] == settings.escalations_topic
+# People
+
+
+def told(settings: Environment, **contacts: Any) -> Template:
+    """The stack of an environment with these contacts and no others."""
+    changed = settings.model_copy(update={"contacts": Contacts(**contacts)})
+    return Template.from_stack(Remediation(cdk.Stage(cdk.App(context=FLAGS), "stage"), changed))
+
+
+def subscribed(stack: Template, protocol: str) -> dict[str, str]:
+    """The endpoint by topic."""
+    found = [one["Properties"] for one in stack.find_resources("AWS::SNS::Subscription").values()]
+    return {
+        name_of(stack, one["TopicArn"]).removeprefix("hz-navigator-production-"): one["Endpoint"]
+        for one in found
+        if one["Protocol"] == protocol
+    }
+
+
+@pytest.fixture
+def production() -> Environment:
+    return ENVIRONMENTS["production"]
+
+
+SECRET = "hz-navigator-production-pagerduty-url"
+MAIL = "on-call@hz-navigator.com"
+
+
+def test_nobody_is_subscribed_where_nobody_is_configured(production: Environment) -> None:
+    stack = told(production)
+    assert (subscribed(stack, "email"), subscribed(stack, "https")) == ({}, {})
+    stack.resource_count_is("AWS::Chatbot::SlackChannelConfiguration", 0)
+
+
+def test_mail_gets_pages_warnings_and_escalations(production: Environment) -> None:
+    assert subscribed(told(production, email=MAIL), "email") == dict.fromkeys(("p1", "p2", "p3", "escalations"), MAIL)
+
+
+def test_pagerduty_gets_what_is_critical_by_a_url_that_stays_secret(production: Environment) -> None:
+    stack = told(production, email=MAIL, pagerduty_url_secret=SECRET)
+    url = f"{{{{resolve:secretsmanager:{SECRET}:SecretString:::}}}}"
+    assert subscribed(stack, "https") == {"p1": url, "p2": url}
+    assert "pagerduty.com" not in json.dumps(stack.to_json())
+
+
+def test_what_rollback_escalates_calls_somebody_where_there_is_no_mail(production: Environment) -> None:
+    stack = told(production, pagerduty_url_secret=SECRET)
+    assert subscribed(stack, "https").keys() == {"p1", "p2", "escalations"}
+
+
+def test_slack_gets_everything_and_nobody_may_do_anything_through_it(production: Environment) -> None:
+    stack = told(production, slack=Slack(workspace_id="T0123ABCD", channel_id="C0123ABCD"))
+    (channel,) = stack.find_resources("AWS::Chatbot::SlackChannelConfiguration").values()
+    properties = channel["Properties"]
+    assert (properties["SlackWorkspaceId"], properties["SlackChannelId"]) == ("T0123ABCD", "C0123ABCD")
+    assert [name_of(stack, topic) for topic in properties["SnsTopicArns"]] == ["hz-navigator-production-chat"]
+    assert "AWSDenyAll" in json.dumps(properties["GuardrailPolicies"])
+    roles = stack.find_resources("AWS::IAM::Role")
+    role = roles[properties["IamRoleArn"]["Fn::GetAtt"][0]]["Properties"]
+    assert set(role) <= {"AssumeRolePolicyDocument", "Tags"}, "a role that may do nothing"
 
 
 def test_incidents_are_kept_encrypted_restorable_and_undeletable_until_they_expire(
