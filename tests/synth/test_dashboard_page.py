@@ -120,8 +120,8 @@ def test_alarm_states_are_those_of_the_incident(html: str) -> None:
     tiles = dict(re.findall(r'title="hz-navigator-production-([\w-]+)" style="background:(#\w+)"', html))
     red = {name for name, color in tiles.items() if color == "#d13212"}
     grey = {name for name, color in tiles.items() if color == "#879596"}
-    assert red == {"service-impaired", "alb-5xx-rate-critical"}
-    assert grey == {"sentry-errors-warning", "sentry-errors-critical"}  # nothing publishes it on the local cloud
+    assert red == {"service-impaired", "service-down", "alb-5xx-rate-critical"}
+    assert grey == {"sentry-errors-warning", "sentry-errors-critical", "maintenance"}  # nothing publishes these in a drill
 
 
 def test_a_changed_line_shows_without_another_drill(all_templates: Templates, recording: Recording, page: Page) -> None:
@@ -173,7 +173,7 @@ def test_everything_is_drawn_inside_its_graph(html: str) -> None:
 
 
 def test_minutes_are_those_of_the_drill(html: str) -> None:
-    assert re.findall(r">(T[+-]\d+)</text>", section(html, "ECS CPU")) == ["T-5", "T+0", "T+5", "T+10", "T+15"]
+    assert re.findall(r">(T[+-]\d+)</text>", section(html, "ECS CPU")) == ["T-5", "T+0", "T+5", "T+10", "T+15", "T+20", "T+25"]
 
 
 @pytest.mark.parametrize("title", ["Error rate (Sentry)", "CloudFront requests, all of the account"])

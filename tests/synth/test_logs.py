@@ -29,6 +29,7 @@ GROUPS = {
     "/aws/vpc/hz-navigator-{env}": "network",
     "/aws/lambda/hz-navigator-{env}-rollback": "remediation",
     "/aws/lambda/hz-navigator-{env}-health-check": "remediation",
+    "/aws/lambda/hz-navigator-{env}-notify": "remediation",
     "aws-waf-logs-hz-navigator-{env}": "load-balancer",
     "aws-waf-logs-hz-navigator-{env}-frontend": "frontend",
 }

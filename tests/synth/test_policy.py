@@ -9,7 +9,7 @@ from pathlib import Path
 import aws_cdk as cdk
 import pytest
 
-from stacks.environment import EXAMPLE_ACCOUNT
+from stacks.environment import EXAMPLE_ACCOUNT, Contacts, Slack
 from stacks.policy import ACKNOWLEDGEMENTS, packs
 from stacks.stage import EnvironmentStage
 
@@ -87,6 +87,18 @@ def test_the_packs_find_something_to_acknowledge(bare: set[Finding]) -> None:
 def test_the_packs_accept_the_acknowledged_app(stages: dict[str, EnvironmentStage]) -> None:
     app = next(iter(stages.values())).node.root
     assert isinstance(app, cdk.App)
+    app.synth()
+    assert findings(app) == set()
+
+
+def test_the_packs_accept_an_environment_with_every_optional_part(tmp_path: Path) -> None:
+    contacts = Contacts(
+        email="on-call@hz-navigator.com",
+        pagerduty_url_secret="hz-navigator-production-pagerduty-url",
+        slack=Slack(workspace_id="T0123ABCD", channel_id="C0123ABCD"),
+    )
+    app = cdk.App(context=FLAGS, outdir=str(tmp_path))
+    EnvironmentStage(app, ENVIRONMENTS["production"].model_copy(update={"contacts": contacts}))
     app.synth()
     assert findings(app) == set()
 

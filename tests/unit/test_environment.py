@@ -110,7 +110,18 @@ WRONG: dict[str, tuple[Edit, str]] = {
     "an override of a row that is not in the table": (
         added("[thresholds.disk]\nwarning = 1"),
         "config/production.toml: thresholds: disk should be a row of the table: ecs-cpu, ecs-memory, rds-cpu, rds-connections, "
-        "redis-memory, alb-5xx-rate, alb-latency-p95, sentry-errors, unhealthy-hosts, api-availability, frontend-availability",
+        "redis-memory, alb-5xx-rate, alb-latency-p95, sentry-errors, unhealthy-hosts, api-availability, "
+        "database-availability, frontend-availability",
+    ),
+    "a name of a PagerDuty secret that is a URL": (
+        replaced(r"^email = .*$", 'pagerduty_url_secret = "https://events.pagerduty.com/x"'),
+        "config/production.toml: contacts.pagerduty_url_secret = 'https://events.pagerduty.com/x' should be right: string should "
+        "match pattern '^[\\w/+=.@-]+$'",
+    ),
+    "a Slack channel by its name": (
+        added('[contacts.slack]\nworkspace_id = "T0123ABCD"\nchannel_id = "#incident-response"'),
+        "config/production.toml: contacts.slack.channel_id = '#incident-response' should be right: string should match pattern "
+        "'^[CG][A-Z0-9]+$'",
     ),
     "a domain outside the zone": (
         replaced(r'^api = "api.hz-navigator.com"', 'api = "api.example.com"'),

@@ -248,7 +248,8 @@ def test_availability_and_latency_are_published_under_exactly_the_alarms_dimensi
     secure.answers["/"] = (500, "text/html", b"")
     report = check(settings(secure))
     published = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
-    for metrics, (target, availability) in zip(published, (("api", 100), ("frontend", 0)), strict=True):
+    probed = [metrics for metrics in published if metrics["Target"] != "database"]
+    for metrics, (target, availability) in zip(probed, (("api", 100), ("frontend", 0)), strict=True):
         (directive,) = metrics["_aws"]["CloudWatchMetrics"]
         assert directive["Namespace"] == "HZNavigator"
         assert directive["Dimensions"] == [["Environment", "Target"]]
@@ -259,6 +260,27 @@ def test_availability_and_latency_are_published_under_exactly_the_alarms_dimensi
         assert (metrics["Environment"], metrics["Target"]) == ("staging", target)
         assert metrics["Availability"] == [availability]
         assert metrics["Latency"] == [report["targets"][target]["latency"]]
+
+
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize(
+    ("answer", "availability"),
+    [
+        ((200, "application/json", json.dumps(HEALTHY).encode()), [100]),
+        ((503, "application/json", json.dumps(UNHEALTHY).encode()), [0]),
+        ((502, "text/html", b"<h1>502 Bad Gateway</h1>"), []),
+    ],
+    ids=["connected", "disconnected", "an API that does not say"],
+)
+def test_what_the_api_says_of_its_database_is_published(
+    answer: tuple[int, str, bytes], availability: list[int], secure: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secure.answers[HEALTH] = answer
+    check(settings(secure))
+    published = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    assert [
+        value for metrics in published if metrics["Target"] == "database" for value in metrics["Availability"]
+    ] == availability
 
 
 @pytest.mark.usefixtures("trusted")

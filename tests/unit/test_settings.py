@@ -2,9 +2,9 @@
 
 import pytest
 
-from common.settings import HealthCheckSettings, RollbackSettings, SettingsError, read
+from common.settings import HealthCheckSettings, NotifySettings, RollbackSettings, SettingsError, read
 
-from .world import VARIABLES
+from .world import NOTIFY_VARIABLES, VARIABLES
 
 PROBES = {
     "ENVIRONMENT": "staging",
@@ -43,6 +43,12 @@ def test_every_missing_variable_is_named() -> None:
 def test_a_wrong_variable_is_named_with_its_value(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=rf"{name} = '{value}' is wrong"):
         read(RollbackSettings, VARIABLES | {name: value})
+
+
+@pytest.mark.parametrize("value", ["not JSON", '{"a-page": {"rows": []}}'])
+def test_pages_that_cannot_be_read_are_named(value: str) -> None:
+    with pytest.raises(SettingsError, match="PAGES"):
+        read(NotifySettings, NOTIFY_VARIABLES | {"PAGES": value})
 
 
 @pytest.mark.parametrize("name", ["API_URL", "FRONTEND_URL"])
