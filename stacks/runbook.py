@@ -15,7 +15,7 @@ from pathlib import Path
 from stacks.environment import ConfigError, Environment, load_all
 from stacks.queries import QUERIES
 from stacks.table import line, normal, window
-from stacks.thresholds import LEVELS, RESPONSE_TIMES, RUNBOOK_SECTIONS, SLOW_QUERY_MILLISECONDS
+from stacks.thresholds import ESCALATION_PATH, LEVELS, PAGES, RESPONSE_TIMES, RUNBOOK_SECTIONS, SLOW_QUERY_MILLISECONDS
 
 _TEMPLATE = Path(__file__).with_name("runbook.md.template")
 _HEADING = re.compile(r"^### (\d\.\d) .*$", re.MULTILINE)
@@ -38,7 +38,12 @@ class _Words(dict[str, str]):
             frontend_stack=environment.stack("frontend"),
             rollback_function=environment.function("rollback"),
             health_check_function=environment.function("health-check"),
-            email=f"Alarms are e-mailed to {environment.contacts.email}." if environment.contacts.email else "",
+            contacts=_contacts(environment),
+            escalation_path="\n".join(
+                f"{level}. **L{level}:** {role[0].upper()}{role[1:]}" + (" (PagerDuty)" if level == 1 else "")
+                for level, role in enumerate(ESCALATION_PATH, 1)
+            ),
+            pages=_pages(environment),
         )
 
     def __missing__(self, word: str) -> str:
@@ -55,6 +60,33 @@ def render(environment: Environment, environments: Iterable[Environment]) -> str
     """The runbook of one of the environments, whose section 1 lists all of them."""
     page = _Page(_TEMPLATE.read_text(encoding="utf-8")).substitute(_Words(environment, environments))
     return _HEADING.sub(lambda heading: "\n\n".join((heading[0], *_referring(environment, heading[1]))), page)
+
+
+def _contacts(environment: Environment) -> str:
+    """Where notifications go, as it is configured."""
+    contacts = environment.contacts
+    ways = {
+        f"mail to {contacts.email}": contacts.email,
+        "PagerDuty (P1 and P2)": contacts.pagerduty_url_secret,
+        "Slack (all of them)": contacts.slack,
+    }
+    configured = [way for way, set_up in ways.items() if set_up]
+    return f"Notifications go by {', '.join(configured)}." if configured else "Notifications go to nobody yet: set [contacts]."
+
+
+def _pages(environment: Environment) -> str:
+    rows = {row.slug: row.title for row in environment.table}
+    cells = [
+        (
+            f"`{environment.page(page.slug)}`",
+            page.title,
+            ", ".join(rows[slug] for slug in page.rows),
+            f"{page.severity}, {RESPONSE_TIMES[page.severity]}",
+            _link(page.section),
+        )
+        for page in PAGES
+    ]
+    return _table(("Page", "What is wrong", "Past the critical line", "Respond within", "Section"), cells)
 
 
 def _threshold_table(environment: Environment) -> str:

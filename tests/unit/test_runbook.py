@@ -110,8 +110,23 @@ def test_what_people_have_to_fill_in_is_left_to_them() -> None:
 def test_the_configured_address_is_printed_where_there_is_one(tmp_path: Path) -> None:
     nobody = tmp_path / "production.toml"
     nobody.write_text(re.sub(r"^email = .*$", "", (CONFIG / "production.toml").read_text(), flags=re.MULTILINE))
-    assert "Alarms are e-mailed to on-call@hz-navigator.com." in page()
-    assert "e-mailed" not in render(load(nobody), ENVIRONMENTS.values())
+    assert "Notifications go by mail to on-call@hz-navigator.com." in page()
+    assert "Notifications go to nobody yet" in render(load(nobody), ENVIRONMENTS.values())
+
+
+def test_every_page_stands_in_section_2_with_the_time_within_which_to_respond() -> None:
+    text = sections(page())["Severity Levels"]
+    assert "| `hz-navigator-production-database-down` | The application has no database |" in text
+    assert len(re.findall(r"\| `hz-navigator-production-[\w-]+` \|.*\| P[12], [^|]+ \|", text)) == 6
+
+
+def test_the_escalation_path_is_the_runbooks() -> None:
+    assert sections(page())["Escalation Path"].strip().splitlines()[:4] == [
+        "1. **L1:** On-call engineer (PagerDuty)",
+        "2. **L2:** Team lead",
+        "3. **L3:** Engineering manager",
+        "4. **L4:** CTO",
+    ]
 
 
 def test_every_link_leads_somewhere() -> None:
