@@ -143,6 +143,16 @@ class Contacts(_Section):
     slack: Slack | None = None
 
 
+class Sentry(_Section):
+    """Where the backend's errors are counted (runbook 7.3). `token_secret` is the name of a secret with an API token of the
+    scope org:read, and nothing else, in it."""
+
+    url: Annotated[str, Field(pattern=r"^https://[^/]+$")] = "https://sentry.io"
+    organization: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    project: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    token_secret: Annotated[str, Field(pattern=r"^[\w/+=.@-]+$")]
+
+
 class Override(_Section):
     """An environment's own lines of one row of the threshold table, in the row's unit."""
 
@@ -167,6 +177,7 @@ class Environment(_Section):
     cache: Cache
     backend: Backend
     contacts: Contacts = Contacts()
+    sentry: Sentry | None = None
     thresholds: dict[str, Override] = {}
 
     @field_validator("thresholds")

@@ -28,6 +28,12 @@ class Acknowledgement:
     ids: tuple[str, ...]
     reason: str
     environments: tuple[str, ...] = ("production", "staging")
+    needs: str = ""
+    """The optional part of an environment that has the construct."""
+
+    def applies(self, settings: Environment) -> bool:
+        """Whether the environment has the construct."""
+        return settings.name in self.environments and bool(not self.needs or getattr(settings, self.needs))
 
     def findings(self, settings: Environment) -> tuple[str, ...]:
         """The ids with the environment's names in them."""
@@ -271,6 +277,20 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
             "It has to tell people when the VPC is what is broken. It opens no port, and speaks only to AWS's endpoints, over TLS.",
         ),
         Acknowledgement(
+            "SentryPolicy/Resource",
+            (
+                "AwsSolutions-IAM5[Resource::arn:aws:secretsmanager:{env.region}:{env.account}:secret:{env.sentry.token_secret}-??????]",
+            ),
+            "Secrets Manager ends the ARN with six characters that it makes up: this is the one secret with the token.",
+            needs="sentry",
+        ),
+        Acknowledgement(
+            "Sentry/Resource",
+            ("NIST.800.53.R5-LambdaInsideVPC",),
+            "It reads Sentry's public API. It opens no port, and should tell of errors when the VPC is what is broken.",
+            needs="sentry",
+        ),
+        Acknowledgement(
             "HealthCheck/Resource",
             ("NIST.800.53.R5-LambdaInsideVPC",),
             "It has to see the service as a user does, from the internet; inside the VPC it would miss what breaks in between.",
@@ -285,12 +305,12 @@ def packs(app: cdk.App) -> list[NagPack]:
     return [AwsSolutionsChecks(app, verbose=True), NIST80053R5Checks(app, verbose=True)]
 
 
-def acknowledge(environment: str, stacks: Iterable[cdk.Stack]) -> None:
+def acknowledge(stacks: Iterable[cdk.Stack]) -> None:
     """Put the acknowledgements on their constructs. KeyError names a path that no construct has."""
     for stack in stacks:
         for entry in ACKNOWLEDGEMENTS[stack.node.id]:
-            if environment in entry.environments:
-                assert isinstance(stack, EnvironmentStack)
+            assert isinstance(stack, EnvironmentStack)
+            if entry.applies(stack.settings):
                 validations = cdk.Validations.of(_find(stack, entry.path))
                 for finding in entry.findings(stack.settings):
                     validations.acknowledge(cdk.Acknowledgment(id=finding, reason=entry.reason))

@@ -18,7 +18,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from stacks.base import EnvironmentStack
-from stacks.environment import Environment
+from stacks.environment import Environment, Sentry
 from stacks.thresholds import ESCALATION_PATH, OWN_NAMESPACE, RESPONSE_TIMES, page_facts
 
 CODE = Path(__file__).parent.parent / "lambdas"
@@ -75,6 +75,8 @@ class Remediation(EnvironmentStack):
         self.notify = self._notify()
         self._every_minute("EveryMinuteNotify", self.notify, "Tells people what is held back, over or still firing")
         self.alarms.add_subscription(subscriptions.LambdaSubscription(self.notify))
+        if settings.sentry:
+            self._every_minute("EveryMinuteSentry", self._sentry(settings.sentry), "Counts the errors of Sentry's last minute")
 
     def _every_minute(self, construct_id: str, function: lambda_.Function, description: str) -> None:
         """The next minute is the retry."""
@@ -229,6 +231,32 @@ class Remediation(EnvironmentStack):
             dead_letters=self.outcomes,  # silence is paged by the availability alarms: for them, missing data breaches
             timeout=cdk.Duration.seconds(30),
             reserved_concurrent_executions=2,  # the schedule and one person
+            max_event_age=cdk.Duration.minutes(1),
+            retry_attempts=0,
+        )
+
+    def _sentry(self, sentry: Sentry) -> lambda_.Function:
+        return self._function(
+            "Sentry",
+            "sentry",
+            "Publishes the number of errors that Sentry counted (runbook 7.3)",
+            variables={
+                "URL": sentry.url,
+                "ORGANIZATION": sentry.organization,
+                "PROJECT": sentry.project,
+                "TOKEN_SECRET": sentry.token_secret,
+                "NAMESPACE": OWN_NAMESPACE,
+            },
+            statements=[
+                iam.PolicyStatement(  # Secrets Manager ends the ARN of a secret with six characters of its own
+                    actions=["secretsmanager:GetSecretValue"],
+                    resources=[self.settings.arn("secretsmanager", f"secret:{sentry.token_secret}-??????")],
+                ),
+                iam.PolicyStatement(actions=["sns:Publish"], resources=[self.outcomes.topic_arn]),
+            ],
+            dead_letters=self.outcomes,  # the next minute is the retry; silence is an alarm
+            timeout=cdk.Duration.seconds(45),
+            reserved_concurrent_executions=1,
             max_event_age=cdk.Duration.minutes(1),
             retry_attempts=0,
         )

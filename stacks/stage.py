@@ -36,7 +36,7 @@ class EnvironmentStage(cdk.Stage):
 
         stacks = [child for child in self.node.children if isinstance(child, cdk.Stack)]
         if acknowledged:
-            policy.acknowledge(settings.name, stacks)
+            policy.acknowledge(stacks)
         if settings.account == EXAMPLE_ACCOUNT and credentials_account not in (None, EXAMPLE_ACCOUNT):
             for stack in stacks:
                 cdk.Annotations.of(stack).add_error(

@@ -71,7 +71,9 @@ def table(environment: Environment) -> Table:
 
 
 def _lines(environment: Environment, row: Row, standard: Row) -> Iterator[tuple[str, ...]]:
-    firsts = ((row.title, _marked(normal(row), normal(standard))), (f"[dim]{escape(watched(row))}[/]", ""))
+    silent = row.slug == "sentry-errors" and not environment.sentry
+    blind = f"\n[dim]no data: config/{environment.name}.toml has no \\[sentry][/]" if silent else ""
+    firsts = ((row.title + blind, _marked(normal(row), normal(standard))), (f"[dim]{escape(watched(row))}[/]", ""))
     for first, level in zip(firsts, LEVELS, strict=True):
         at = row.at(level)
         yield (

@@ -324,6 +324,12 @@ FAILURES: tuple[Failure, ...] = (
         Window(5, 5), "7.1", "its schedule is off, or the account's Lambda concurrency is used up", "P1", line=1,
         worse="below", missing="breaching", direct=True,
     ),
+    Failure(
+        "sentry-blind", "The row of Sentry's errors is blind",
+        Signal(OWN_NAMESPACE, "SentryErrors", ("Environment",), "SampleCount"), Window(5, 5), "7.3",
+        "Sentry, its rate limit or the token: the log of the function sentry says which", "P3", "warning",
+        line=1, worse="below", missing="breaching", needs="sentry",
+    ),
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The event that CloudWatch sends to a function when an alarm changes state.
+"""The events that functions are invoked with: above all the one that CloudWatch sends when an alarm changes state.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-actions-Lambda.html
 """
@@ -14,7 +14,7 @@ State = Literal["ALARM", "OK", "INSUFFICIENT_DATA"]
 
 
 class EventError(Exception):
-    """An event that is no alarm event; the message says what is wrong with it."""
+    """An event that is none of those expected; the message says what is wrong with it."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,15 @@ def parse(event: Any) -> Alarm:
         reason=state.reason,
         triggers=_triggers(state.reason_data),
     )
+
+
+def sent_at(event: Any) -> datetime:
+    """When a schedule or a topic sent an event, UTC; EventError when it is of neither."""
+    try:
+        stamp = event["time"] if "time" in event else event["Records"][0]["Sns"]["Timestamp"]
+        return datetime.fromisoformat(stamp).astimezone(UTC)
+    except (LookupError, TypeError, ValueError):
+        raise EventError("the event is neither a schedule's nor a topic's") from None
 
 
 def _triggers(reason_data: str) -> tuple[str, ...]:

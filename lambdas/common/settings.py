@@ -70,6 +70,16 @@ class HealthCheckSettings(_Settings):
     namespace: Name
 
 
+class SentrySettings(_Settings):
+    """Whose errors `sentry` counts, and where its token is; the URL is without a path."""
+
+    url: Annotated[str, Field(pattern=r"^https://[^/]+$")]
+    organization: Name
+    project: Name
+    token_secret: Name
+    namespace: Name
+
+
 class PageFacts(BaseModel):
     """What `stacks/thresholds.py` says of a page, beside what its alarm says of itself: see `Page` there."""
 

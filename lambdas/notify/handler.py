@@ -16,6 +16,7 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
 from common.decisions import ROLLING_BACK, RUNNING
+from common.events import EventError, sent_at
 from common.incidents import Incidents, Outcome
 from common.settings import CLIENT, NotifySettings, read
 from notify import alarms as cloudwatch
@@ -40,12 +41,11 @@ def _function() -> "Notify":
 
 
 def _moment(event: Any) -> datetime:
-    """When the event was sent: a schedule's or a topic's. The wall clock's where it does not say."""
+    """When the event was sent; the wall clock's time where it does not say."""
     try:
-        stamp = event["time"] if "time" in event else event["Records"][0]["Sns"]["Timestamp"]
-        return datetime.fromisoformat(stamp).astimezone(UTC)
-    except (LookupError, TypeError, ValueError):
-        logger.warning("The event is neither a schedule's nor a topic's; the alarms are looked at all the same")
+        return sent_at(event)
+    except EventError as error:
+        logger.warning("The alarms are looked at all the same", problem=str(error))
         return datetime.fromtimestamp(time.time(), UTC)
 
 

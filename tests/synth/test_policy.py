@@ -9,7 +9,7 @@ from pathlib import Path
 import aws_cdk as cdk
 import pytest
 
-from stacks.environment import EXAMPLE_ACCOUNT, Contacts, Slack
+from stacks.environment import EXAMPLE_ACCOUNT, Contacts, Sentry, Slack
 from stacks.policy import ACKNOWLEDGEMENTS, packs
 from stacks.stage import EnvironmentStage
 
@@ -46,8 +46,9 @@ def acknowledged() -> set[Finding]:
         (f"{environment}/{component}/{entry.path}", finding)
         for component, entries in ACKNOWLEDGEMENTS.items()
         for entry in entries
-        for environment in entry.environments
-        for finding in entry.findings(ENVIRONMENTS[environment])
+        for environment, settings in ENVIRONMENTS.items()
+        if entry.applies(settings)
+        for finding in entry.findings(settings)
     }
 
 
@@ -97,8 +98,9 @@ def test_the_packs_accept_an_environment_with_every_optional_part(tmp_path: Path
         pagerduty_url_secret="hz-navigator-production-pagerduty-url",
         slack=Slack(workspace_id="T0123ABCD", channel_id="C0123ABCD"),
     )
+    sentry = Sentry(organization="hz-navigator", project="hz-navigator-backend", token_secret="hz-navigator-sentry-token")
     app = cdk.App(context=FLAGS, outdir=str(tmp_path))
-    EnvironmentStage(app, ENVIRONMENTS["production"].model_copy(update={"contacts": contacts}))
+    EnvironmentStage(app, ENVIRONMENTS["production"].model_copy(update={"contacts": contacts, "sentry": sentry}))
     app.synth()
     assert findings(app) == set()
 

@@ -9,9 +9,10 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Match, Template
 
-from common.settings import HealthCheckSettings, NotifySettings, RollbackSettings, read
-from stacks.environment import Contacts, Environment, Slack
+from common.settings import HealthCheckSettings, NotifySettings, RollbackSettings, SentrySettings, read
+from stacks.environment import Contacts, Environment, Sentry, Slack
 from stacks.remediation import CODE, POWERTOOLS_LAYER, RUNTIME, Remediation
+from stacks.stage import EnvironmentStage
 
 from .conftest import ENVIRONMENTS, FLAGS
 
@@ -274,6 +275,40 @@ def subscribed(stack: Template, protocol: str) -> dict[str, str]:
 @pytest.fixture
 def production() -> Environment:
     return ENVIRONMENTS["production"]
+
+
+def test_sentry_is_read_where_it_is_configured(production: Environment) -> None:
+    assert production.sentry is None
+    section = Sentry(organization="hz-navigator", project="hz-navigator-backend", token_secret="hz-navigator-sentry-token")
+    stage = EnvironmentStage(cdk.App(context=FLAGS), production.model_copy(update={"sentry": section}))
+    stack = Template.from_stack(stage.remediation)
+    told = read(SentrySettings, variables(stack, production, "sentry"))
+    assert (told.url, told.project, told.namespace) == ("https://sentry.io", "hz-navigator-backend", "HZNavigator")
+    assert {name.lower() for name in variables(stack, production, "sentry")} == set(SentrySettings.model_fields)
+    Template.from_stack(stage.monitoring).has_resource_properties(
+        "AWS::CloudWatch::Alarm",
+        {
+            "AlarmName": "hz-navigator-production-sentry-blind-warning",
+            "MetricName": "SentryErrors",
+            "Statistic": "SampleCount",
+            "ComparisonOperator": "LessThanThreshold",
+            "Threshold": 1,
+            "DatapointsToAlarm": 5,
+            "EvaluationPeriods": 5,
+            "TreatMissingData": "breaching",
+        },
+    )
+
+
+def test_there_is_no_function_sentry_and_nothing_blind_where_it_is_not(
+    stack: Template, template: Callable[[str], Template]
+) -> None:
+    names = [one["Properties"]["FunctionName"] for one in stack.find_resources("AWS::Lambda::Function").values()]
+    assert len(names) == 3
+    alarms = [
+        one["Properties"]["AlarmName"] for one in template("monitoring").find_resources("AWS::CloudWatch::Alarm").values()
+    ]
+    assert not [name for name in alarms if "blind" in name]
 
 
 SECRET = "hz-navigator-production-pagerduty-url"

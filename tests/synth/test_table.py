@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from aws_cdk.assertions import Template
 
-from stacks.environment import CONFIG, Environment, load
+from stacks.environment import CONFIG, Environment, Sentry, load
 from stacks.table import table
 from stacks.thresholds import RESPONSE_TIMES
 
@@ -92,3 +92,11 @@ def test_the_command(name: str, status: int, said: str) -> None:
     run = subprocess.run([sys.executable, "-m", "stacks.table", name], cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == status
     assert said in run.stdout
+
+
+def test_a_row_without_data_says_so() -> None:
+    environment = load(CONFIG / "production.toml")
+    sentry = Sentry(organization="hz-navigator", project="hz-navigator-backend", token_secret="hz-navigator-sentry-token")
+    metric = environment.alarm("sentry-errors", "warning")
+    assert "no data: config/production.toml has no" in printed(environment)[metric]["metric"]
+    assert "no data" not in printed(environment.model_copy(update={"sentry": sentry}))[metric]["metric"]

@@ -49,7 +49,7 @@ WRONG: dict[str, tuple[Edit, str]] = {
     "an unknown key": (
         added('[backup]\nwindow = "03:00"'),
         "config/production.toml: backup is not a key of this file and should be removed: it may have "
-        "account, backend, cache, contacts, database, docs_url, domain, log_retention_days, network, region, remediation, thresholds",
+        "account, backend, cache, contacts, database, docs_url, domain, log_retention_days, network, region, remediation, sentry, thresholds",
     ),
     "an unknown key in a section": (
         replaced(r"^nat_gateways = 3", "nat_gateways = 3\nnat_gatewys = 2"),
@@ -122,6 +122,14 @@ WRONG: dict[str, tuple[Edit, str]] = {
         added('[contacts.slack]\nworkspace_id = "T0123ABCD"\nchannel_id = "#incident-response"'),
         "config/production.toml: contacts.slack.channel_id = '#incident-response' should be right: string should match pattern "
         "'^[CG][A-Z0-9]+$'",
+    ),
+    "a Sentry without a token": (
+        added('[sentry]\norganization = "hz-navigator"\nproject = "hz-navigator-backend"'),
+        "config/production.toml: sentry.token_secret is missing and should be set",
+    ),
+    "a Sentry in the clear": (
+        added('[sentry]\nurl = "http://sentry.io"\norganization = "o"\nproject = "p"\ntoken_secret = "t"'),
+        "config/production.toml: sentry.url = 'http://sentry.io' should be right: string should match pattern '^https://[^/]+$'",
     ),
     "a domain outside the zone": (
         replaced(r'^api = "api.hz-navigator.com"', 'api = "api.example.com"'),

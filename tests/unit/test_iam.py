@@ -14,6 +14,9 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Template
 
+from common.settings import SentrySettings
+from sentry.handler import Sentry as SentryFunction
+from stacks.environment import Sentry
 from stacks.remediation import Remediation
 from stacks.thresholds import PAGES, description
 
@@ -21,6 +24,7 @@ from .test_rollback import bad_release
 from .world import ACCOUNT, ENVIRONMENT, REGION, Call, World, event, refusal
 
 arn = ENVIRONMENT.arn
+SENTRY_SECTION = Sentry(organization="hz-navigator", project="hz-navigator-backend", token_secret="hz-navigator-sentry-token")
 SERVICE = arn("ecs", f"service/{ENVIRONMENT.cluster}/{ENVIRONMENT.service}")
 KEY = arn("kms", "key/of-the-stack")
 TASK_ROLES = tuple(
@@ -91,6 +95,11 @@ ROLLBACK: Mapping[str, Callable[[Call], list[Need]]] = {
     "dynamodb:UpdateItem": on_table,
 }
 
+SENTRY: Mapping[str, Callable[[Call], list[Need]]] = {
+    "secretsmanager:GetSecretValue": lambda call: [
+        Need("secretsmanager:GetSecretValue", arn("secretsmanager", f"secret:{call.parameters['SecretId']}-Ab1Cd2"))
+    ],
+}
 NOTIFY: Mapping[str, Callable[[Call], list[Need]]] = {
     **{name: ROLLBACK[name] for name in ("cloudwatch:DescribeAlarms", "ecs:ListServiceDeployments", "sns:Publish")},
     "cloudwatch:SetAlarmState": lambda call: [
@@ -130,7 +139,8 @@ class Grant:
 @cache
 def template() -> Mapping[str, Any]:
     app = cdk.App()
-    return Template.from_stack(Remediation(cdk.Stage(app, "stage"), ENVIRONMENT)).to_json()
+    with_sentry = ENVIRONMENT.model_copy(update={"sentry": SENTRY_SECTION})
+    return Template.from_stack(Remediation(cdk.Stage(app, "stage"), with_sentry)).to_json()
 
 
 def resolved(value: Any) -> str:
@@ -230,7 +240,7 @@ def finds_nonsense(_: World) -> Iterable[Any]:
     yield {"not": "an alarm"}
 
 
-FUNCTIONS = ("rollback", "health-check", "notify")
+FUNCTIONS = ("rollback", "health-check", "notify", "sentry")
 SCENARIOS = (rolls_back_and_verifies, stops, waits_and_keeps, escalates, is_refused, finds_nonsense)
 
 
@@ -277,11 +287,20 @@ def calls_of_notify(aws: World) -> list[Call]:
     return made
 
 
+def calls_of_sentry(aws: World) -> list[Call]:
+    """Every call that `sentry` makes: it reads its token, which is not to be read here."""
+    aws.refusals["secretsmanager:GetSecretValue"] = refusal("AccessDeniedException")
+    function = SentryFunction(SentrySettings(environment="production", namespace="HZNavigator", **SENTRY_SECTION.model_dump()))
+    function.run(aws.now)
+    return aws.calls
+
+
 @pytest.mark.parametrize(
     ("function", "calls", "authorized", "dead_letters"),
     [
         ("rollback", calls_of_rollback, ROLLBACK, ENVIRONMENT.escalations_topic),
         ("notify", calls_of_notify, NOTIFY, ENVIRONMENT.outcomes_topic),
+        ("sentry", calls_of_sentry, SENTRY, ENVIRONMENT.outcomes_topic),
     ],
 )
 def test_every_call_is_granted_and_every_grant_is_used(
@@ -319,6 +338,7 @@ def test_health_check_calls_nothing_and_may_do_no_more_than_lambda_needs() -> No
         Need("ssm:PutParameter", arn("ssm", "parameter/another")),
         Need("sns:Publish", arn("sns", "another-topic")),
         Need("cloudwatch:SetAlarmState", arn("cloudwatch", f"alarm:{ENVIRONMENT.service_impaired_alarm}")),
+        Need("secretsmanager:GetSecretValue", arn("secretsmanager", f"secret:{ENVIRONMENT.database_secret}-Ab1Cd2")),
         Need("dynamodb:DeleteItem", arn("dynamodb", f"table/{ENVIRONMENT.incidents_table}")),
     ],
     ids=lambda need: f"{need.action} on {need.resource.rpartition(':')[2]}",
