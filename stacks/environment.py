@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
@@ -476,9 +476,9 @@ def _sentence(problem: ErrorDetails) -> str:
         case "missing":
             return f"{key} is missing and should be set"
         case "extra_forbidden":
-            known = Environment.model_fields if not section else _section(section[0]).model_fields
+            known = _section(section).model_fields
             shown = key if isinstance(value, dict) else f"{key} = {value!r}"
-            where = f"{section[0]} may have" if section else "it may have"
+            where = f"{'.'.join(map(str, section))} may have" if section else "it may have"
             keys = ", ".join(sorted(set(known) - {"name"}))
             return f"{shown} is not a key of this file and should be removed: {where} {keys}"
         case "value_error":  # our own: already says what should be
@@ -487,9 +487,14 @@ def _sentence(problem: ErrorDetails) -> str:
             return f"{key} = {value!r} should be right: {reason[0].lower()}{reason[1:]}"
 
 
-def _section(name: int | str) -> type[BaseModel]:
-    annotation = Environment.model_fields[str(name)].annotation
-    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else Override
+def _section(path: Iterable[int | str]) -> type[BaseModel]:
+    """The section at a path below the environment, optional ones and the rows' overrides included."""
+    found: type[BaseModel] = Environment
+    for name in path:
+        if field := found.model_fields.get(str(name)):
+            kinds = (field.annotation, *get_args(field.annotation))
+            found = next(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel))
+    return found
 
 
 def load(file: Path) -> Environment:

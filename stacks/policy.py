@@ -277,14 +277,6 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
             "It has to tell people when the VPC is what is broken. It opens no port, and speaks only to AWS's endpoints, over TLS.",
         ),
         Acknowledgement(
-            "SentryPolicy/Resource",
-            (
-                "AwsSolutions-IAM5[Resource::arn:aws:secretsmanager:{env.region}:{env.account}:secret:{env.sentry.token_secret}-??????]",
-            ),
-            "Secrets Manager ends the ARN with six characters that it makes up: this is the one secret with the token.",
-            needs="sentry",
-        ),
-        Acknowledgement(
             "Sentry/Resource",
             ("NIST.800.53.R5-LambdaInsideVPC",),
             "It reads Sentry's public API. It opens no port, and should tell of errors when the VPC is what is broken.",

@@ -34,6 +34,7 @@ def count(settings: SentrySettings, token: str, start: datetime, end: datetime, 
     query = {
         "dataset": "errors",
         "field": "count()",
+        "project": "-1",  # takes ids only: all that the token sees, of which the query picks one by its name
         "query": f"project:{settings.project}",
         "start": f"{start:%Y-%m-%dT%H:%M:%S}",
         "end": f"{end:%Y-%m-%dT%H:%M:%S}",

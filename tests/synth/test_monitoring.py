@@ -2,14 +2,19 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Template
 
-from local.evaluator import evaluate, metrics
-from stacks.environment import Environment
+from local.evaluator import Datapoint, evaluate, metrics
+from stacks.environment import Environment, Sentry
+from stacks.stage import EnvironmentStage
+
+from .conftest import ENVIRONMENTS, FLAGS
 
 Get = Callable[[str], Template]
 Alarms = dict[str, dict[str, Any]]
@@ -351,6 +356,27 @@ def test_the_silence_of_notify_is_a_failure(settings: Environment, alarms: Alarm
     assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": f"hz-navigator-{settings.name}-notify"}]
     assert (alarm["ComparisonOperator"], alarm["Threshold"], alarm["TreatMissingData"]) == ("LessThanThreshold", 1, "breaching")
     assert (alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == (5, 5)
+
+
+def test_a_row_without_data_is_blind_after_some_minutes(tmp_path: Path) -> None:
+    section = Sentry(organization="hz-navigator", project="hz-navigator-backend", token_secret="hz-navigator-sentry-token")
+    settings = ENVIRONMENTS["production"].model_copy(update={"sentry": section})
+    stage = EnvironmentStage(cdk.App(context=FLAGS, outdir=str(tmp_path)), settings)
+    named = {"Properties": {"AlarmName": "hz-navigator-production-sentry-blind-warning"}}
+    (resource,) = Template.from_stack(stage.monitoring).find_resources("AWS::CloudWatch::Alarm", named).values()
+    alarm = described(resource["Properties"])
+    (metric,) = metrics(alarm).values()
+    now, minute = datetime(2026, 1, 5, 12, 0, tzinfo=UTC), timedelta(minutes=1)
+
+    def state(silent: int) -> str:
+        """After so many minutes without a count; a count of no errors is one."""
+        counted = {now - minute * ago: Datapoint(1, 1) for ago in range(silent + 1, 20)}
+        verdict = evaluate(alarm, {metric: counted}, now)
+        assert verdict is not None
+        return verdict.state
+
+    # Five minutes of silence, once the two that CloudWatch looks at beside them hold no count either.
+    assert [state(silent) for silent in range(9)] == ["OK"] * 7 + ["ALARM"] * 2
 
 
 # The composite alarm that a function hangs on

@@ -127,6 +127,16 @@ WRONG: dict[str, tuple[Edit, str]] = {
         added('[sentry]\norganization = "hz-navigator"\nproject = "hz-navigator-backend"'),
         "config/production.toml: sentry.token_secret is missing and should be set",
     ),
+    "an unknown key of an optional section": (
+        added('[sentry]\norganization = "o"\nproject = "p"\ntoken_secret = "t"\ntoken = "t"'),
+        "config/production.toml: sentry.token = 't' is not a key of this file and should be removed: sentry may have organization, "
+        "project, token_secret, url",
+    ),
+    "an unknown key of a section in a section": (
+        added('[contacts.slack]\nworkspace_id = "T0123ABCD"\nchannel_id = "C0123ABCD"\nname = "x"'),
+        "config/production.toml: contacts.slack.name = 'x' is not a key of this file and should be removed: contacts.slack may have "
+        "channel_id, workspace_id",
+    ),
     "a Sentry in the clear": (
         added('[sentry]\nurl = "http://sentry.io"\norganization = "o"\nproject = "p"\ntoken_secret = "t"'),
         "config/production.toml: sentry.url = 'http://sentry.io' should be right: string should match pattern '^https://[^/]+$'",

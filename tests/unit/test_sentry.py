@@ -120,6 +120,7 @@ def test_it_asks_for_the_last_minute_that_is_complete_and_a_minute_old(sentry: S
     assert asked == {
         "dataset": ["errors"],
         "field": ["count()"],
+        "project": ["-1"],
         "query": ["project:hz-navigator-backend"],
         "start": ["2026-03-02T12:03:00"],
         "end": ["2026-03-02T12:04:00"],
