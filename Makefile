@@ -23,7 +23,7 @@ $(VENV)/.ready: requirements.txt package-lock.json
 	@$(BIN)/npm ci --silent --no-fund --no-audit
 	@touch $@
 
-drill: setup ## deploy production to the local cloud, break a release, watch the recovery; then break the database
+drill: setup ## deploy production to the local cloud, break a release, then the database, and see what happens and who is told
 	@python -m local.drills
 
 dashboard: setup ## draw ENV's dashboard as synthesized over a recorded drill, or over TRACE=file.csv, as one HTML page

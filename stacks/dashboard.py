@@ -177,7 +177,7 @@ class Dashboard(Construct):
             "Automation": failures,
         }
         tiles: list[cloudwatch.IWidget] = [
-            cloudwatch.AlarmStatusWidget(title=title, alarms=list(some), width=_WIDTH // _STATES, height=3)
+            cloudwatch.AlarmStatusWidget(title=title, alarms=list(some), width=_WIDTH // _STATES, height=4)
             for title, some in tiled.items()
         ]
         lines: list[list[cloudwatch.IWidget]] = [
@@ -217,14 +217,18 @@ class Dashboard(Construct):
         numbers = sorted({row.section for row in rows} | {query.section for query in queries})
         runbook = ", ".join(self._runbook(number) for number in numbers)
         heading = f"### {section.title}: {section.question} Runbook {runbook} · [Console]({self._console(section.console)})"
-        width = _WIDTH // (len(rows) + len(section.graphs))
+        several, rest = divmod(_WIDTH, len(rows) + len(section.graphs))
+        widths = (several + (number < rest) for number in range(_WIDTH))
         lines: list[list[cloudwatch.IWidget]] = [
             [
                 cloudwatch.TextWidget(
                     markdown=heading, width=_WIDTH, height=1, background=cloudwatch.TextWidgetBackground.TRANSPARENT
                 )
             ],
-            [*(self._row(row, width) for row in rows), *(self._graph(graph, width) for graph in section.graphs)],
+            [
+                *(self._row(row, next(widths)) for row in rows),
+                *(self._graph(graph, next(widths)) for graph in section.graphs),
+            ],
             [
                 cloudwatch.LogQueryWidget(
                     title=query.title,

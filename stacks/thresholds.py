@@ -189,7 +189,7 @@ SERVICE_HEALTH: tuple[Row, ...] = (
     ),
     # Not a dependency: a release that breaks its own connection reports the same, and is to be rolled back.
     Row(
-        "database-availability", "Database availability, as the API reports it", "%", 100, 99, 50,
+        "database-availability", "Database availability", "%", 100, 99, 50,
         (_availability("database"),), "3.4", ("P3", "P1"),
         "the database is down, fails over or cannot be reached; or a release broke its connection", worse="below",
     ),
