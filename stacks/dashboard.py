@@ -63,6 +63,7 @@ SECTIONS: tuple[Section, ...] = (
         "is it down or slow for users?",
         ("api-availability", "unhealthy-hosts", "alb-latency-p95"),
         (_probe("api", "API health check, from outside"),),
+        ("told",),
         console="ec2/home?region={env.region}#LoadBalancers:search={env.load_balancer}",
     ),
     Section(

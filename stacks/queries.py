@@ -97,4 +97,14 @@ QUERIES: tuple[Query, ...] = (
 | limit 50""",
         "4.1",
     ),
+    Query(
+        "told",
+        "What people were told",
+        lambda environment: environment.function_log_group("notify"),
+        """fields @timestamp, severity, kind, message
+| filter ispresent(kind)
+| sort @timestamp desc
+| limit 50""",
+        "7.1",
+    ),
 )

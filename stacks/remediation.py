@@ -91,7 +91,7 @@ class Remediation(EnvironmentStack):
     def _subscribe_people(self) -> None:
         """PagerDuty for what is critical, mail as well, Slack for everything; each where it is configured.
 
-        What rollback escalates and what it could not handle has to reach somebody: PagerDuty where nobody reads mail.
+        Of what rollback escalates PagerDuty gets what no page tells of, such as an event that it could not read.
         """
         contacts = self.settings.contacts
         calls = [self.on_call["P1"], self.on_call["P2"]]
@@ -101,9 +101,15 @@ class Remediation(EnvironmentStack):
         if contacts.pagerduty_url_secret:
             # The URL is a secret: CloudFormation reads it at deploy time, the template has its secret's name.
             url = cdk.SecretValue.secrets_manager(contacts.pagerduty_url_secret).unsafe_unwrap()
-            for topic in (*calls, *([] if contacts.email else [self.escalations])):
+            not_paged = {"paged": sns.SubscriptionFilter.string_filter(allowlist=["no"])}
+            for topic in (*calls, self.escalations):
                 sns.Subscription(
-                    self, f"{topic.node.id}PagerDuty", topic=topic, protocol=sns.SubscriptionProtocol.HTTPS, endpoint=url
+                    self,
+                    f"{topic.node.id}PagerDuty",
+                    topic=topic,
+                    protocol=sns.SubscriptionProtocol.HTTPS,
+                    endpoint=url,
+                    filter_policy=not_paged if topic is self.escalations else None,
                 )
         if contacts.slack:
             chatbot.SlackChannelConfiguration(

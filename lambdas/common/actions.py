@@ -1,10 +1,12 @@
 """Writes to AWS: the one change of the service, and the message about an outcome."""
 
+import json
 from dataclasses import replace
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from common import pagerduty
 from common.decisions import Change, Evidence
 from common.incidents import Incidents, Outcome
 from common.settings import CLIENT, RollbackSettings
@@ -16,6 +18,10 @@ SECTIONS = {  # of the runbook
     "3.5": "Redis Connection Issues",
     "4.1": "Backend Rollback (ECS)",
 }
+
+
+_PAGED = ("escalated", "failed")
+"""Outcomes that a page tells of: the service is impaired, or the function's errors are an alarm."""
 
 
 class ChangeError(Exception):
@@ -66,10 +72,23 @@ class Actions:
         return ""
 
     def publish(self, outcome: Outcome) -> None:
-        """Send the outcome to its topic, and to the escalations when a person is needed."""
-        topics = [self._settings.outcomes_topic] + [self._settings.escalations_topic] * outcome.needs_person
-        for topic in topics:
-            self._sns.publish(TopicArn=topic, Subject=subject(outcome), Message=text(outcome))
+        """Send the outcome to its topic, and to the escalations when a person is needed.
+
+        The attribute `paged` says whether a page tells of it anyway, so that nobody is called for it twice."""
+        words = text(outcome)
+        self._sns.publish(TopicArn=self._settings.outcomes_topic, Subject=subject(outcome), Message=words)
+        if outcome.needs_person:
+            title = subject(outcome)
+            name = f"{outcome.service} {outcome.outcome} {outcome.at}"  # an incident of its own
+            self._sns.publish(
+                TopicArn=self._settings.escalations_topic,
+                Subject=f"ALARM: {title}"[:100],
+                Message=json.dumps({"default": words, "https": pagerduty.message(name, "ALARM", outcome.at, title, words)}),
+                MessageStructure="json",
+                MessageAttributes={
+                    "paged": {"DataType": "String", "StringValue": "yes" if outcome.outcome in _PAGED else "no"}
+                },
+            )
 
 
 def subject(outcome: Outcome) -> str:

@@ -5,7 +5,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
+from common import pagerduty
 from common.incidents import Outcome
 from common.settings import NotifySettings, PageFacts
 from notify.alarms import Alarm
@@ -54,17 +56,9 @@ def text(told: Notification, seen: Situation, settings: NotifySettings) -> str:
 
 
 def for_pagerduty(told: Notification, words: str) -> str:
-    """As its CloudWatch integration reads an alarm; a page is one incident by its alarm's name."""
-    return json.dumps(
-        {
-            "AlarmName": told.alarm.name,
-            "NewStateValue": "ALARM" if told.kind == "open" else "OK",
-            "OldStateValue": "OK" if told.kind == "open" else "ALARM",
-            "StateChangeTime": told.memory.since.isoformat(),
-            "AlarmDescription": told.alarm.title,
-            "NewStateReason": words,
-        }
-    )
+    """A page is one incident, by its alarm's name."""
+    state: Literal["ALARM", "OK"] = "ALARM" if told.kind == "open" else "OK"
+    return pagerduty.message(told.alarm.name, state, told.memory.since.isoformat(), told.alarm.title, words)
 
 
 def for_chat(told: Notification, seen: Situation, settings: NotifySettings) -> str:

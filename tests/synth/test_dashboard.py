@@ -209,6 +209,7 @@ def test_the_logs_are_asked_by_the_saved_queries(settings: Environment, widgets:
         "deployments",
         "rollbacks",
         "stopped-tasks",
+        "told",
     }
 
 

@@ -100,6 +100,7 @@ def saved(templates: Templates, environment: str) -> dict[str, tuple[str, dict[s
         ("Deployments", "/aws/events/hz-navigator-{env}-ecs"),
         ("Stopped tasks", "/aws/events/hz-navigator-{env}-ecs"),
         ("What rollback decided", "/aws/lambda/hz-navigator-{env}-rollback"),
+        ("What people were told", "/aws/lambda/hz-navigator-{env}-notify"),
     ],
 )
 def test_a_query_is_saved_with_its_log_group(title: str, group: str, settings: Environment, all_templates: Templates) -> None:
@@ -258,6 +259,14 @@ SLOW = "2026-01-05 10:00:00 UTC:10.0.1.5(54321):hz_admin@hz_navigator:[123]:LOG:
                     "reason": "the last deployment ended 4 min before the alarm",
                 }
             ],
+        ),
+        (
+            "told",
+            [
+                {"level": "WARNING", "message": "Maintenance was left on"},
+                {"severity": "P1", "kind": "open", "message": "ALARM: P1 production: The application has no database"},
+            ],
+            [{"severity": "P1", "kind": "open", "message": "ALARM: P1 production: The application has no database"}],
         ),
     ],
 )

@@ -328,13 +328,18 @@ def test_mail_gets_pages_warnings_and_escalations(production: Environment) -> No
 def test_pagerduty_gets_what_is_critical_by_a_url_that_stays_secret(production: Environment) -> None:
     stack = told(production, email=MAIL, pagerduty_url_secret=SECRET)
     url = f"{{{{resolve:secretsmanager:{SECRET}:SecretString:::}}}}"
-    assert subscribed(stack, "https") == {"p1": url, "p2": url}
+    assert subscribed(stack, "https") == {"p1": url, "p2": url, "escalations": url}
     assert "pagerduty.com" not in json.dumps(stack.to_json())
 
 
-def test_what_rollback_escalates_calls_somebody_where_there_is_no_mail(production: Environment) -> None:
+def test_pagerduty_gets_of_the_escalations_what_no_page_tells_of(production: Environment) -> None:
     stack = told(production, pagerduty_url_secret=SECRET)
-    assert subscribed(stack, "https").keys() == {"p1", "p2", "escalations"}
+    filters = {
+        name_of(stack, one["Properties"]["TopicArn"]).rpartition("-")[2]: one["Properties"].get("FilterPolicy")
+        for one in stack.find_resources("AWS::SNS::Subscription").values()
+        if one["Properties"]["Protocol"] == "https"
+    }
+    assert filters == {"p1": None, "p2": None, "escalations": {"paged": ["no"]}}
 
 
 def test_slack_gets_everything_and_nobody_may_do_anything_through_it(production: Environment) -> None:

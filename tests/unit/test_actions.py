@@ -1,5 +1,6 @@
 """Writing to AWS: in which order, and what a person is told."""
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -81,6 +82,18 @@ def test_every_outcome_is_published_and_escalated_when_a_person_is_needed(
 ) -> None:
     actions.publish(Outcome(**{**vars(OUTCOME), "needs_person": needs_person}))
     assert (len(aws.outcomes), len(aws.escalations)) == topics
+
+
+@pytest.mark.parametrize(
+    ("kind", "paged"), [("escalated", "yes"), ("failed", "yes"), ("malformed event", "no"), ("rollback requested", "no")]
+)
+def test_an_escalation_calls_somebody_only_where_no_page_does(aws: World, actions: Actions, kind: str, paged: str) -> None:
+    actions.publish(Outcome(**{**vars(OUTCOME), "outcome": kind}))
+    (sent,) = [call.parameters for call in aws.calls if call.parameters.get("MessageStructure") == "json"]
+    assert sent["MessageAttributes"] == {"paged": {"DataType": "String", "StringValue": paged}}
+    # As PagerDuty wants it: the state before the subject's colon, and in the message.
+    assert sent["Subject"].startswith(f"ALARM: [production] {kind}: ")
+    assert json.loads(json.loads(sent["Message"])["https"])["NewStateValue"] == "ALARM"
 
 
 def test_the_message_reads_from_what_is_wrong_to_the_runbook() -> None:

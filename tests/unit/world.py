@@ -434,7 +434,9 @@ class World:
 
     @property
     def escalations(self) -> list[str]:
-        return self.messages(ENVIRONMENT.escalations_topic)
+        """As a mailbox gets them."""
+        found = (message.partition("\n") for message in self.messages(ENVIRONMENT.escalations_topic))
+        return [f"{subject}\n{json.loads(body)['default']}" for subject, _, body in found]
 
     @property
     def image(self) -> str:
