@@ -1,8 +1,12 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from .world import World, world
+
+settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
+settings.load_profile("unhurried")
 
 
 @pytest.fixture
