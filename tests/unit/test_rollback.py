@@ -451,7 +451,7 @@ class Fate(Random):
         aws.deliver(what)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 2**32))
 def test_whatever_arrives_the_promises_hold(seed: int) -> None:
     with pytest.MonkeyPatch.context() as patch, world(patch) as aws:
