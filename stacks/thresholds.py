@@ -165,7 +165,8 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         "sentry-errors", "Error rate (Sentry)", "errors/min", 10, 50, 100,
-        (Signal(OWN_NAMESPACE, "SentryErrors", ("Environment",), "Sum"),), "3.1", ("P3", "P2"),
+        # Each value is a minute's count, and a schedule may run twice in a minute: no sum.
+        (Signal(OWN_NAMESPACE, "SentryErrors", ("Environment",), "Maximum"),), "3.1", ("P3", "P2"),
         "a bad release, or a third party that fails", missing=("missing", "missing"),
     ),
 )  # fmt: skip

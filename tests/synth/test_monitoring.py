@@ -126,7 +126,7 @@ def test_there_are_no_other_alarms(settings: Environment, alarms: Alarms) -> Non
             "Maximum",
             {"DBInstanceIdentifier": "hz-navigator-{env}-postgres"},
         ),
-        ("sentry-errors", "HZNavigator", "SentryErrors", "Sum", {"Environment": "{env}"}),
+        ("sentry-errors", "HZNavigator", "SentryErrors", "Maximum", {"Environment": "{env}"}),
         ("api-availability", "HZNavigator", "Availability", "Average", {"Environment": "{env}", "Target": "api"}),
         ("database-availability", "HZNavigator", "Availability", "Average", {"Environment": "{env}", "Target": "database"}),
         ("frontend-availability", "HZNavigator", "Availability", "Average", {"Environment": "{env}", "Target": "frontend"}),
