@@ -485,7 +485,7 @@ def _shown(time: datetime) -> str:
 
 def _minutes(time: timedelta) -> str:
     hours, minutes = divmod(time / MINUTE, 60)
-    return f"{hours:.0f} h {minutes:.0f} min" if hours else f"{minutes:g} min"
+    return f"{hours:.0f} h {minutes:.0f} min" if hours else f"{round(minutes, 1):g} min"
 
 
 def main() -> int:

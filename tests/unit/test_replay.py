@@ -486,7 +486,7 @@ def noise(alarms: Sequence[Alarm], minutes: int) -> Trace:
     """A value a minute, but for gaps, of every metric that an alarm reads: in stretches on either side of its lines."""
     chance = random.Random(7)  # noqa: S311 - the same noise each time
     read_by = {of for one in alarms if "AlarmRule" not in one for of in metrics(one).values()}
-    names = {" ".join((of.namespace, of.name, *(f"{key}={value}" for key, value in of.dimensions))) for of in read_by}
+    names = {" ".join((of.namespace, of.name, *(f"{key}={value}" for key, value in sorted(of.dimensions)))) for of in read_by}
     stretches = {name: [chance.choice((0, 1.5, 30, 80, 100, 500)) for _ in range(minutes)] for name in sorted(names)}
     return trace(
         **{
