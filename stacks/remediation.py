@@ -160,6 +160,7 @@ class Remediation(EnvironmentStack):
                 "INCIDENTS_TABLE": settings.incidents_table,
                 "OUTCOMES_TOPIC": self.outcomes.topic_arn,
                 "ESCALATIONS_TOPIC": self.escalations.topic_arn,
+                "RUNBOOK_URL": settings.runbook_url,
                 "DETECTION_SECONDS": str(DETECTION_SECONDS),
                 "SUSPECT_WINDOW_MINUTES": str(SUSPECT_WINDOW_MINUTES),
                 "BUDGET": str(BUDGET),

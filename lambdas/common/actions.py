@@ -6,7 +6,7 @@ from dataclasses import replace
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from common import pagerduty
+from common import pagerduty, runbook
 from common.decisions import Change, Evidence
 from common.incidents import Incidents, Outcome
 from common.settings import CLIENT, RollbackSettings
@@ -75,7 +75,7 @@ class Actions:
         """Send the outcome to its topic, and to the escalations when a person is needed.
 
         The attribute `paged` says whether a page tells of it anyway, so that nobody is called for it twice."""
-        words = text(outcome)
+        words = text(outcome, self._settings.runbook_url)
         self._sns.publish(TopicArn=self._settings.outcomes_topic, Subject=subject(outcome), Message=words)
         if outcome.needs_person:
             title = subject(outcome)
@@ -96,13 +96,13 @@ def subject(outcome: Outcome) -> str:
     return f"[{outcome.environment}] {outcome.outcome}: {outcome.service}"[:100]
 
 
-def text(outcome: Outcome) -> str:
+def text(outcome: Outcome, runbook_url: str) -> str:
     """The message, for somebody who was just woken up."""
     parts = {
         "What is wrong": outcome.wrong,
         "What was done": outcome.done,
         "Why": outcome.reason,
         "What to look at": outcome.look_at,
-        "Runbook": f"section {outcome.section}, {SECTIONS[outcome.section]}",
+        "Runbook": runbook.section(f"{outcome.section} {SECTIONS[outcome.section]}", runbook_url),
     }
     return "\n\n".join(f"{title}\n  {words}" for title, words in parts.items() if words)

@@ -52,6 +52,8 @@ class RollbackSettings(IncidentSettings):
     dependency_alarms: Names
     outcomes_topic: Topic
     escalations_topic: Topic
+    runbook_url: str
+    """Empty where nobody can read it in a browser."""
 
     detection_seconds: Annotated[int, Field(gt=0)]
     """What started less than this before the alarm cannot have caused it: the alarm needs that long to see anything."""

@@ -1,13 +1,12 @@
 """What people read: the message of a notification, for mail and PagerDuty, and for the chat."""
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from common import pagerduty
+from common import pagerduty, runbook
 from common.incidents import Outcome
 from common.settings import NotifySettings, PageFacts
 from notify.alarms import Alarm
@@ -94,7 +93,7 @@ def _parts(told: Notification, seen: Situation, settings: NotifySettings) -> lis
         "Measured": "\n".join(f"{one.title}: {one.measured}" for one in (seen.behind or [alarm]) if one.measured),
         "Likely cause": _cause(told, seen, settings),
         "Automation": _automation(alarm, page, seen),
-        "Runbook": _runbook(alarm, settings),
+        "Runbook": runbook.section(alarm.section, settings.runbook_url),
         "Dashboard": settings.dashboard_url,
         "Who": _who(alarm, settings.escalation_path),
     }
@@ -122,11 +121,6 @@ def _automation(alarm: Alarm, page: PageFacts | None, seen: Situation) -> str:
     if page:
         return page.automation
     return "nothing is done about a warning" if alarm.severity == "P3" else "nothing"
-
-
-def _runbook(alarm: Alarm, settings: NotifySettings) -> str:
-    anchor = re.sub(r"[^\w -]", "", alarm.section.lower()).replace(" ", "-")  # as GitHub makes them
-    return f"{alarm.section} {settings.runbook_url}#{anchor}" if settings.runbook_url else alarm.section
 
 
 def _who(alarm: Alarm, path: Sequence[str]) -> str:

@@ -56,6 +56,7 @@ def test_rollback_is_told_everything_it_reads(stack: Template, settings: Environ
     assert told.service_impaired_alarm == settings.service_impaired_alarm
     assert told.dependency_alarms == settings.dependency_alarms
     assert told.incidents_table == settings.incidents_table
+    assert told.runbook_url == f"{settings.docs_url}/runbook.md"
     assert told.outcomes_topic == settings.arn("sns", settings.outcomes_topic)
     assert told.escalations_topic == settings.arn("sns", settings.escalations_topic)
     assert (told.suspect_window_minutes, told.budget, told.budget_hours) == (60, 2, 24)

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from common.actions import Actions, ChangeError, subject, text
+from common.actions import SECTIONS, Actions, ChangeError, subject, text
 from common.decisions import Change, Evidence
 from common.incidents import ClaimedError, Incidents, Outcome
 from common.settings import RollbackSettings, read
@@ -97,12 +98,24 @@ def test_an_escalation_calls_somebody_only_where_no_page_does(aws: World, action
 
 
 def test_the_message_reads_from_what_is_wrong_to_the_runbook() -> None:
-    message = text(Outcome(**{**vars(OUTCOME), "section": "3.4", "reason": "the reason"}))
+    message = text(Outcome(**{**vars(OUTCOME), "section": "3.4", "reason": "the reason"}), "https://docs.example/runbook.md")
     said = [
         message.index(words)
-        for words in ("what is wrong", "what was done", "the reason", "what to look at", "section 3.4, Data")
+        for words in (
+            "what is wrong",
+            "what was done",
+            "the reason",
+            "what to look at",
+            "3.4 Database Connection Issues https://docs.example/runbook.md#34-database-connection-issues",
+        )
     ]
     assert said == sorted(said)
+
+
+@pytest.mark.parametrize("number", SECTIONS)
+def test_the_sections_that_messages_link_exist(number: str) -> None:
+    heading = f"{number}{'' if '.' in number else '.'} {SECTIONS[number]}"
+    assert f"# {heading}\n" in (Path(__file__).parents[2] / "docs" / "runbook.md").read_text()
 
 
 def test_the_subject_is_what_sns_takes() -> None:

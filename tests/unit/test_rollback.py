@@ -47,7 +47,7 @@ def test_a_bad_release_is_rolled_back_and_a_person_can_read_it(aws: World) -> No
         ENVIRONMENT.service_impaired_alarm,
         ENVIRONMENT.alarm("alb-5xx-rate", "critical"),
         "5 min before",
-        "section 4.1",
+        "runbook.md#41-backend-rollback-ecs",
     ):
         assert words in message
 
@@ -168,7 +168,7 @@ def test_a_failed_database_is_escalated_by_name_and_the_service_left_alone(aws: 
     assert aws.image == "as the release wrote it"
     (message,) = aws.escalations
     assert f"the database {ENVIRONMENT.database_instance} is storage-full" in message
-    assert "section 3.4, Database Connection Issues" in message
+    assert "3.4 Database Connection Issues" in message
 
 
 @pytest.mark.parametrize(("mode", "kind"), [("off", "recorded"), ("observe", "observed")])

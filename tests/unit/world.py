@@ -49,6 +49,7 @@ VARIABLES = {
     "INCIDENTS_TABLE": ENVIRONMENT.incidents_table,
     "OUTCOMES_TOPIC": ENVIRONMENT.arn("sns", ENVIRONMENT.outcomes_topic),
     "ESCALATIONS_TOPIC": ENVIRONMENT.arn("sns", ENVIRONMENT.escalations_topic),
+    "RUNBOOK_URL": ENVIRONMENT.runbook_url,
     "DETECTION_SECONDS": "120",
     "SUSPECT_WINDOW_MINUTES": "60",
     "BUDGET": "2",
