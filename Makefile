@@ -5,7 +5,6 @@ ENV ?= production
 VENV := $(CURDIR)/.venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/node_modules/.bin:$(BIN):$(PATH)
-export PYTHONPATH := $(CURDIR):$(CURDIR)/lambdas
 
 .DEFAULT_GOAL := help
 .PHONY: help setup drill dashboard test local local-down replay detection thresholds runbook synth lint acknowledgements lock
@@ -27,7 +26,7 @@ drill: setup ## deploy production to the local cloud, break a release, then the 
 	@python -m local.drills
 
 dashboard: setup ## draw ENV's dashboard as synthesized over a recorded drill, or over TRACE=file.csv, as one HTML page
-	@python -m local.dashboard $(ENV) $(if $(TRACE),--trace $(TRACE))
+	@python -m local.preview $(ENV) $(if $(TRACE),--trace $(TRACE))
 
 test: setup ## run the whole test suite
 	@python -m pytest -n auto --dist loadgroup
@@ -46,10 +45,10 @@ detection: setup ## how fast each row's alarms notice a step from normal to crit
 	@python -m local.replay --steps --env $(ENV)
 
 thresholds: setup ## print the threshold table as ENV deploys it
-	@python -m stacks.table $(ENV)
+	@python -m local.documents.thresholds $(ENV)
 
 runbook: setup ## write docs/runbook.md anew, from the table, the names and the procedures (ENV=staging: docs/runbook-staging.md)
-	@python -m stacks.runbook $(ENV) --output docs/runbook$(filter-out -production,-$(ENV)).md
+	@python -m local.documents.runbook $(ENV) --output docs/runbook$(filter-out -production,-$(ENV)).md
 
 synth: setup ## write the cloud assemblies of both environments to cdk.out, policy packs included
 	@cdk synth --quiet

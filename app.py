@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aws_cdk as cdk
 
-from stacks.environment import CONFIG, ConfigError, load_all
+from stacks.config import CONFIG, ConfigError, load_all
 from stacks.policy import failures, packs
 from stacks.stage import EnvironmentStage
 

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from local.cloud import STATE, Cloud, CloudError
-from stacks.environment import CONFIG, ConfigError, Environment, load
+from stacks.config import CONFIG, ConfigError, load
+from stacks.environment import Environment
 
 FOLDER = STATE / "up"
 PORT = 4566  # what AWS emulators listen on by custom
@@ -119,7 +120,7 @@ def main() -> int:
         with alone(STATE / "up.lock"):
             match arguments.action:
                 case "up":
-                    up(load(CONFIG / f"{arguments.environment}.toml"), arguments.port)
+                    up(load(arguments.environment), arguments.port)
                 case "down":
                     print(down())
                 case "recorded":

@@ -23,7 +23,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from local.server import Settings
+from local.emulator.server import Settings
 from stacks.environment import Environment
 
 ROOT = Path(__file__).parent.parent

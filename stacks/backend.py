@@ -20,27 +20,12 @@ from stacks.cache import Cache
 from stacks.database import Database
 from stacks.environment import Environment
 from stacks.load_balancer import LoadBalancer
-from stacks.network import CONTAINER_PORT, Network
-
-CONTAINER = "backend"
-"""The container whose image a release replaces in the family's newest revision."""
-
-USER = "1001"
-"""The image's own user, which is not root."""
+from stacks.network import Network
 
 # Any HTTP answer is life: without its database the application answers 503, and stopping every task for that would turn an
 # outage of the database into one of the service. Whether a task should get requests is the target group's health check.
 # Node is what the image surely has; curl comes and goes with its base image.
 HEALTH_CHECK = "fetch('http://127.0.0.1:%d%s', {redirect: 'manual'}).then(() => process.exit(0), () => process.exit(1))"
-
-DATABASE_KEYS = {
-    "POSTGRES_HOST": "host",
-    "POSTGRES_PORT": "port",
-    "POSTGRES_USER": "username",
-    "POSTGRES_PASSWORD": "password",
-    "POSTGRES_DB": "dbname",
-}
-APPLICATION_KEYS = {"JWT_SECRET": "jwt_secret", "ENCRYPTION_KEY": "encryption_key"}
 
 # What has to be writable under the read-only root. ECS Exec's agent, which runs as root, keeps its state and its logs in these
 # two: https://github.com/aws/containers-roadmap/issues/1359 (AWS promises no paths: cannot be proven without AWS).
@@ -52,12 +37,12 @@ SCRATCH, SCRATCH_MIB = "/tmp", 128  # noqa: S108 - a file system of this contain
 class Registry(EnvironmentStack):
     """`repository`: the backend's images, under tags that never move, scanned when they are pushed."""
 
-    def __init__(self, scope: Construct, settings: Environment) -> None:
-        super().__init__(scope, "registry", settings, "the image repository")
+    def __init__(self, scope: Construct, environment: Environment) -> None:
+        super().__init__(scope, "registry", environment, "the image repository")
         self.repository = ecr.Repository(
             self,
             "Repository",
-            repository_name=settings.repository,
+            repository_name=environment.repository,
             image_tag_mutability=ecr.TagMutability.IMMUTABLE,
             image_scan_on_push=True,
             encryption=ecr.RepositoryEncryption.KMS,
@@ -78,39 +63,39 @@ class Registry(EnvironmentStack):
 class Backend(EnvironmentStack):
     """`service` in its `cluster`, running `task_definition`, and the `documents` bucket that it serves.
 
-    The image is the value of the SSM parameter `settings.image_parameter` at the time of the deployment. Releases and rollbacks
-    write that parameter and the first release creates it, so it has to exist before this stack is deployed first; it is no
-    resource of this stack, whose deployment would otherwise put its own value back.
+    The image is the value of the environment's SSM parameter `image_parameter` at the time of the deployment. Releases and
+    rollbacks write that parameter and the first release creates it, so it has to exist before this stack is deployed first.
+    It is no resource of this stack, whose deployment would otherwise put its own value back.
     """
 
     def __init__(
         self,
         scope: Construct,
-        settings: Environment,
+        environment: Environment,
         network: Network,
         load_balancer: LoadBalancer,
         database: Database,
         cache: Cache,
         registry: Registry,
     ) -> None:
-        super().__init__(scope, "backend", settings, "the backend")
+        super().__init__(scope, "backend", environment, "the backend")
         self.documents = self.data_bucket(
             "Documents",
-            settings.documents_bucket,
+            environment.documents_bucket,
             encryption_key=self.key,
             old_versions=cdk.Duration.days(90),
             # Users' browsers send and fetch documents by presigned URLs.
             cors=[
                 s3.CorsRule(
-                    allowed_origins=[settings.frontend_url],
+                    allowed_origins=[environment.frontend_url],
                     allowed_methods=[s3.HttpMethods.GET, s3.HttpMethods.PUT, s3.HttpMethods.POST],
                     allowed_headers=["*"],
                     exposed_headers=["ETag"],
                 )
             ],
         )
-        self.logs = self.log_group("Logs", settings.backend_log_group)
-        self.exec_logs = self.log_group("ExecLogs", settings.exec_log_group)
+        self.logs = self.log_group("Logs", environment.backend_log_group)
+        self.exec_logs = self.log_group("ExecLogs", environment.exec_log_group)
         self.cluster = self._cluster(network)
         self.task_definition = self._task_definition(database, cache, registry, self._application_secret())
         self.service = self._service(network, load_balancer)
@@ -119,11 +104,11 @@ class Backend(EnvironmentStack):
 
     def _cluster(self, network: Network) -> ecs.Cluster:
         # ECS makes this group by itself, without key and retention, unless it is there before the cluster.
-        insights = self.log_group("Insights", self.settings.insights_log_group)
+        insights = self.log_group("Insights", self._environment.insights_log_group)
         cluster = ecs.Cluster(
             self,
             "Cluster",
-            cluster_name=self.settings.cluster,
+            cluster_name=self._environment.cluster,
             vpc=network.vpc,
             container_insights_v2=ecs.ContainerInsights.ENHANCED,
         )
@@ -150,7 +135,7 @@ class Backend(EnvironmentStack):
         jwt = secretsmanager.Secret(
             self,
             "JwtSecret",
-            description=f"The value of jwt_secret in {self.settings.application_secret}",
+            description=f"The value of jwt_secret in {self._environment.application_secret}",
             encryption_key=self.key,
             generate_secret_string=secretsmanager.SecretStringGenerator(
                 password_length=64, exclude_characters=string.punctuation, require_each_included_type=False
@@ -160,7 +145,7 @@ class Backend(EnvironmentStack):
         return secretsmanager.Secret(
             self,
             "ApplicationSecret",
-            secret_name=self.settings.application_secret,
+            secret_name=self._environment.application_secret,
             description="What the backend signs tokens and encrypts fields with",
             encryption_key=self.key,
             generate_secret_string=secretsmanager.SecretStringGenerator(
@@ -187,7 +172,7 @@ class Backend(EnvironmentStack):
                 "ecs-tasks.amazonaws.com",
                 conditions={
                     "StringEquals": {"aws:SourceAccount": self.account},
-                    "ArnLike": {"aws:SourceArn": self.settings.arn("ecs", "*")},
+                    "ArnLike": {"aws:SourceArn": self._environment.arn("ecs", "*")},
                 },
             ),
             managed_policies=[iam.ManagedPolicy(self, f"{construct_id}Policy", statements=statements)],
@@ -235,7 +220,9 @@ class Backend(EnvironmentStack):
                     ],
                     resources=["*"],
                 ),
-                iam.PolicyStatement(actions=["logs:DescribeLogGroups"], resources=[self.settings.arn("logs", "log-group:*")]),
+                iam.PolicyStatement(
+                    actions=["logs:DescribeLogGroups"], resources=[self._environment.arn("logs", "log-group:*")]
+                ),
                 iam.PolicyStatement(
                     actions=["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
                     resources=[self.exec_logs.log_group_arn],
@@ -246,22 +233,24 @@ class Backend(EnvironmentStack):
     def _task_definition(
         self, database: Database, cache: Cache, registry: Registry, application: secretsmanager.Secret
     ) -> ecs.FargateTaskDefinition:
-        settings = self.settings
+        environment = self._environment
+        runs = environment.application.container
         image = cdk.CfnParameter(
             self,
             "Image",
             type="AWS::SSM::Parameter::Value<String>",
-            default=settings.image_parameter,
+            default=environment.image_parameter,
             description="The parameter with the image to run: written by releases and rollbacks, read at each deployment",
         )
         definition = ecs.FargateTaskDefinition(
             self,
             "TaskDefinition",
-            family=settings.family,
-            cpu=settings.backend.cpu,
-            memory_limit_mib=settings.backend.memory,
+            family=environment.family,
+            cpu=environment.backend.cpu,
+            memory_limit_mib=environment.backend.memory,
             runtime_platform=ecs.RuntimePlatform(
-                operating_system_family=ecs.OperatingSystemFamily.LINUX, cpu_architecture=ecs.CpuArchitecture.X86_64
+                operating_system_family=ecs.OperatingSystemFamily.LINUX,
+                cpu_architecture=ecs.CpuArchitecture.of(runs.architecture),
             ),
             execution_role=self._execution_role(
                 registry,
@@ -283,37 +272,35 @@ class Backend(EnvironmentStack):
             )
         )
         container = definition.add_container(
-            CONTAINER,
+            runs.name,
             image=ecs.ContainerImage.from_registry(image.value_as_string),
-            port_mappings=[ecs.PortMapping(container_port=CONTAINER_PORT)],
-            user=USER,
+            port_mappings=[ecs.PortMapping(container_port=runs.port)],
+            user=runs.user,
             readonly_root_filesystem=True,
             linux_parameters=scratch,
             environment={
-                "NODE_ENV": "production",
-                "APP_PORT": str(CONTAINER_PORT),  # the code listens on this one, the image's own settings name the other
-                "PORT": str(CONTAINER_PORT),
-                "AWS_REGION": self.region,
-                # TLS. node-postgres takes `require` for "verify by Node's roots", and RDS's authority is none of them: it would
-                # refuse every connection: https://github.com/brianc/node-postgres/blob/master/packages/pg/lib/connection-parameters.js
-                "PGSSLMODE": "no-verify",
-                "S3_DOCUMENTS_BUCKET": self.documents.bucket_name,
-                "CORS_ORIGINS": settings.frontend_url,
-                "AWS_SECRET_PREFIX": settings.prefix,
+                name: value.format(
+                    port=runs.port,
+                    region=self.region,
+                    prefix=environment.prefix,
+                    documents=self.documents.bucket_name,
+                    frontend_url=environment.frontend_url,
+                )
+                for name, value in runs.variables.items()
             },
             secrets={
-                **self._secrets("Database", database.secret, DATABASE_KEYS),
-                **self._secrets("Redis", cache.url_secret, {"REDIS_URL": None}),
-                **self._secrets("Application", application, APPLICATION_KEYS),
+                **self._secrets("Database", database.secret, runs.database_secret),
+                **self._secrets("Redis", cache.url_secret, {runs.cache_url: None}),
+                **self._secrets("Application", application, runs.application_secret),
             },
             health_check=ecs.HealthCheck(
-                command=["CMD", "node", "-e", HEALTH_CHECK % (CONTAINER_PORT, settings.backend.health_check_path)],
+                command=["CMD", "node", "-e", HEALTH_CHECK % (runs.port, environment.backend.health_check_path)],
                 interval=cdk.Duration.seconds(30),
                 timeout=cdk.Duration.seconds(10),
                 retries=3,
                 start_period=cdk.Duration.seconds(60),
             ),
-            logging=ecs.LogDrivers.aws_logs(log_group=self.logs, stream_prefix=CONTAINER),
+            logging=ecs.LogDrivers.aws_logs(log_group=self.logs, stream_prefix=runs.name),
         )
         container.add_mount_points(
             *(ecs.MountPoint(source_volume=name, container_path=path, read_only=False) for name, path in AGENT_VOLUMES.items())
@@ -335,7 +322,7 @@ class Backend(EnvironmentStack):
         service = ecs.FargateService(
             self,
             "Service",
-            service_name=self.settings.service,
+            service_name=self._environment.service,
             cluster=self.cluster,
             task_definition=self.task_definition,
             platform_version=ecs.FargatePlatformVersion.LATEST,
@@ -346,7 +333,7 @@ class Backend(EnvironmentStack):
             circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
             # By name: the alarms are made from the load balancer's and the service's names, in a stack before this one.
             deployment_alarms=ecs.DeploymentAlarmConfig(
-                alarm_names=list(self.settings.deployment_alarms), behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM
+                alarm_names=list(self._environment.deployment_alarms), behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM
             ),
             health_check_grace_period=cdk.Duration.seconds(90),
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
@@ -362,8 +349,8 @@ class Backend(EnvironmentStack):
         resource.load_balancers = [
             ecs.CfnService.LoadBalancerProperty(
                 target_group_arn=load_balancer.target_group.target_group_arn,
-                container_name=CONTAINER,
-                container_port=CONTAINER_PORT,
+                container_name=self._environment.application.container.name,
+                container_port=self._environment.application.container.port,
             )
         ]
         return service
@@ -374,15 +361,15 @@ class Backend(EnvironmentStack):
         ECS itself forgets a stopped task after an hour and shows the last 100 messages of a service:
         https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_cwe_events.html
         """
-        settings = self.settings
-        group = self.log_group("EventLogs", settings.events_log_group)
-        arn = settings.arn("logs", f"log-group:{group.log_group_name}")
-        service = settings.arn("ecs", f"service/{settings.cluster}/{settings.service}")
+        environment = self._environment
+        group = self.log_group("EventLogs", environment.events_log_group)
+        arn = environment.arn("logs", f"log-group:{group.log_group_name}")
+        service = environment.arn("ecs", f"service/{environment.cluster}/{environment.service}")
         rules = [
             events.CfnRule(
                 self,
                 construct_id,
-                description=f"To {settings.events_log_group}: {detail_type}",
+                description=f"To {environment.events_log_group}: {detail_type}",
                 event_pattern={"source": ["aws.ecs"], "detail-type": [detail_type], **pattern},
                 targets=[events.CfnRule.TargetProperty(id="Logs", arn=arn)],
             )
@@ -392,7 +379,12 @@ class Backend(EnvironmentStack):
                 (
                     "StoppedTaskEvents",
                     "ECS Task State Change",
-                    {"detail": {"clusterArn": [settings.arn("ecs", f"cluster/{settings.cluster}")], "lastStatus": ["STOPPED"]}},
+                    {
+                        "detail": {
+                            "clusterArn": [environment.arn("ecs", f"cluster/{environment.cluster}")],
+                            "lastStatus": ["STOPPED"],
+                        }
+                    },
                 ),
             )
         ]
@@ -403,7 +395,7 @@ class Backend(EnvironmentStack):
         logs.ResourcePolicy(
             self,
             "EventLogsPolicy",
-            resource_policy_name=f"{settings.prefix}-ecs-events",
+            resource_policy_name=f"{environment.prefix}-ecs-events",
             policy_statements=[
                 iam.PolicyStatement(principals=principals, actions=["logs:CreateLogStream"], resources=[f"{arn}:*"]),
                 iam.PolicyStatement(
@@ -418,7 +410,7 @@ class Backend(EnvironmentStack):
 
     def _scale(self, load_balancer: LoadBalancer) -> None:
         """Keep CPU and memory at what the table calls normal, and a task's requests at what its connections can serve."""
-        backend, row = self.settings.backend, self.settings.row
+        backend, row = self._environment.backend, self._environment.row
         scaling = self.service.auto_scale_task_count(min_capacity=backend.min_tasks, max_capacity=backend.max_tasks)
         up, down = cdk.Duration.minutes(1), cdk.Duration.minutes(5)
         scaling.scale_on_cpu_utilization(

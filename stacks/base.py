@@ -11,25 +11,24 @@ from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from runbook.queries import QUERIES
 from stacks.environment import Environment
-from stacks.queries import QUERIES
 
 
 class EnvironmentStack(cdk.Stack):
-    """One stack of an environment, named `hz-navigator-<env>-<component>`; `settings` is the environment."""
+    """One stack of an environment, named `<application>-<environment>-<component>`."""
 
-    def __init__(self, scope: Construct, component: str, settings: Environment, description: str, region: str = "") -> None:
+    def __init__(self, scope: Construct, component: str, environment: Environment, description: str, region: str = "") -> None:
         super().__init__(
             scope,
             component,
-            stack_name=settings.stack(component),
-            description=f"HZ-Navigator {settings.name}: {description}",
-            env=cdk.Environment(account=settings.account, region=region or settings.region),
+            stack_name=environment.stack(component),
+            description=f"{environment.application.title} {environment.name}: {description}",
+            env=cdk.Environment(account=environment.account, region=region or environment.region),
             termination_protection=True,
-            tags={"application": "hz-navigator", "environment": settings.name, "component": component},
+            tags={"application": environment.application.name, "environment": environment.name, "component": component},
         )
-        self.settings = settings
-        self.component = component
+        self._environment = environment  # `environment` is the CDK's own word for account and region
 
     @cached_property
     def key(self) -> kms.Key:
@@ -77,13 +76,13 @@ class EnvironmentStack(cdk.Stack):
         )
         resource = group.node.default_child
         assert isinstance(resource, logs.CfnLogGroup)
-        resource.retention_in_days = self.settings.log_retention_days
+        resource.retention_in_days = self._environment.log_retention_days
         for query in QUERIES:
-            if query.group(self.settings) == name:
+            if query.group(self._environment) == name:
                 logs.CfnQueryDefinition(
                     self,
                     f"{construct_id}-{query.slug}",
-                    name=f"{self.settings.prefix}/{query.title}",
+                    name=f"{self._environment.prefix}/{query.title}",
                     log_group_names=[group.log_group_name],
                     query_string=query.text,
                 )
@@ -92,7 +91,7 @@ class EnvironmentStack(cdk.Stack):
     @cached_property
     def zone(self) -> route53.IHostedZone | None:
         """The hosted zone of the environment's domains; None where the configuration brings certificates instead."""
-        domain = self.settings.domain
+        domain = self._environment.domain
         if not domain.hosted_zone_id:
             return None
         return route53.HostedZone.from_hosted_zone_attributes(
@@ -125,7 +124,7 @@ class EnvironmentStack(cdk.Stack):
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             lifecycle_rules=[
                 s3.LifecycleRule(
-                    expiration=cdk.Duration.days(self.settings.log_retention_days),
+                    expiration=cdk.Duration.days(self._environment.log_retention_days),
                     noncurrent_version_expiration=cdk.Duration.days(30),
                     abort_incomplete_multipart_upload_after=cdk.Duration.days(7),
                 )

@@ -17,16 +17,17 @@ class Cache(EnvironmentStack):
     A reader in another stack takes the secret as it takes the database's.
     """
 
-    def __init__(self, scope: Construct, settings: Environment, network: Network) -> None:
-        super().__init__(scope, "cache", settings, "the cache")
+    def __init__(self, scope: Construct, environment: Environment, network: Network) -> None:
+        super().__init__(scope, "cache", environment, "the cache")
+        size = environment.application.cache
         logs = {
-            "slow-log": self.log_group("SlowLog", settings.cache_slow_log_group),
-            "engine-log": self.log_group("EngineLog", settings.cache_engine_log_group),
+            "slow-log": self.log_group("SlowLog", environment.cache_slow_log_group),
+            "engine-log": self.log_group("EngineLog", environment.cache_engine_log_group),
         }
         secret = secretsmanager.Secret(
             self,
             "Secret",
-            secret_name=settings.cache_secret,
+            secret_name=environment.cache_secret,
             description="The auth token of Redis",
             encryption_key=self.key,
             # Redis allows 16 to 128 characters and little punctuation; letters and digits also stand in a URL as they are:
@@ -43,25 +44,25 @@ class Cache(EnvironmentStack):
         subnets = elasticache.CfnSubnetGroup(
             self,
             "Subnets",
-            description=f"Isolated subnets of {settings.replication_group}",
+            description=f"Isolated subnets of {environment.replication_group}",
             subnet_ids=network.vpc.select_subnets(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED).subnet_ids,
         )
         parameters = elasticache.CfnParameterGroup(
             self,
             "Parameters",
-            cache_parameter_group_family="redis7",
-            description=f"Parameters of {settings.replication_group}",
-            properties={"maxmemory-policy": "volatile-lru"},
+            cache_parameter_group_family=f"redis{size.version.partition('.')[0]}",
+            description=f"Parameters of {environment.replication_group}",
+            properties={"maxmemory-policy": size.eviction},
         )
         group = elasticache.CfnReplicationGroup(
             self,
             "ReplicationGroup",
-            replication_group_id=settings.replication_group,
-            replication_group_description=f"HZ-Navigator {settings.name}: sessions and cached answers",
+            replication_group_id=environment.replication_group,
+            replication_group_description=f"{environment.application.title} {environment.name}: sessions and cached answers",
             engine="redis",
-            engine_version="7.1",
-            cache_node_type=settings.cache.node_type,
-            num_cache_clusters=len(settings.cache_nodes),
+            engine_version=size.version,
+            cache_node_type=environment.cache.node_type,
+            num_cache_clusters=size.nodes,
             cluster_mode="disabled",
             automatic_failover_enabled=True,
             multi_az_enabled=True,
@@ -74,7 +75,7 @@ class Cache(EnvironmentStack):
             auth_token=token,
             at_rest_encryption_enabled=True,
             kms_key_id=self.key.key_arn,
-            snapshot_retention_limit=7,
+            snapshot_retention_limit=size.snapshot_days,
             snapshot_window="02:00-03:00",
             preferred_maintenance_window="tue:04:00-tue:05:00",  # never while the database has its own
             auto_minor_version_upgrade=True,
@@ -97,7 +98,7 @@ class Cache(EnvironmentStack):
         self.url_secret = secretsmanager.Secret(
             self,
             "UrlSecret",
-            secret_name=settings.cache_url_secret,
+            secret_name=environment.cache_url_secret,
             description="The URL of Redis, auth token included",
             encryption_key=self.key,
             secret_string_value=cdk.SecretValue.unsafe_plain_text(f"rediss://:{token}@{self.endpoint}:{CACHE_PORT}"),

@@ -4,7 +4,6 @@ Alarm states stand on top, then a section for each suspect: the table's rows wit
 what the logs say. All graphs are of one-minute periods over the same hours, so that a deployment and its effects line up.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -13,10 +12,11 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
+from runbook.queries import QUERIES
+from runbook.rows import LEVELS, OWN, Level, Row, Signal
+from runbook.sections import Section as RunbookSection
 from stacks.environment import Environment
 from stacks.metrics import Metrics
-from stacks.queries import QUERIES
-from stacks.thresholds import LEVELS, OWN_NAMESPACE, RUNBOOK_SECTIONS, Level, Row, Signal
 
 _WIDTH = 24  # of a dashboard, in its grid
 _HEIGHT, _LOG_HEIGHT = 5, 4
@@ -54,7 +54,7 @@ class Section:
 
 
 def _probe(target: str, title: str) -> Graph:
-    return Graph(title, "ms", (Signal(OWN_NAMESPACE, "Latency", ("Environment", f"Target={target}"), "Average"),))
+    return Graph(title, "ms", (Signal(OWN, "Latency", ("Environment", f"Target={target}"), "Average"),))
 
 
 SECTIONS: tuple[Section, ...] = (
@@ -64,7 +64,7 @@ SECTIONS: tuple[Section, ...] = (
         ("api-availability", "unhealthy-hosts", "alb-latency-p95"),
         (_probe("api", "API health check, from outside"),),
         ("told",),
-        console="ec2/home?region={env.region}#LoadBalancers:search={env.load_balancer}",
+        console="ec2/home?region={environment.region}#LoadBalancers:search={environment.load_balancer}",
     ),
     Section(
         "Errors",
@@ -82,7 +82,7 @@ SECTIONS: tuple[Section, ...] = (
             ),
         ),
         ("errors", "stopped-tasks"),
-        console="cloudwatch/home?region={env.region}#logsV2:logs-insights",
+        console="cloudwatch/home?region={environment.region}#logsV2:logs-insights",
     ),
     Section(
         "ECS",
@@ -108,7 +108,7 @@ SECTIONS: tuple[Section, ...] = (
             ),
         ),
         ("rollbacks", "deployments"),
-        console="ecs/v2/clusters/{env.cluster}/services/{env.service}/deployments?region={env.region}",
+        console="ecs/v2/clusters/{environment.cluster}/services/{environment.service}/deployments?region={environment.region}",
     ),
     Section(
         "Database",
@@ -126,7 +126,7 @@ SECTIONS: tuple[Section, ...] = (
             Graph("RDS free storage", "bytes", (Signal("AWS/RDS", "FreeStorageSpace", _RDS, "Minimum"),)),
         ),
         ("slow-queries",),
-        console="rds/home?region={env.region}#database:id={env.database_instance};is-cluster=false",
+        console="rds/home?region={environment.region}#database:id={environment.database_instance};is-cluster=false",
     ),
     Section(
         "Cache",
@@ -139,7 +139,7 @@ SECTIONS: tuple[Section, ...] = (
             ),
             Graph("Redis evictions, by node", "a minute", (Signal("AWS/ElastiCache", "Evictions", _NODE, "Sum"),)),
         ),
-        console="elasticache/home?region={env.region}#/redis/{env.replication_group}",
+        console="elasticache/home?region={environment.region}#/redis/{environment.replication_group}",
     ),
     Section(
         "Frontend",
@@ -162,7 +162,7 @@ class Dashboard(Construct):
         self,
         scope: Construct,
         construct_id: str,
-        settings: Environment,
+        environment: Environment,
         metrics: Metrics,
         *,
         states: Mapping[str, Sequence[cloudwatch.IAlarm]],
@@ -170,7 +170,7 @@ class Dashboard(Construct):
         failures: Sequence[cloudwatch.IAlarm],
     ) -> None:
         super().__init__(scope, construct_id)
-        self._settings = settings
+        self._environment = environment
         self._metrics = metrics
         tiled = {
             **states,
@@ -189,34 +189,35 @@ class Dashboard(Construct):
         cloudwatch.Dashboard(
             self,
             "Resource",
-            dashboard_name=settings.dashboard,
+            dashboard_name=environment.dashboard,
             widgets=lines,
             default_interval=cdk.Duration.hours(_HOURS),
             period_override=cloudwatch.PeriodOverride.INHERIT,  # the widgets' own periods, whatever range is looked at
         )
 
     def _head(self) -> str:
-        environment = self._settings
+        environment = self._environment
         pages = {
             "On call": f"{environment.docs_url}/on-call.md" if environment.docs_url else "",
             "Runbook": environment.runbook_url,
-            "Procedures": self._console("systems-manager/documents?region={env.region}#/?ownerType=self"),
-            "Running procedures": self._console("systems-manager/automation/executions?region={env.region}"),
-            "Saved log queries": self._console("cloudwatch/home?region={env.region}#logsV2:logs-insights"),
-            "Alarms": self._console("cloudwatch/home?region={env.region}#alarmsV2:"),
+            "Procedures": self._console("systems-manager/documents?region={environment.region}#/?ownerType=self"),
+            "Running procedures": self._console("systems-manager/automation/executions?region={environment.region}"),
+            "Saved log queries": self._console("cloudwatch/home?region={environment.region}#logsV2:logs-insights"),
+            "Alarms": self._console("cloudwatch/home?region={environment.region}#alarmsV2:"),
         }
         links = " · ".join(f"[{title}]({url})" for title, url in pages.items() if url)
-        return f"# HZ-Navigator {environment.name}\nIs it us, the database, the cache or the last release? {links}"
+        heading = f"# {environment.application.title} {environment.name}"
+        return f"{heading}\nIs it us, the database, the cache or the last release? {links}"
 
     def _console(self, page: str) -> str:
-        return self._settings.console(page.format(env=self._settings))
+        return self._environment.console(page.format(environment=self._environment))
 
     def _lines(self, section: Section) -> list[list[cloudwatch.IWidget]]:
         """A section's heading, its graphs, and its log queries if it has any."""
-        rows = [self._settings.row(slug) for slug in section.rows]
+        rows = [self._environment.row(slug) for slug in section.rows]
         queries = [query for query in QUERIES if query.slug in section.queries]
-        numbers = sorted({row.section for row in rows} | {query.section for query in queries})
-        runbook = ", ".join(self._runbook(number) for number in numbers)
+        sections = sorted({row.section for row in rows} | {query.section for query in queries})
+        runbook = ", ".join(map(self._runbook, sections))
         heading = f"### {section.title}: {section.question} Runbook {runbook} · [Console]({self._console(section.console)})"
         several, rest = divmod(_WIDTH, len(rows) + len(section.graphs))
         widths = (several + (number < rest) for number in range(_WIDTH))
@@ -233,7 +234,7 @@ class Dashboard(Construct):
             [
                 cloudwatch.LogQueryWidget(
                     title=query.title,
-                    log_group_names=[query.group(self._settings)],
+                    log_group_names=[query.group(self._environment)],
                     query_string=query.text,
                     width=_WIDTH // len(queries),
                     height=_LOG_HEIGHT,
@@ -243,12 +244,9 @@ class Dashboard(Construct):
         ]
         return [line for line in lines if line]
 
-    def _runbook(self, number: str) -> str:
-        title = f"{number} {RUNBOOK_SECTIONS[number]}"
-        if not self._settings.runbook_url:
-            return title
-        anchor = re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")  # as GitHub makes them
-        return f"[{title}]({self._settings.runbook_url}#{anchor})"
+    def _runbook(self, section: RunbookSection) -> str:
+        url = self._environment.runbook_url
+        return f"[{section.heading}]({url}#{section.anchor})" if url else section.heading
 
     def _row(self, row: Row, width: int) -> cloudwatch.GraphWidget:
         """A row over time with its bands: up to normal green, past the warning orange, past the critical line red as well."""

@@ -10,21 +10,10 @@ from aws_cdk import aws_rds as rds
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from runbook.rules import SLOW_QUERY_MILLISECONDS
 from stacks.base import EnvironmentStack
-from stacks.environment import MAX_CONNECTIONS, Environment
+from stacks.environment import Environment
 from stacks.network import DATABASE_PORT, Network
-from stacks.thresholds import SLOW_QUERY_MILLISECONDS
-
-DATABASE_NAME = "hz_navigator"
-MASTER_USER = "hz_admin"
-
-PARAMETERS = {
-    "log_min_duration_statement": str(SLOW_QUERY_MILLISECONDS),
-    "log_statement": "ddl",
-    "max_connections": str(MAX_CONNECTIONS),
-    "rds.force_ssl": "1",
-    "shared_preload_libraries": "pg_stat_statements",
-}
 
 
 class Database(EnvironmentStack):
@@ -34,23 +23,25 @@ class Database(EnvironmentStack):
     the reader's role into this stack's key policy, a cycle of stacks.
     """
 
-    def __init__(self, scope: Construct, settings: Environment, network: Network) -> None:
-        super().__init__(scope, "database", settings, "the database")
-        # The version a new instance starts with; RDS then takes minor versions by itself.
-        engine = rds.DatabaseInstanceEngine.postgres(version=rds.PostgresEngineVersion.VER_15_17)
+    def __init__(self, scope: Construct, environment: Environment, network: Network) -> None:
+        super().__init__(scope, "database", environment, "the database")
+        size = environment.application.database
+        engine = rds.DatabaseInstanceEngine.postgres(
+            version=rds.PostgresEngineVersion.of(size.version, size.version.partition(".")[0])
+        )
         # RDS makes these groups by itself, without key and retention, unless they are there before the instance writes.
         log_groups = [
-            self.log_group("PostgresqlLogs", settings.database_log_group),
-            self.log_group("UpgradeLogs", settings.database_upgrade_log_group),
+            self.log_group("PostgresqlLogs", environment.database_log_group),
+            self.log_group("UpgradeLogs", environment.database_upgrade_log_group),
         ]
         credentials = secretsmanager.Secret(
             self,
             "Secret",
-            secret_name=settings.database_secret,
-            description=f"The master user of {settings.database_instance}",
+            secret_name=environment.database_secret,
+            description=f"The master user of {environment.database_instance}",
             encryption_key=self.key,
             generate_secret_string=secretsmanager.SecretStringGenerator(
-                secret_string_template=json.dumps({"username": MASTER_USER, "dbname": DATABASE_NAME}),
+                secret_string_template=json.dumps({"username": size.user, "dbname": size.name}),
                 generate_string_key="password",
                 password_length=32,
                 exclude_characters=string.punctuation,  # the runbook writes the password into a URL as it is
@@ -61,19 +52,25 @@ class Database(EnvironmentStack):
         self.instance = rds.DatabaseInstance(
             self,
             "Instance",
-            instance_identifier=settings.database_instance,
+            instance_identifier=environment.database_instance,
             engine=engine,
-            instance_type=ec2.InstanceType(settings.database.instance_class.removeprefix("db.")),
-            database_name=DATABASE_NAME,
+            instance_type=ec2.InstanceType(environment.database.instance_class.removeprefix("db.")),
+            database_name=size.name,
             credentials=rds.Credentials.from_secret(credentials),
             iam_authentication=True,
             parameter_group=rds.ParameterGroup(
                 self,
                 "Parameters",
                 engine=engine,
-                name=settings.database_parameter_group,
-                description=f"Parameters of {settings.database_instance}",
-                parameters=PARAMETERS,
+                name=environment.database_parameter_group,
+                description=f"Parameters of {environment.database_instance}",
+                parameters={
+                    "log_min_duration_statement": str(SLOW_QUERY_MILLISECONDS),
+                    "log_statement": "ddl",
+                    "max_connections": str(size.max_connections),
+                    "rds.force_ssl": "1",
+                    "shared_preload_libraries": "pg_stat_statements",
+                },
             ),
             port=DATABASE_PORT,
             vpc=network.vpc,
@@ -82,11 +79,11 @@ class Database(EnvironmentStack):
             publicly_accessible=False,
             multi_az=True,
             storage_type=rds.StorageType.GP3,
-            allocated_storage=100,
-            max_allocated_storage=500,
+            allocated_storage=size.storage_gib,
+            max_allocated_storage=size.max_storage_gib,
             storage_encrypted=True,
             storage_encryption_key=self.key,
-            backup_retention=cdk.Duration.days(7),
+            backup_retention=cdk.Duration.days(size.backup_days),
             preferred_backup_window="03:00-04:00",
             preferred_maintenance_window="Mon:04:00-Mon:05:00",
             copy_tags_to_snapshot=True,
@@ -97,7 +94,7 @@ class Database(EnvironmentStack):
             monitoring_role=iam.Role(
                 self,
                 "MonitoringRole",
-                description=f"Writes the enhanced monitoring of {settings.database_instance}",
+                description=f"Writes the enhanced monitoring of {environment.database_instance}",
                 assumed_by=iam.ServicePrincipal(
                     "monitoring.rds.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": self.account}}
                 ),

@@ -23,22 +23,6 @@ REGION = "us-east-1"
 
 ROUTING = Path(__file__).with_name("frontend_routing.js")
 
-MAPBOX = "https://api.mapbox.com https://events.mapbox.com https://*.tiles.mapbox.com"
-CONTENT_SECURITY_POLICY = {
-    "default-src": "'self'",
-    "base-uri": "'self'",
-    "object-src": "'none'",
-    "frame-ancestors": "'none'",
-    "form-action": "'self'",
-    "script-src": "'self'",
-    "worker-src": "'self' blob:",  # the map draws in workers made from blobs
-    "style-src": "'self' 'unsafe-inline' https://fonts.googleapis.com https://api.mapbox.com",  # the map sets styles inline
-    "font-src": "'self' https://fonts.gstatic.com",
-    "img-src": f"'self' blob: data: {MAPBOX}",
-    "connect-src": f"'self' {{api}} {{documents}} {MAPBOX} https://*.ingest.sentry.io",
-}
-"""By directive; `{api}` and `{documents}` are the environment's API and its bucket of documents."""
-
 ANSWERED_ANEW = (403, 404, 500, 502, 503, 504)
 """Errors that CloudFront would repeat for 10 s: an outage that is over, a thing that exists by now."""
 
@@ -46,34 +30,34 @@ ANSWERED_ANEW = (403, 404, 500, 502, 503, 504)
 class Frontend(EnvironmentStack):
     """`bucket` and `backups`, which releases and rollbacks copy between (runbook 4.2), and the `distribution`."""
 
-    def __init__(self, scope: Construct, settings: Environment) -> None:
-        super().__init__(scope, "frontend", settings, "the frontend", region=REGION)
+    def __init__(self, scope: Construct, environment: Environment) -> None:
+        super().__init__(scope, "frontend", environment, "the frontend", region=REGION)
         # By the key's alias: the key's policy names the distribution, whose origin is this bucket, so a reference to the key
         # itself would close a circle. S3 looks the key up when it writes, not when the bucket is made:
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketEncryption.html
         self.bucket = self.data_bucket(
             "Bucket",
-            settings.frontend_bucket,
+            environment.frontend_bucket,
             encryption_key=kms.Alias.from_alias_name(self, "KeyAlias", f"alias/{self.stack_name}"),
             old_versions=cdk.Duration.days(30),
         )
         self.backups = self.data_bucket(
             "Backups",
-            settings.frontend_backups_bucket,
+            environment.frontend_backups_bucket,
             encryption_key=self.key,
             # A year: the newest backup has to outlive the longest time between two releases.
             expiration=cdk.Duration.days(365),
             old_versions=cdk.Duration.days(30),
         )
         self.distribution = self._distribution(
-            self.certificate(settings.domain.frontend, settings.domain.frontend_certificate_arn)
+            self.certificate(environment.domain.frontend, environment.domain.frontend_certificate_arn)
         )
         self._allow_reading()
         self._log_requests()
         if self.zone:
             alias = route53.RecordTarget.from_alias(targets.CloudFrontTarget(self.distribution))
-            route53.ARecord(self, "Alias", zone=self.zone, record_name=settings.domain.frontend, target=alias)
-            route53.AaaaRecord(self, "AliasIpv6", zone=self.zone, record_name=settings.domain.frontend, target=alias)
+            route53.ARecord(self, "Alias", zone=self.zone, record_name=environment.domain.frontend, target=alias)
+            route53.AaaaRecord(self, "AliasIpv6", zone=self.zone, record_name=environment.domain.frontend, target=alias)
         cdk.CfnOutput(
             self,
             "DistributionId",
@@ -84,18 +68,18 @@ class Frontend(EnvironmentStack):
             self,
             "DistributionDomain",
             value=self.distribution.distribution_domain_name,
-            description=f"What {settings.domain.frontend} has to point to where no hosted zone is configured",
+            description=f"What {environment.domain.frontend} has to point to where no hosted zone is configured",
         )
 
     def _distribution(self, certificate: acm.ICertificate) -> cloudfront.Distribution:
-        settings = self.settings
+        environment = self._environment
         access = cloudfront.S3OriginAccessControl(self, "OriginAccessControl")
         pages = origins.S3BucketOrigin.with_bucket_defaults(
             self.bucket, origin_access_control_id=access.origin_access_control_id
         )
         # By its host name, which its certificate carries; so the viewer's own host header stays behind.
         api = origins.HttpOrigin(
-            settings.domain.api,
+            environment.domain.api,
             protocol_policy=cloudfront.OriginProtocolPolicy.HTTPS_ONLY,
             origin_ssl_protocols=[cloudfront.OriginSslPolicy.TLS_V1_2],
         )
@@ -110,15 +94,15 @@ class Frontend(EnvironmentStack):
         acl = web_acl(
             self,
             "CLOUDFRONT",
-            settings.frontend_web_acl,
-            settings.frontend_web_acl_log_group,
+            environment.frontend_web_acl,
+            environment.frontend_web_acl_log_group,
             {"UserRate": wafv2.CfnWebACL.RateBasedStatementProperty(limit=USER_RATE, aggregate_key_type="IP")},
         )
         return cloudfront.Distribution(
             self,
             "Distribution",
             comment=self.stack_name,
-            domain_names=[settings.domain.frontend],
+            domain_names=[environment.domain.frontend],
             certificate=certificate,
             minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
             http_version=cloudfront.HttpVersion.HTTP2_AND_3,
@@ -158,14 +142,15 @@ class Frontend(EnvironmentStack):
         )
 
     def _headers(self) -> cloudfront.ResponseHeadersPolicy:
-        settings = self.settings
-        policy = "; ".join(f"{directive} {sources}" for directive, sources in CONTENT_SECURITY_POLICY.items()).format(
-            api=settings.api_url, documents=f"https://{settings.documents_bucket}.s3.{settings.region}.amazonaws.com"
+        environment = self._environment
+        directives = environment.application.frontend.content_security_policy
+        policy = "; ".join(f"{directive} {sources}" for directive, sources in directives.items()).format(
+            api=environment.api_url, documents=f"https://{environment.documents_bucket}.s3.{environment.region}.amazonaws.com"
         )
         return cloudfront.ResponseHeadersPolicy(
             self,
             "Headers",
-            comment=f"Security headers of {settings.domain.frontend}",
+            comment=f"Security headers of {environment.domain.frontend}",
             security_headers_behavior=cloudfront.ResponseSecurityHeadersBehavior(
                 content_security_policy=cloudfront.ResponseHeadersContentSecurityPolicy(
                     content_security_policy=policy, override=True
@@ -212,7 +197,7 @@ class Frontend(EnvironmentStack):
 
         https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/standard-logging.html
         """
-        name = self.settings.frontend_log_delivery
+        name = self._environment.frontend_log_delivery
         source = logs.CfnDeliverySource(
             self, "LogSource", name=name, log_type="ACCESS_LOGS", resource_arn=self.distribution.distribution_arn
         )

@@ -10,7 +10,7 @@ from constructs import Construct
 
 from stacks.base import EnvironmentStack
 from stacks.environment import Environment
-from stacks.network import CONTAINER_PORT, Network
+from stacks.network import Network
 from stacks.web_acl import USER_RATE, web_acl
 
 SOURCE_RATE = 10_000
@@ -23,12 +23,12 @@ class LoadBalancer(EnvironmentStack):
     A stack before the service's: the deployment alarms of the service need the load balancer's name.
     """
 
-    def __init__(self, scope: Construct, settings: Environment, network: Network) -> None:
-        super().__init__(scope, "load-balancer", settings, "the load balancer")
+    def __init__(self, scope: Construct, environment: Environment, network: Network) -> None:
+        super().__init__(scope, "load-balancer", environment, "the load balancer")
         self.load_balancer = elbv2.ApplicationLoadBalancer(
             self,
             "LoadBalancer",
-            load_balancer_name=settings.load_balancer,
+            load_balancer_name=environment.load_balancer,
             vpc=network.vpc,
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC),
             internet_facing=True,
@@ -41,16 +41,16 @@ class LoadBalancer(EnvironmentStack):
         self.target_group = elbv2.ApplicationTargetGroup(
             self,
             "TargetGroup",
-            target_group_name=settings.target_group,
+            target_group_name=environment.target_group,
             vpc=network.vpc,
             target_type=elbv2.TargetType.IP,
             protocol=elbv2.ApplicationProtocol.HTTP,
-            port=CONTAINER_PORT,
+            port=environment.application.container.port,
             deregistration_delay=cdk.Duration.seconds(30),
             # Out after a minute of failures, so that a short pause of the database doesn't empty the group; in after 30 s.
             health_check=elbv2.HealthCheck(
-                path=settings.backend.health_check_path,
-                healthy_http_codes=settings.backend.health_check_codes,
+                path=environment.backend.health_check_path,
+                healthy_http_codes=environment.backend.health_check_codes,
                 interval=cdk.Duration.seconds(15),
                 timeout=cdk.Duration.seconds(5),
                 healthy_threshold_count=2,
@@ -61,8 +61,7 @@ class LoadBalancer(EnvironmentStack):
             "Https",
             port=443,
             protocol=elbv2.ApplicationProtocol.HTTPS,
-            ssl_policy=elbv2.SslPolicy.RECOMMENDED_TLS,
-            certificates=[self.certificate(settings.domain.api, settings.domain.certificate_arn)],
+            certificates=[self.certificate(environment.domain.api, environment.domain.certificate_arn)],
             default_target_groups=[self.target_group],
             open=False,  # the network's security groups say who may connect
         )
@@ -73,7 +72,7 @@ class LoadBalancer(EnvironmentStack):
                 self,
                 "Alias",
                 zone=self.zone,
-                record_name=settings.domain.api,
+                record_name=environment.domain.api,
                 target=route53.RecordTarget.from_alias(targets.LoadBalancerTarget(self.load_balancer)),
             )
 
@@ -82,8 +81,8 @@ class LoadBalancer(EnvironmentStack):
         acl = web_acl(
             self,
             "REGIONAL",
-            self.settings.web_acl,
-            self.settings.web_acl_log_group,
+            self._environment.web_acl,
+            self._environment.web_acl_log_group,
             {
                 # Users who come through CloudFront, by the first address in X-Forwarded-For. A viewer can make that one up,
                 # hence the second limit, on the address that really connects.

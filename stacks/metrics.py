@@ -6,24 +6,25 @@ from itertools import product
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 
+from runbook.failures import Failure
+from runbook.rows import Row, Signal
 from stacks.environment import Environment
 from stacks.load_balancer import LoadBalancer
-from stacks.thresholds import Failure, Row, Signal
 
 
 class Metrics:
     """The metrics of one environment, whose resources give the dimensions their values."""
 
-    def __init__(self, settings: Environment, load_balancer: LoadBalancer) -> None:
-        self._settings = settings
+    def __init__(self, environment: Environment, load_balancer: LoadBalancer) -> None:
+        self._environment = environment
         self._dimensions: Mapping[str, tuple[str, ...]] = {
-            "ClusterName": (settings.cluster,),
-            "ServiceName": (settings.service,),
-            "DBInstanceIdentifier": (settings.database_instance,),
-            "CacheClusterId": settings.cache_nodes,
+            "ClusterName": (environment.cluster,),
+            "ServiceName": (environment.service,),
+            "DBInstanceIdentifier": (environment.database_instance,),
+            "CacheClusterId": environment.cache_nodes,
             "LoadBalancer": (load_balancer.load_balancer.load_balancer_full_name,),
             "TargetGroup": (load_balancer.target_group.target_group_full_name,),
-            "Environment": (settings.name,),
+            "Environment": (environment.name,),
         }
 
     def of_failure(self, failure: Failure) -> cloudwatch.IMetric:
@@ -51,11 +52,11 @@ class Metrics:
             name, fixed, value = dimension.partition("=")
             names.append(name)
             if name == "FunctionName":  # by its folder, as everywhere
-                value = self._settings.function(value)
+                value = self._environment.function(value)
             values.append((value,) if fixed else self._dimensions[name])
         metrics = [
             cloudwatch.Metric(
-                namespace=signal.namespace,
+                namespace=signal.namespace or self._environment.application.metrics_namespace,
                 metric_name=signal.metric,
                 dimensions_map=dict(zip(names, combination, strict=True)),
                 statistic=signal.statistic,

@@ -1,7 +1,6 @@
 """The runbook's threshold table as alarms and a dashboard: what calls people, and what the rollback function hangs on."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -9,13 +8,17 @@ from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from runbook.alarms import alarm_name, descriptions
+from runbook.failures import Failure
+from runbook.pages import PAGES, Page
+from runbook.rows import LEVELS, Level, Row, Window
+from runbook.sections import Section
 from stacks.base import EnvironmentStack
 from stacks.dashboard import Dashboard
 from stacks.environment import Environment
 from stacks.load_balancer import LoadBalancer
 from stacks.metrics import Metrics
 from stacks.remediation import Remediation
-from stacks.thresholds import LEVELS, OWN_NAMESPACE, PAGES, Failure, Level, Page, Row, Window, description
 
 _MISSING = {
     "missing": cloudwatch.TreatMissingData.MISSING,
@@ -32,12 +35,15 @@ _PAST = {
 class Monitoring(EnvironmentStack):
     """Two alarms a row of the table, the pages and the rollback's over them, alarms on our own functions, the dashboard."""
 
-    def __init__(self, scope: Construct, settings: Environment, load_balancer: LoadBalancer, remediation: Remediation) -> None:
-        super().__init__(scope, "monitoring", settings, "the alarms of the threshold table and the dashboard")
-        self._metrics = Metrics(settings, load_balancer)
-        self._remediation = remediation
-        alarms = {(row.slug, level): self._row_alarm(row, level) for row in settings.table for level in LEVELS}
-        failures = [self._failure_alarm(failure) for failure in settings.failures]
+    def __init__(
+        self, scope: Construct, environment: Environment, load_balancer: LoadBalancer, remediation: Remediation
+    ) -> None:
+        super().__init__(scope, "monitoring", environment, "the alarms of the threshold table and the dashboard")
+        self._metrics = Metrics(environment, load_balancer)
+        self._topics = remediation.topics
+        self._descriptions = descriptions(environment.table)
+        alarms = {(row.slug, level): self._row_alarm(row, level) for row in environment.table for level in LEVELS}
+        failures = [self._failure_alarm(failure) for failure in environment.failures]
         pages: dict[str, cloudwatch.CompositeAlarm] = {}
         for page in PAGES:
             pages[page.slug] = self._page(page, alarms, pages)
@@ -46,10 +52,10 @@ class Monitoring(EnvironmentStack):
         impaired = cloudwatch.CompositeAlarm(
             self,
             "ServiceImpaired",
-            composite_alarm_name=settings.service_impaired_alarm,
-            alarm_description="The service is bad for users: a bad release is rolled back. Runbook section 4.1",
+            composite_alarm_name=environment.service_impaired_alarm,
+            alarm_description=f"Users are affected: a bad release is rolled back. Runbook section {Section.BACKEND_ROLLBACK}",
             alarm_rule=cloudwatch.AlarmRule.any_of(
-                *(alarms[row.slug, "critical"] for row in settings.table if row.impairs_service)
+                *(alarms[row.slug, "critical"] for row in environment.table if row.users_affected)
             ),
             actions_suppressor=maintenance,
             actions_suppressor_wait_period=cdk.Duration.seconds(10),  # a rollback does not wait longer for what is rare
@@ -65,7 +71,7 @@ class Monitoring(EnvironmentStack):
         Dashboard(
             self,
             "Dashboard",
-            settings,
+            environment,
             self._metrics,
             states={"Service": [impaired, *pages.values(), maintenance]},
             alarms=alarms,
@@ -74,42 +80,33 @@ class Monitoring(EnvironmentStack):
 
     def _row_alarm(self, row: Row, level: Level) -> cloudwatch.Alarm:
         """A critical alarm calls people through the page that it is part of, a warning by itself."""
-        at = row.at(level)
-        past, normal = ("over", "up to") if row.worse == "above" else ("under", "from")
         alarm = self._alarm(
-            self.settings.alarm(row.slug, level),
-            description(
-                f"{row.title} {past} {row.line(level):g} {row.unit}, normal is {normal} {row.normal:g}",
-                row.cause,
-                row.severity[at],
-                row.section,
-            ),
-            row.windows[at],
+            alarm_name(row.slug, level),
+            row.window.at(level),
             metric=self._metrics.of_row(row),
             threshold=row.line(level),
             comparison_operator=_PAST[row.worse],
-            treat_missing_data=_MISSING[row.missing[at]],
+            treat_missing_data=_MISSING[row.missing.at(level)],
         )
         if level == "warning":
-            self._tell(alarm)
+            self._notify_both_ways(alarm)
         else:
-            self._wake(alarm)
+            self._notify_when_over(alarm)
         return alarm
 
     def _failure_alarm(self, failure: Failure) -> cloudwatch.Alarm:
         alarm = self._alarm(
-            self.settings.alarm(failure.slug, failure.level),
-            description(failure.title, failure.cause, failure.severity, failure.section),
+            alarm_name(failure.slug, failure.level),
             failure.window,
             metric=self._metrics.of_failure(failure),
             threshold=failure.line,
             comparison_operator=_PAST[failure.worse],
             treat_missing_data=_MISSING[failure.missing],
         )
-        if failure.direct:  # its end is for whoever mended it to see: told by itself, it would also be told at each deploy
-            alarm.add_alarm_action(actions.SnsAction(self._remediation.on_call[failure.severity]))
+        if failure.direct:  # its end is for whoever repaired it to see: an OK action would also run at each deploy
+            alarm.add_alarm_action(actions.SnsAction(self._topics.on_call[failure.severity]))
         else:
-            self._tell(alarm)
+            self._notify_both_ways(alarm)
         return alarm
 
     def _page(
@@ -125,49 +122,66 @@ class Monitoring(EnvironmentStack):
         alarm = cloudwatch.CompositeAlarm(
             self,
             page.slug,
-            composite_alarm_name=self.settings.page(page.slug),
-            alarm_description=description(page.title, page.cause, page.severity, page.section),
+            composite_alarm_name=self._environment.page(page.slug),
+            alarm_description=str(self._descriptions[page.slug]),
             alarm_rule=rule,
         )
-        self._tell(alarm)
+        self._notify_both_ways(alarm)
         return alarm
 
     def _maintenance(self) -> cloudwatch.Alarm:
         """Set by hand, and it stays as it was set: nobody publishes its metric, and missing data is ignored."""
-        alarm = self._alarm(
-            self.settings.maintenance_alarm,
-            "Maintenance: nobody is called and nothing is rolled back while this is in ALARM. Set by hand, ends by itself",
-            Window(1, 1),
+        alarm = cloudwatch.Alarm(
+            self,
+            "maintenance",
+            alarm_name=self._environment.maintenance_alarm,
+            alarm_description=(
+                "Maintenance: nobody is called and nothing is rolled back while this is in ALARM. Set by hand, ends by itself"
+            ),
+            datapoints_to_alarm=1,
+            evaluation_periods=1,
             metric=cloudwatch.Metric(
-                namespace=OWN_NAMESPACE,
+                namespace=self._environment.application.metrics_namespace,
                 metric_name="Maintenance",
-                dimensions_map={"Environment": self.settings.name},
+                dimensions_map={"Environment": self._environment.name},
                 period=cdk.Duration.minutes(1),
             ),
             threshold=0,
             comparison_operator=_PAST["above"],
             treat_missing_data=_MISSING["ignore"],
         )
-        self._wake(alarm)
+        self._notify_when_over(alarm)
         return alarm
 
-    def _alarm(self, name: str, words: str, window: Window, *, metric: cloudwatch.IMetric, **watched: Any) -> cloudwatch.Alarm:
+    def _alarm(
+        self,
+        name: str,
+        window: Window,
+        *,
+        metric: cloudwatch.IMetric,
+        threshold: float,
+        comparison_operator: cloudwatch.ComparisonOperator,
+        treat_missing_data: cloudwatch.TreatMissingData,
+    ) -> cloudwatch.Alarm:
+        """The alarm `name`, below the environment's prefix."""
         return cloudwatch.Alarm(
             self,
-            name.removeprefix(f"{self.settings.prefix}-"),
-            alarm_name=name,
-            alarm_description=words,
+            name,
+            alarm_name=f"{self._environment.prefix}-{name}",
+            alarm_description=str(self._descriptions[name]),
             datapoints_to_alarm=window.breaching,
             evaluation_periods=window.periods,
             metric=metric,
-            **watched,
+            threshold=threshold,
+            comparison_operator=comparison_operator,
+            treat_missing_data=treat_missing_data,
         )
 
-    def _tell(self, alarm: cloudwatch.AlarmBase) -> None:
-        """When it fires and when it ends. To `notify` the first also says that people are to hear of it."""
-        alarm.add_alarm_action(actions.SnsAction(self._remediation.alarms))
-        alarm.add_ok_action(actions.SnsAction(self._remediation.alarms))
+    def _notify_both_ways(self, alarm: cloudwatch.AlarmBase) -> None:
+        """Invoke `notify` when the alarm fires and when it is over. The first also tells it that this alarm notifies people."""
+        alarm.add_alarm_action(actions.SnsAction(self._topics.alarms))
+        self._notify_when_over(alarm)
 
-    def _wake(self, alarm: cloudwatch.AlarmBase) -> None:
-        """Its end may end, or uncover, something else: `notify` looks at once, not at the next minute."""
-        alarm.add_ok_action(actions.SnsAction(self._remediation.alarms))
+    def _notify_when_over(self, alarm: cloudwatch.AlarmBase) -> None:
+        """Invoke `notify` when the alarm is over, at once and not in its next minute: that may end or uncover something."""
+        alarm.add_ok_action(actions.SnsAction(self._topics.alarms))

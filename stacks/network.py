@@ -8,8 +8,6 @@ from constructs import Construct
 from stacks.base import EnvironmentStack
 from stacks.environment import Environment
 
-CONTAINER_PORT = 3001
-"""Where the backend's container listens: APP_PORT and PORT in its task definition."""
 DATABASE_PORT = 5432
 CACHE_PORT = 6379
 
@@ -28,15 +26,15 @@ ENDPOINTS = {
 class Network(EnvironmentStack):
     """`vpc`, and a security group for each kind of thing in it; what may talk to what is said here and nowhere else."""
 
-    def __init__(self, scope: Construct, settings: Environment) -> None:
-        super().__init__(scope, "network", settings, "the network")
+    def __init__(self, scope: Construct, environment: Environment) -> None:
+        super().__init__(scope, "network", environment, "the network")
         self.vpc = ec2.Vpc(
             self,
             "Vpc",
-            vpc_name=settings.prefix,
-            ip_addresses=ec2.IpAddresses.cidr(settings.network.cidr),
+            vpc_name=environment.prefix,
+            ip_addresses=ec2.IpAddresses.cidr(environment.network.cidr),
             availability_zones=self.availability_zones,
-            nat_gateways=settings.network.nat_gateways,
+            nat_gateways=environment.network.nat_gateways,
             subnet_configuration=[
                 ec2.SubnetConfiguration(name="Public", subnet_type=ec2.SubnetType.PUBLIC, map_public_ip_on_launch=False),
                 ec2.SubnetConfiguration(name="Private", subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
@@ -56,7 +54,10 @@ class Network(EnvironmentStack):
         self.load_balancer_security_group.add_ingress_rule(internet, https, "Users")
         self.load_balancer_security_group.add_ingress_rule(internet, ec2.Port.tcp(80), "Users, to be redirected to HTTPS")
         self._allow(
-            self.load_balancer_security_group, self.backend_security_group, CONTAINER_PORT, "Requests and health checks"
+            self.load_balancer_security_group,
+            self.backend_security_group,
+            environment.application.container.port,
+            "Requests and health checks",
         )
         self._allow(self.backend_security_group, self.database_security_group, DATABASE_PORT, "PostgreSQL over TLS")
         self._allow(self.backend_security_group, self.cache_security_group, CACHE_PORT, "Redis over TLS")
@@ -78,7 +79,7 @@ class Network(EnvironmentStack):
     @property
     def availability_zones(self) -> list[str]:
         """The zones of the configuration; the CDK would look them up in the account, and synth must not need one."""
-        return [f"{cdk.Aws.REGION}{zone.removeprefix(self.region)}" for zone in self.settings.network.zones]
+        return [f"{cdk.Aws.REGION}{zone.removeprefix(self.region)}" for zone in self._environment.network.zones]
 
     def _security_group(self, construct_id: str, description: str) -> ec2.SecurityGroup:
         # EC2's own allow-all egress goes with the first egress rule; a group without any gets one that matches nothing.
@@ -90,7 +91,7 @@ class Network(EnvironmentStack):
         source.connections.allow_to(target, ec2.Port.tcp(port), description)
 
     def _flow_logs(self) -> None:
-        group = self.log_group("FlowLogs", self.settings.flow_log_group)
+        group = self.log_group("FlowLogs", self._environment.flow_log_group)
         role = iam.Role(
             self,
             "FlowLogsRole",
@@ -100,7 +101,7 @@ class Network(EnvironmentStack):
                 "vpc-flow-logs.amazonaws.com",
                 conditions={
                     "StringEquals": {"aws:SourceAccount": self.account},
-                    "ArnLike": {"aws:SourceArn": self.settings.arn("ec2", "vpc-flow-log/*")},
+                    "ArnLike": {"aws:SourceArn": self._environment.arn("ec2", "vpc-flow-log/*")},
                 },
             ),
             managed_policies=[

@@ -13,31 +13,31 @@ import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks, NagPack, NIST80053R5Checks
 from constructs import IConstruct
 
-from stacks.base import EnvironmentStack
-from stacks.environment import Environment
+from stacks.environment import MOST_ZONES, Environment
 
 
 @dataclass(frozen=True)
 class Acknowledgement:
     """The findings `ids` on the construct at `path` below its stack are right because of `reason`, in these environments.
 
-    Where an id holds a name, it says so by the environment's attribute: `{env.cluster}`.
+    Where an id holds a name, it says so by the environment's attribute: `{environment.cluster}`.
     """
 
     path: str
     ids: tuple[str, ...]
     reason: str
-    environments: tuple[str, ...] = ("production", "staging")
     needs: str = ""
     """The optional part of an environment that has the construct."""
+    zone: int = 0
+    """The number of the zone that has the construct, where an environment may have fewer."""
 
-    def applies(self, settings: Environment) -> bool:
+    def applies(self, environment: Environment) -> bool:
         """Whether the environment has the construct."""
-        return settings.name in self.environments and bool(not self.needs or getattr(settings, self.needs))
+        return self.zone <= len(environment.network.zones) and bool(not self.needs or getattr(environment, self.needs))
 
-    def findings(self, settings: Environment) -> tuple[str, ...]:
+    def findings(self, environment: Environment) -> tuple[str, ...]:
         """The ids with the environment's names in them."""
-        return tuple(finding.format(env=settings) for finding in self.ids)
+        return tuple(finding.format(environment=environment) for finding in self.ids)
 
 
 _ACCESS_LOGS = (
@@ -60,10 +60,6 @@ _NOT_LOGGED = Acknowledgement(
 )
 _NOT_REPLICATED = ("NIST.800.53.R5-S3BucketReplicationEnabled",)
 
-_PUBLIC_ROUTE = (
-    "A public subnet is one that routes to the internet gateway. Only the load balancer and the NAT gateways are in it, and it "
-    "gives out no public address by itself."
-)
 _ROTATION = ("AwsSolutions-SMG4", "NIST.800.53.R5-SecretsManagerRotationEnabled")
 
 # By component, then in the order of the stack's own code.
@@ -76,21 +72,15 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
             "Nothing is in it: load balancer, tasks, database, cache and endpoints each name a group of their own (the tests "
             "hold that), and all that it admits is its own members.",
         ),
-        Acknowledgement(
-            "Vpc/PublicSubnet1/DefaultRoute",
-            ("NIST.800.53.R5-VPCNoUnrestrictedRouteToIGW",),
-            _PUBLIC_ROUTE,
-        ),
-        Acknowledgement(
-            "Vpc/PublicSubnet2/DefaultRoute",
-            ("NIST.800.53.R5-VPCNoUnrestrictedRouteToIGW",),
-            _PUBLIC_ROUTE,
-        ),
-        Acknowledgement(
-            "Vpc/PublicSubnet3/DefaultRoute",
-            ("NIST.800.53.R5-VPCNoUnrestrictedRouteToIGW",),
-            _PUBLIC_ROUTE,
-            ("production",),
+        *(
+            Acknowledgement(
+                f"Vpc/PublicSubnet{zone}/DefaultRoute",
+                ("NIST.800.53.R5-VPCNoUnrestrictedRouteToIGW",),
+                "A public subnet is one that routes to the internet gateway. Only the load balancer and the NAT gateways are in it, "
+                "and it gives out no public address by itself.",
+                zone=zone,
+            )
+            for zone in range(1, MOST_ZONES + 1)
         ),
         Acknowledgement(
             "LoadBalancerSecurityGroup/Resource",
@@ -195,7 +185,7 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
         ),
         Acknowledgement(
             "TaskRolePolicy/Resource",
-            ("AwsSolutions-IAM5[Resource::arn:aws:logs:{env.region}:{env.account}:log-group:*]",),
+            ("AwsSolutions-IAM5[Resource::arn:aws:logs:{environment.region}:{environment.account}:log-group:*]",),
             "CloudWatch Logs authorizes DescribeLogGroups, which ECS Exec calls, against all groups. It reads their names only.",
         ),
         Acknowledgement(
@@ -239,8 +229,8 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
         Acknowledgement(
             "RollbackPolicy/Resource",
             (
-                "AwsSolutions-IAM5[Resource::arn:aws:ecs:{env.region}:{env.account}:service-deployment/{env.cluster}/{env.service}/*]",
-                "AwsSolutions-IAM5[Resource::arn:aws:ecs:{env.region}:{env.account}:service-revision/{env.cluster}/{env.service}/*]",
+                "AwsSolutions-IAM5[Resource::arn:aws:ecs:{environment.region}:{environment.account}:service-deployment/{environment.cluster}/{environment.service}/*]",
+                "AwsSolutions-IAM5[Resource::arn:aws:ecs:{environment.region}:{environment.account}:service-revision/{environment.cluster}/{environment.service}/*]",
             ),
             "ECS makes the ids of deployments and revisions as it goes: these are all those of one service, and of no other.",
         ),
@@ -251,13 +241,13 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
         ),
         Acknowledgement(
             "RollbackPolicy/Resource",
-            ("AwsSolutions-IAM5[Resource::arn:aws:iam::{env.account}:role/{env.prefix}-backend-*]",),
+            ("AwsSolutions-IAM5[Resource::arn:aws:iam::{environment.account}:role/{environment.prefix}-backend-*]",),
             "The task's roles are made after this stack, under names that begin with the backend stack's. They can be "
             "passed to ECS tasks alone, and only as part of a task definition that names them.",
         ),
         Acknowledgement(
             "RollbackPolicy/Resource",
-            ("AwsSolutions-IAM5[Resource::arn:aws:cloudwatch:{env.region}:{env.account}:alarm:*]",),
+            ("AwsSolutions-IAM5[Resource::arn:aws:cloudwatch:{environment.region}:{environment.account}:alarm:*]",),
             "CloudWatch authorizes DescribeAlarms against all alarms of the account, whichever are asked for. It only reads.",
         ),
         Acknowledgement(
@@ -267,7 +257,7 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
         ),
         Acknowledgement(
             "NotifyPolicy/Resource",
-            ("AwsSolutions-IAM5[Resource::arn:aws:cloudwatch:{env.region}:{env.account}:alarm:*]",),
+            ("AwsSolutions-IAM5[Resource::arn:aws:cloudwatch:{environment.region}:{environment.account}:alarm:*]",),
             "CloudWatch authorizes DescribeAlarms against all alarms of the account, whichever are asked for. It only reads; the "
             "one alarm whose state it may set, maintenance, is granted by name.",
         ),
@@ -297,14 +287,13 @@ def packs(app: cdk.App) -> list[NagPack]:
     return [AwsSolutionsChecks(app, verbose=True), NIST80053R5Checks(app, verbose=True)]
 
 
-def acknowledge(stacks: Iterable[cdk.Stack]) -> None:
+def acknowledge(environment: Environment, stacks: Iterable[cdk.Stack]) -> None:
     """Put the acknowledgements on their constructs. KeyError names a path that no construct has."""
     for stack in stacks:
         for entry in ACKNOWLEDGEMENTS[stack.node.id]:
-            assert isinstance(stack, EnvironmentStack)
-            if entry.applies(stack.settings):
+            if entry.applies(environment):
                 validations = cdk.Validations.of(_find(stack, entry.path))
-                for finding in entry.findings(stack.settings):
+                for finding in entry.findings(environment):
                     validations.acknowledge(cdk.Acknowledgment(id=finding, reason=entry.reason))
 
 
@@ -322,7 +311,7 @@ def failures(assembly: Path) -> str:
         for violation in plugin["violations"]
         for construct in violation["violatingConstructs"]
     ]
-    return "\n".join([*found, "Mend these, or acknowledge them in stacks/policy.py with a reason."] if found else [])
+    return "\n".join([*found, "Fix these, or acknowledge them in stacks/policy.py with a reason."] if found else [])
 
 
 def _find(stack: cdk.Stack, path: str) -> IConstruct:
@@ -338,5 +327,4 @@ def _find(stack: cdk.Stack, path: str) -> IConstruct:
 if __name__ == "__main__":
     for component, entries in ACKNOWLEDGEMENTS.items():
         for entry in entries:
-            where = "" if len(entry.environments) > 1 else f" ({entry.environments[0]} only)"
-            print(f"{component}/{entry.path}{where}\n  {', '.join(entry.ids)}\n  {entry.reason}\n")
+            print(f"{component}/{entry.path}\n  {', '.join(entry.ids)}\n  {entry.reason}\n")

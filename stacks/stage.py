@@ -20,26 +20,26 @@ class EnvironmentStage(cdk.Stage):
     against the acknowledgements. `credentials_account` is the account the CLI would deploy to, where it knows one."""
 
     def __init__(
-        self, scope: Construct, settings: Environment, *, acknowledged: bool = True, credentials_account: str | None = None
+        self, scope: Construct, environment: Environment, *, acknowledged: bool = True, credentials_account: str | None = None
     ) -> None:
-        super().__init__(scope, settings.name)
-        self.network = Network(self, settings)
-        self.database = Database(self, settings, self.network)
-        self.cache = Cache(self, settings, self.network)
-        self.load_balancer = LoadBalancer(self, settings, self.network)
-        self.registry = Registry(self, settings)
-        self.remediation = Remediation(self, settings)
-        self.monitoring = Monitoring(self, settings, self.load_balancer, self.remediation)
-        self.backend = Backend(self, settings, self.network, self.load_balancer, self.database, self.cache, self.registry)
+        super().__init__(scope, environment.name)
+        self.network = Network(self, environment)
+        self.database = Database(self, environment, self.network)
+        self.cache = Cache(self, environment, self.network)
+        self.load_balancer = LoadBalancer(self, environment, self.network)
+        self.registry = Registry(self, environment)
+        self.remediation = Remediation(self, environment)
+        self.monitoring = Monitoring(self, environment, self.load_balancer, self.remediation)
+        self.backend = Backend(self, environment, self.network, self.load_balancer, self.database, self.cache, self.registry)
         self.backend.add_stack_dependency(self.monitoring)  # the service names its deployment alarms: they have to exist
-        self.frontend = Frontend(self, settings)
+        self.frontend = Frontend(self, environment)
 
         stacks = [child for child in self.node.children if isinstance(child, cdk.Stack)]
         if acknowledged:
-            policy.acknowledge(stacks)
-        if settings.account == EXAMPLE_ACCOUNT and credentials_account not in (None, EXAMPLE_ACCOUNT):
+            policy.acknowledge(environment, stacks)
+        if environment.account == EXAMPLE_ACCOUNT and credentials_account not in (None, EXAMPLE_ACCOUNT):
             for stack in stacks:
                 cdk.Annotations.of(stack).add_error(
-                    f'config/{settings.name}.toml: account = "{EXAMPLE_ACCOUNT}" is the example account and should be the '
+                    f'config/{environment.name}.toml: account = "{EXAMPLE_ACCOUNT}" is the example account and should be the '
                     f"account you deploy to (your credentials are for {credentials_account})"
                 )

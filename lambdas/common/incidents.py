@@ -19,9 +19,9 @@ from typing import Any, Literal
 import boto3
 from botocore.exceptions import ClientError
 
-from common.decisions import Change, Evidence
-from common.events import Alarm
-from common.settings import CLIENT, IncidentSettings
+from lambdas.common.events import Alarm
+from lambdas.common.settings import CLIENT, IncidentSettings
+from lambdas.rollback.decisions import Change, Evidence
 
 LATEST, CHANGES, NOTIFICATIONS = "latest", "changes", "notifications"
 REMEMBERED = timedelta(days=90)

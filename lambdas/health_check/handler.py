@@ -10,8 +10,8 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from common.settings import HealthCheckSettings, read
-from health_check.probes import api_problem, frontend_problem, probe
+from lambdas.common.settings import HealthCheckSettings, read
+from lambdas.health_check.probes import api_problem, frontend_problem, probe
 
 logger = Logger(service="health_check")
 

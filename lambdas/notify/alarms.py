@@ -9,7 +9,7 @@ from typing import Any
 
 import boto3
 
-from common.settings import CLIENT, NotifySettings
+from lambdas.common.settings import CLIENT, NotifySettings
 
 # As `description` in stacks/thresholds.py writes it.
 _DESCRIPTION = re.compile(

@@ -15,14 +15,14 @@ import boto3
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
-from common.decisions import ROLLING_BACK, RUNNING
-from common.events import EventError, sent_at
-from common.incidents import Incidents, Outcome
-from common.settings import CLIENT, NotifySettings, read
-from notify import alarms as cloudwatch
-from notify.alarms import Alarm
-from notify.messages import Situation, for_chat, for_pagerduty, subject, text
-from notify.plan import Memory, Notification, Rules, plan
+from lambdas.common.events import EventError, sent_at
+from lambdas.common.incidents import Incidents, Outcome
+from lambdas.common.settings import CLIENT, NotifySettings, read
+from lambdas.notify import alarms as cloudwatch
+from lambdas.notify.alarms import Alarm
+from lambdas.notify.messages import Situation, for_chat, for_pagerduty, subject, text
+from lambdas.notify.plan import Memory, Notification, Rules, plan
+from lambdas.rollback.decisions import ROLLING_BACK, RUNNING
 
 logger = Logger(service="notify")
 

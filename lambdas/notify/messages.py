@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from common import pagerduty, runbook
-from common.incidents import Outcome
-from common.settings import NotifySettings, PageFacts
-from notify.alarms import Alarm
-from notify.plan import Notification
+from lambdas.common import pagerduty, runbook
+from lambdas.common.incidents import Outcome
+from lambdas.common.settings import NotifySettings, PageFacts
+from lambdas.notify.alarms import Alarm
+from lambdas.notify.plan import Notification
 
 # The status page's templates, as section 2 of the runbook has them.
 INVESTIGATING = """We are currently investigating issues with [SERVICE].

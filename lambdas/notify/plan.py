@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from notify.alarms import Alarm
+from lambdas.notify.alarms import Alarm
 
 Kind = Literal["open", "close", "handled"]
 _PAGED = ("P1", "P2")

@@ -4,8 +4,8 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any, Protocol
 
-from common.settings import RollbackSettings, read
-from rollback.response import Rollback
+from lambdas.common.settings import RollbackSettings, read
+from lambdas.rollback.response import Rollback
 
 
 class Context(Protocol):

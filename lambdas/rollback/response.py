@@ -14,12 +14,12 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
-from common.actions import Actions, ChangeError
-from common.decisions import Decision, Evidence, Policy, decide
-from common.events import Alarm, EventError, parse
-from common.evidence import Reader, UnreadableError
-from common.incidents import ClaimedError, Incidents, InProgressError, Kind, Outcome
-from common.settings import RollbackSettings
+from lambdas.common.events import Alarm, EventError, parse
+from lambdas.common.incidents import ClaimedError, Incidents, InProgressError, Kind, Outcome
+from lambdas.common.settings import RollbackSettings
+from lambdas.rollback.actions import Actions, ChangeError
+from lambdas.rollback.decisions import Decision, Evidence, Policy, decide
+from lambdas.rollback.evidence import Reader, UnreadableError
 
 logger = Logger(service="rollback")
 

@@ -8,7 +8,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from common.settings import SentrySettings
+from lambdas.common.settings import SentrySettings
 
 TIMEOUT_SECONDS = 8.0
 _MOST = 1_000_000  # bytes read of an answer, which is a few hundred

@@ -13,9 +13,9 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from botocore.exceptions import BotoCoreError, ClientError
 
-from common.events import EventError, sent_at
-from common.settings import CLIENT, SentrySettings, read
-from sentry.api import RefusedError, UnreadableError, count
+from lambdas.common.events import EventError, sent_at
+from lambdas.common.settings import CLIENT, SentrySettings, read
+from lambdas.sentry.api import RefusedError, UnreadableError, count
 
 logger = Logger(service="sentry")
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from local.cloud import Cloud
-from stacks.environment import CONFIG, EXAMPLE_ACCOUNT, Environment, load
+from stacks.config import load
+from stacks.environment import EXAMPLE_ACCOUNT, Environment
 
 SHARED = ("empty_cloud", "cloud", "runbook_cloud")
 ASSUMED_BY_LAMBDA = {
@@ -28,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def production() -> Environment:
-    return load(CONFIG / "production.toml")
+    return load("production")
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from local.alarm_actions import PRINCIPAL
 from local.cloud import Cloud
+from local.emulator.alarm_actions import PRINCIPAL
 
 ECHO = """
 import json

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from local.application import Application
-from stacks.environment import CONFIG, load
+from local.emulator.application import Application
+from stacks.config import load
 
-SETTINGS = load(CONFIG / "staging.toml")
+SETTINGS = load("staging")
 
 
 class World:

@@ -6,7 +6,8 @@ import pytest
 
 from local.__main__ import commands
 from local.cloud import ROOT, Cloud, synthesize
-from stacks.environment import CONFIG, Environment, load
+from stacks.config import load
+from stacks.environment import Environment
 
 
 def stacks(cloud: Cloud) -> dict[str, str]:
@@ -67,7 +68,7 @@ def test_the_commands_that_make_local_prints_work_as_printed(cloud: Cloud) -> No
 
 @pytest.mark.timeout(600)
 def test_staging_deploys_as_well() -> None:
-    staging = load(CONFIG / "staging.toml")
+    staging = load("staging")
     with Cloud.start(staging) as cloud:
         cloud.deploy()
         assert {name.replace("-", "") for name in stacks(cloud)} == components(staging)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from local.cloud import ROOT
-from local.drills import DRILLS
-from local.replay import definitions, replay, template
-from local.trace import read
-from stacks.environment import CONFIG, load
+from local.drills.__main__ import DRILLS
+from local.replay.__main__ import definitions, replay, template
+from local.replay.trace import read
+from stacks.config import load
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_the_summary_measures(measured: str, drilled: "subprocess.CompletedProce
 def test_a_replay_of_what_was_recorded_fires_the_alarms_that_the_drills_showed(
     drilled: "subprocess.CompletedProcess[str]", traces: Path
 ) -> None:
-    environment = load(CONFIG / "production.toml")
+    environment = load("production")
     alarms = definitions(template(environment), environment)
     showed = set(re.findall(r"(hz-navigator-\S+): OK -> ALARM", drilled.stdout))
     replays = [replay(read(traces / f"{name}.csv"), alarms, environment) for name in DRILLS]

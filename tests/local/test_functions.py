@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from local.cloud import Cloud
-from local.functions import extract_metrics
+from local.emulator.functions import extract_metrics
 
 _names = (f"function-{number}" for number in itertools.count())
 MakeFunction = Callable[..., str]

@@ -48,8 +48,8 @@ def test_a_cloud_ends_when_its_context_fails_and_keeps_its_logs(production: Envi
 def test_a_cloud_ends_when_the_process_that_started_it_is_killed() -> None:
     code = """
 from local.cloud import Cloud
-from stacks.environment import CONFIG, load
-with Cloud.start(load(CONFIG / "production.toml")) as cloud:
+from stacks.config import CONFIG, load
+with Cloud.start(load("production")) as cloud:
     print(cloud.port, cloud.process_group, cloud.folder, flush=True)
     input()
 """

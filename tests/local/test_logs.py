@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.cloud import Cloud
-from stacks.queries import QUERIES
+from runbook.queries import QUERIES
 
 Row = dict[str, str]
 Ask = Callable[[str], list[Row]]

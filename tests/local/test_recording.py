@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from local.cloud import Cloud
-from local.evaluator import Metric
-from local.production import MINUTE, Production
-from local.recording import load_recording, record
+from local.cloudwatch.alarms import Metric
+from local.drills.production import MINUTE, Production
+from local.preview.recording import load_recording, record
 
 
 def test_a_recording_is_read_as_it_was_written(cloud: Cloud, tmp_path: Path) -> None:

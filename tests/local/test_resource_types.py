@@ -10,7 +10,7 @@ import pytest
 from ministack.services.cloudformation import provisioners
 
 from local.cloud import ROOT, Cloud, synthesize
-from local.resource_types import BY_API, RECORDED, matched
+from local.emulator.resource_types import BY_API, RECORDED, matched
 
 _names = (f"types-{number}" for number in itertools.count())
 

@@ -9,7 +9,8 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Template
 
-from stacks.environment import Environment, load_all
+from stacks.config import load_all
+from stacks.environment import Environment
 from stacks.stage import EnvironmentStage
 
 ENVIRONMENTS = {environment.name: environment for environment in load_all()}

@@ -10,9 +10,9 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Template
 
+from runbook.queries import QUERIES
 from stacks.dashboard import SECTIONS
 from stacks.environment import Environment
-from stacks.queries import QUERIES
 from stacks.stage import EnvironmentStage
 
 from .conftest import ENVIRONMENTS, FLAGS

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from local import dashboard
-from local.dashboard import Page, body, judged
-from local.recording import RECORDING, Recording, load_recording
-from local.replay import definitions
-from stacks.thresholds import Row
+from local.preview.__main__ import Page, body, judged
+from local.preview.recording import RECORDING, Recording, load_recording
+from local.replay.__main__ import definitions
+from runbook.rows import Row
 
 from .conftest import ENVIRONMENTS
 

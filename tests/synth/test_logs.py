@@ -8,10 +8,10 @@ import pytest
 from aws_cdk.assertions import Template
 from ministack.services import eventbridge
 
-from local.logs_insights import run
+from local.cloudwatch.logs_insights import run
+from runbook.queries import QUERIES
+from runbook.rows import RUNBOOK_SECTIONS  # TODO gone
 from stacks.environment import Environment
-from stacks.queries import QUERIES
-from stacks.thresholds import RUNBOOK_SECTIONS
 
 Get = Callable[[str], Template]
 Templates = dict[tuple[str, str], dict[str, Any]]

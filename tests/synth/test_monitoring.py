@@ -10,7 +10,7 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Template
 
-from local.evaluator import Datapoint, evaluate, metrics
+from local.cloudwatch.alarms import Datapoint, evaluate, metrics
 from stacks.environment import Environment, Sentry
 from stacks.stage import EnvironmentStage
 

@@ -9,7 +9,7 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Match, Template
 
-from common.settings import HealthCheckSettings, NotifySettings, RollbackSettings, SentrySettings, read
+from lambdas.common.settings import HealthCheckSettings, NotifySettings, RollbackSettings, SentrySettings, read
 from stacks.environment import Contacts, Environment, Sentry, Slack
 from stacks.remediation import CODE, POWERTOOLS_LAYER, RUNTIME, Remediation
 from stacks.stage import EnvironmentStage

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from aws_cdk.assertions import Template
 
-from stacks.environment import CONFIG, Environment, Sentry, load
-from stacks.table import table
-from stacks.thresholds import RESPONSE_TIMES
+from local.documents.thresholds import table
+from runbook.severities import RESPONSE_TIMES
+from stacks.config import CONFIG, load
+from stacks.environment import Environment, Sentry
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,7 +66,7 @@ def test_every_alarm_is_printed_as_it_is_deployed(settings: Environment, templat
     ],
 )
 def test_lines_are_worded_as_in_the_runbook(slug: str, normal: str, warning: str, critical: str) -> None:
-    environment = load(CONFIG / "production.toml")
+    environment = load("production")
     shown = printed(environment)
     worse, worst = (shown[environment.alarm(slug, level)] for level in ("warning", "critical"))
     assert (worse["normal"], worse["line"], worst["line"]) == (normal, warning, critical)
@@ -95,7 +96,7 @@ def test_the_command(name: str, status: int, said: str) -> None:
 
 
 def test_a_row_without_data_says_so() -> None:
-    environment = load(CONFIG / "production.toml")
+    environment = load("production")
     sentry = Sentry(organization="hz-navigator", project="hz-navigator-backend", token_secret="hz-navigator-sentry-token")
     metric = environment.alarm("sentry-errors", "warning")
     assert "no data: config/production.toml has no" in printed(environment)[metric]["metric"]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from common.actions import SECTIONS, Actions, ChangeError, subject, text
-from common.decisions import Change, Evidence
-from common.incidents import ClaimedError, Incidents, Outcome
-from common.settings import RollbackSettings, read
+from lambdas.common.incidents import ClaimedError, Incidents, Outcome
+from lambdas.common.settings import RollbackSettings, read
+from lambdas.rollback.actions import SECTIONS, Actions, ChangeError, subject, text
+from lambdas.rollback.decisions import Change, Evidence
 
 from .test_incidents import OUTCOME
 from .world import ENVIRONMENT, VARIABLES, World, refusal

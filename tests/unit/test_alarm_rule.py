@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local.evaluator import AlarmError, children, evaluate_composite, rule_holds
+from local.cloudwatch.alarms import AlarmError, children, evaluate_composite, rule_holds
 
 ARN = "arn:aws:cloudwatch:us-east-1:111122223333:alarm:"
 

@@ -12,7 +12,7 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from ministack.services import cloudwatch as emulator
 
-from local.alarms import AlarmEvaluator, Transition
+from local.emulator.alarms import AlarmEvaluator, Transition
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient

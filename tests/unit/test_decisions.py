@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.decisions import FAILED, TABLE, Change, Deployment, Evidence, Policy, TaskDefinition, decide
+from lambdas.rollback.decisions import FAILED, TABLE, Change, Deployment, Evidence, Policy, TaskDefinition, decide
 
 T = TypeVar("T")
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)

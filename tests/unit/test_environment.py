@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stacks.environment import CONFIG, ConfigError, load, load_all
+from stacks.config import CONFIG, ConfigError, load, load_all
 
 ROOT = Path(__file__).parents[2]
 Edit = Callable[[str], str]
@@ -210,7 +210,7 @@ def test_synth_prints_the_sentence_and_no_traceback(folder: Path) -> None:
 
 def test_an_override_changes_its_row_and_no_other(folder: Path) -> None:
     edited(folder, added("[thresholds.rds-cpu]\nwarning = 70"))
-    before, after = load(CONFIG / "production.toml"), load(folder / "production.toml")
+    before, after = load("production"), load(folder / "production.toml")
     assert after.row("rds-cpu").warning == 70
     assert [row for row in after.table if row.slug != "rds-cpu"] == [row for row in before.table if row.slug != "rds-cpu"]
 
@@ -262,5 +262,5 @@ NAMES = {  # runbook section 1 and the commands of sections 3 to 7, as printed
 
 @pytest.mark.parametrize("environment", NAMES)
 def test_names_are_the_runbooks(environment: str) -> None:
-    settings = load(CONFIG / f"{environment}.toml")
+    settings = load(environment)
     assert {name: getattr(settings, name) for name in NAMES[environment]} == NAMES[environment]

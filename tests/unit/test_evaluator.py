@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.evaluator import AlarmError, Data, Datapoint, Metric, Verdict, decide, evaluate, evaluation_range, metrics
+from local.cloudwatch.alarms import AlarmError, Data, Datapoint, Metric, Verdict, decide, evaluate, evaluation_range, metrics
 
 NOW = datetime(2026, 1, 5, 12, 30, 12, 345000, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

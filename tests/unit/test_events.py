@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from common.events import EventError, parse
+from lambdas.common.events import EventError, parse
 
 COMPOSITE: dict[str, Any] = {
     "source": "aws.cloudwatch",

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from common.decisions import Evidence
-from common.events import parse
-from common.evidence import CANDIDATES, HISTORY, Reader
-from common.incidents import Incidents
-from common.settings import RollbackSettings, read
+from lambdas.common.events import parse
+from lambdas.common.incidents import Incidents
+from lambdas.common.settings import RollbackSettings, read
+from lambdas.rollback.decisions import Evidence
+from lambdas.rollback.evidence import CANDIDATES, HISTORY, Reader
 
 from .world import ENVIRONMENT, VARIABLES, World, event, refusal
 

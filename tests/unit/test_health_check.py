@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import trustme
 
-from common.settings import HealthCheckSettings
-from health_check import handler
-from health_check.handler import check
-from health_check.probes import Answer, Probe, api_problem, frontend_problem, probe
-from stacks.thresholds import OWN_NAMESPACE
+from lambdas.common.settings import HealthCheckSettings
+from lambdas.health_check import handler
+from lambdas.health_check.handler import check
+from lambdas.health_check.probes import Answer, Probe, api_problem, frontend_problem, probe
+from runbook.rows import OWN_NAMESPACE  # TODO gone
 
 HEALTH = "/api/v1/health"
 HEALTHY = {"status": "healthy", "timestamp": "2026-03-02T12:00:00Z", "uptime": 12.3, "services": {"database": "connected"}}

@@ -14,11 +14,12 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Template
 
-from common.settings import SentrySettings
-from sentry.handler import Sentry as SentryFunction
+from lambdas.common.settings import SentrySettings
+from lambdas.sentry.handler import Sentry as SentryFunction
+from runbook.pages import PAGES
+from runbook.rows import description  # TODO gone
 from stacks.environment import Sentry
 from stacks.remediation import Remediation
-from stacks.thresholds import PAGES, description
 
 from .test_rollback import bad_release
 from .world import ACCOUNT, ENVIRONMENT, REGION, Call, World, event, refusal

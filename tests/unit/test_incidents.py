@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from common.decisions import Change, Evidence
-from common.events import Alarm, State
-from common.incidents import REMEMBERED, ClaimedError, Incidents, InProgressError, Outcome
-from common.settings import RollbackSettings, read
+from lambdas.common.events import Alarm, State
+from lambdas.common.incidents import REMEMBERED, ClaimedError, Incidents, InProgressError, Outcome
+from lambdas.common.settings import RollbackSettings, read
+from lambdas.rollback.decisions import Change, Evidence
 
 from .world import ALARM_ARN, NOON, VARIABLES, World, refusal
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from local.logs_insights import QueryError, columns, run
+from local.cloudwatch.logs_insights import QueryError, columns, run
 
 Row = dict[str, str]
 

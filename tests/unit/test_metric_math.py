@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from local.metric_math import ExpressionError, TimeSeries, compute
+from local.cloudwatch.metric_math import ExpressionError, TimeSeries, compute
 
 START = datetime(2026, 1, 5, 12, tzinfo=UTC)
 TIMES = [START + timedelta(minutes=minute) for minute in range(5)]

@@ -8,8 +8,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from notify import handler
-from stacks.thresholds import PAGES, Level, description
+from lambdas.notify import handler
+from runbook.pages import PAGES
+from runbook.rows import (
+    Level,
+    description,  # TODO gone
+)
 
 from .test_rollback import bad_release
 from .world import ENVIRONMENT, NOTIFY_VARIABLES, World, refusal

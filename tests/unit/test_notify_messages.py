@@ -8,12 +8,17 @@ from typing import Any
 
 import pytest
 
-from common.incidents import Outcome
-from common.settings import NotifySettings, read
-from notify.alarms import alarm as parsed
-from notify.messages import IDENTIFIED, INVESTIGATING, RESOLVED, Situation, for_chat, for_pagerduty, subject, text
-from notify.plan import Memory, Notification
-from stacks.thresholds import FAILURES, PAGES, ROWS, description
+from lambdas.common.incidents import Outcome
+from lambdas.common.settings import NotifySettings, read
+from lambdas.notify.alarms import alarm as parsed
+from lambdas.notify.messages import IDENTIFIED, INVESTIGATING, RESOLVED, Situation, for_chat, for_pagerduty, subject, text
+from lambdas.notify.plan import Memory, Notification
+from runbook.failures import FAILURES
+from runbook.pages import PAGES
+from runbook.rows import (
+    ROWS,
+    description,  # TODO gone
+)
 
 from .world import ENVIRONMENT, NOTIFY_VARIABLES
 

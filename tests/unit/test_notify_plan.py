@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notify.alarms import Alarm
-from notify.plan import Memory, Notification, Rules, plan
+from lambdas.notify.alarms import Alarm
+from lambdas.notify.plan import Memory, Notification, Rules, plan
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

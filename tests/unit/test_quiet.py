@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from local.evaluator import Alarm as Definition
-from local.replay import definitions, replay, template
-from local.trace import MINUTE, Trace
-from notify.alarms import alarm
-from notify.plan import Memory, Rules, plan
-from stacks.environment import CONFIG, load
+from lambdas.notify.alarms import alarm
+from lambdas.notify.plan import Memory, Rules, plan
+from local.cloudwatch.alarms import Alarm as Definition
+from local.replay.__main__ import definitions, replay, template
+from local.replay.trace import MINUTE, Trace
+from stacks.config import load
 from stacks.remediation import CALM_MINUTES, DEPLOYMENT_MINUTES, HOLD_SECONDS
 
 BEGIN = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-PRODUCTION = load(CONFIG / "production.toml")
+PRODUCTION = load("production")
 TOPIC = PRODUCTION.arn("sns", PRODUCTION.alarms_topic)
 QUIET = {
     "ecs-cpu": 35.0,

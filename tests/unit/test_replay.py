@@ -12,15 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local import replay as command
-from local.alarms import Transition
-from local.evaluator import EXTRA_PERIODS, Alarm, Datapoint, Metric, children, evaluate, evaluate_composite, metrics
-from local.replay import Replay, bind, definitions, replay, row_and_level, steps, template
-from local.trace import MINUTE, Trace, TraceError, read, series
-from stacks.environment import CONFIG, Environment, load
-from stacks.thresholds import LEVELS
+from local.cloudwatch.alarms import EXTRA_PERIODS, Alarm, Datapoint, Metric, children, evaluate, evaluate_composite, metrics
+from local.emulator.alarms import Transition
+from local.replay.__main__ import Replay, bind, definitions, replay, row_and_level, steps, template
+from local.replay.trace import MINUTE, Trace, TraceError, read, series
+from runbook.rows import LEVELS
+from stacks.config import load
+from stacks.environment import Environment
 
 BEGIN = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
-PRODUCTION = load(CONFIG / "production.toml")
+PRODUCTION = load("production")
 TRACES = Path(command.__file__).with_name("traces")
 BALANCER = {"Fn::ImportValue": "load-balancer:FullName"}
 
@@ -476,7 +477,7 @@ def deployed() -> Deployed:
     """`deployed("production")`: an environment and the alarms of its template."""
 
     def of(name: str) -> tuple[Environment, list[Alarm]]:
-        environment = load(CONFIG / f"{name}.toml")
+        environment = load(name)
         return environment, definitions(template(environment), environment)
 
     return of

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from common.incidents import InProgressError
-from common.settings import SettingsError
-from rollback import handler, response
+from lambdas.common.incidents import InProgressError
+from lambdas.common.settings import SettingsError
+from lambdas.rollback import handler, response
 
 from .world import ENVIRONMENT, NOON, VARIABLES, Crash, World, event, refusal, world
 

@@ -11,10 +11,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from common.settings import SentrySettings
-from sentry import handler
-from sentry.api import UnreadableError, count
-from sentry.handler import Sentry
+from lambdas.common.settings import SentrySettings
+from lambdas.sentry import handler
+from lambdas.sentry.api import UnreadableError, count
+from lambdas.sentry.handler import Sentry
 
 from .world import World, refusal
 

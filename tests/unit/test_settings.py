@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.settings import HealthCheckSettings, NotifySettings, RollbackSettings, SettingsError, read
+from lambdas.common.settings import HealthCheckSettings, NotifySettings, RollbackSettings, SettingsError, read
 
 from .world import NOTIFY_VARIABLES, VARIABLES
 

@@ -24,14 +24,14 @@ from moto.elasticache.models import elasticache_backends
 from moto.rds.models import rds_backends
 from moto.sns.models import sns_backends
 
-from common import incidents
-from common.settings import NotifySettings, RollbackSettings, read
-from notify.handler import Notify
-from rollback.response import Rollback
-from stacks.environment import CONFIG, load
-from stacks.thresholds import page_facts
+from lambdas.common import incidents
+from lambdas.common.settings import NotifySettings, RollbackSettings, read
+from lambdas.notify.handler import Notify
+from lambdas.rollback.response import Rollback
+from runbook.rows import page_facts  # TODO gone
+from stacks.config import load
 
-ENVIRONMENT = load(CONFIG / "production.toml")
+ENVIRONMENT = load("production")
 ACCOUNT, REGION = ENVIRONMENT.account, ENVIRONMENT.region
 _BASE = Session()  # keeps what it parsed for every world: AWS's models are large
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)

@@ -1,0 +1,36 @@
+"""What `notify` is told."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from lambdas.common.settings import FROM_JSON, IncidentSettings, Name, Names, Topic
+from runbook.severities import Severity
+
+
+class NotifySettings(IncidentSettings):
+    """What `notify` looks at, and whom it tells."""
+
+    alarm_prefix: Name
+    """What the names of the environment's alarms begin with."""
+    lines: Annotated[dict[str, dict[str, float]], FROM_JSON]
+    """The environment's own lines of the threshold table, by the row's slug."""
+    maintenance_alarm: Name
+    dependency_alarms: Names
+    cluster: Name
+    service: Name
+    alarms_topic: Topic
+    p1_topic: Topic
+    p2_topic: Topic
+    p3_topic: Topic
+    p4_topic: Topic
+    chat_topic: Topic
+    product: Name
+    """What users call the application."""
+    dashboard_url: Annotated[str, Field(pattern=r"^https://")]
+    runbook_url: str
+    """Empty where nobody can read it in a browser."""
+
+    def topic(self, severity: Severity) -> str:
+        """The ARN of the topic that people of a severity are subscribed to."""
+        return {"P1": self.p1_topic, "P2": self.p2_topic, "P3": self.p3_topic, "P4": self.p4_topic}[severity]

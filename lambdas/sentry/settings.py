@@ -1,0 +1,13 @@
+"""What `sentry` is told."""
+
+from lambdas.common.settings import Name, Origin, Settings
+
+
+class SentrySettings(Settings):
+    """Whose errors `sentry` counts, and where its token is."""
+
+    url: Origin
+    organization: Name
+    project: Name
+    token_secret: Name
+    namespace: Name

@@ -1,0 +1,103 @@
+"""Everything plugged into the emulator, in one place; each piece says in its own module what it replaces and why."""
+
+import logging
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ministack.services import cloudwatch, cloudwatch_logs, ecs, eventbridge, rds, route53
+
+from local import access, logs_insights, notifications, resource_types
+from local.emulator.alarm_actions import AlarmActions
+from local.emulator.alarms import AlarmEvaluator
+from local.emulator.application import Application
+from local.emulator.clock import Clock
+from local.emulator.ecs_deployments import Deployments
+from local.emulator.functions import Functions
+from local.emulator.service_events import ServiceEvents
+
+if TYPE_CHECKING:
+    from local.emulator.server import Settings
+
+logger = logging.getLogger("local")
+
+
+def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
+    """Plug everything in; the control calls by name."""
+    clock = Clock()
+    clock.drive(cloudwatch, cloudwatch_logs, ecs, eventbridge)
+    deployments = Deployments(clock, settings.deployment_seconds)
+    deployments.install()
+    ServiceEvents(clock).install(deployments)
+    AlarmActions(clock, before_actions=deployments.progress).install()
+    functions = Functions(clock)
+    functions.install()
+    logs_insights.install()
+    notifications.install()
+    client = resource_types.clients(port)
+
+    def advance(seconds: float) -> float:
+        clock.advance(seconds)
+        deployments.progress()
+        return clock.time()
+
+    if settings.background:
+        threading.Thread(target=_evaluate_alarms, args=(clock, client), daemon=True).start()
+    else:
+        eventbridge.start_scheduler = lambda: None  # who moves the clock says what runs
+
+    return {
+        "now": clock.time,
+        "advance": advance,
+        "fail_tasks_of": deployments.failing.add,
+        "idle": functions.idle,
+        "logs": functions.logs,
+        "hosted_zone": _hosted_zone,
+        **_application(settings, deployments),
+        **access.install(clock),
+        **resource_types.install(client, deployments),
+    }
+
+
+def _application(settings: "Settings", deployments: Deployments) -> dict[str, Callable[..., Any]]:
+    """The application that the environment's service runs; functions reach it, and no other host, over HTTPS."""
+    environment = settings.environment
+
+    def running_images() -> list[str]:
+        deployments.progress()
+        group = f"service:{environment.service}"
+        tasks = [task for task in ecs._tasks.values() if task.get("group") == group and task["lastStatus"] == "RUNNING"]
+        return [container["image"] for task in tasks for container in task["containers"]]
+
+    def database_available() -> bool:
+        instance = rds._instances.get(environment.database_instance) or {}
+        return instance.get("DBInstanceStatus") == "available"
+
+    application = Application(environment, Path(tempfile.gettempdir()), running_images, database_available)
+    os.environ.update(application.client_environment)  # what functions see
+    os.environ.update(settings.function_environment)
+    return {"application": lambda: application.client_environment, "fail_requests_of": application.faulty.add}
+
+
+def _evaluate_alarms(clock: Clock, client: Callable[[str], Any]) -> None:
+    """Evaluate the alarms at the end of each minute, for as long as the server runs."""
+    evaluator = None
+    while True:
+        time.sleep(60 - time.time() % 60)
+        try:
+            evaluator = evaluator or AlarmEvaluator(client("cloudwatch"))
+            evaluator.tick(clock.now())
+        except Exception:  # one failed evaluation must not be the last
+            logger.exception("The alarms could not be evaluated.")
+
+
+def _hosted_zone(zone_id: str, name: str) -> None:
+    """A hosted zone that the account already has, under its own id, which Route 53's API would not let us choose."""
+    if zone_id not in route53._zones:
+        zone = {"id": zone_id, "name": f"{name}.", "caller_reference": zone_id, "comment": "", "private": False, "vpcs": []}
+        route53._zones[zone_id] = zone
+        route53._records[zone_id] = route53._default_records(f"{name}.")

@@ -1,0 +1,115 @@
+"""The pages: what a person is told of once, however many alarms fire for it."""
+
+from dataclasses import dataclass
+
+from runbook.sections import Section
+from runbook.severities import Severity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """One page: it lasts while a critical alarm of `rows` fires and no page of `unless` does.
+
+    `service` (`{product}` in it is the application's name to its users), `symptoms` and `component` fill the status page's
+    templates. `automation` is what is done without a person.
+    """
+
+    slug: str
+    title: str
+    severity: Severity
+    section: Section
+    rows: tuple[str, ...]
+    cause: str
+    service: str
+    symptoms: str
+    component: str
+    automation: str
+    unless: tuple[str, ...] = ()
+    waits: bool = False
+    """A deployment may be the cause: while one is under way nobody is called, since its own rollback may repair it."""
+
+
+_ROLLBACK = "rollback decides whether a release is to blame, and takes the service back if so"
+_BY_ITSELF = "RDS fails over to its standby by itself; nothing of ours restarts a database"
+
+PAGES: tuple[Page, ...] = (  # what explains others comes first
+    Page(
+        slug="database-down",
+        title="The application has no database",
+        severity="P1",
+        section=Section.DATABASE_CONNECTIONS,
+        rows=("database-availability",),
+        cause="the database is down, fails over or cannot be reached; or a release broke its connection",
+        service="{product}",
+        symptoms="errors on every page that shows or saves data",
+        component="our database",
+        automation=_BY_ITSELF,
+        waits=True,
+    ),
+    Page(
+        slug="service-down",
+        title="The service fails for its users",
+        severity="P1",
+        section=Section.HIGH_ERROR_RATE,
+        rows=("api-availability", "alb-5xx-rate"),
+        cause="a bad release, or something behind the backend that fails",
+        service="the {product} API",
+        symptoms="errors, or no answer at all",
+        component="our application servers",
+        automation=_ROLLBACK,
+        unless=("database-down",),
+        waits=True,
+    ),
+    Page(
+        slug="frontend-down",
+        title="The frontend does not load",
+        severity="P1",
+        section=Section.FRONTEND_ROLLBACK,
+        rows=("frontend-availability",),
+        cause="CloudFront, its bucket, or an incomplete upload of the frontend",
+        service="the {product} web application",
+        symptoms="a page that does not load",
+        component="the delivery of our web pages",
+        automation="nothing: the frontend is rolled back by hand",
+    ),
+    Page(
+        slug="database-impaired",
+        title="The database is close to its limits",
+        severity="P2",
+        section=Section.DATABASE_CONNECTIONS,
+        rows=("rds-cpu", "rds-connections"),
+        cause="slow queries, or connections that are not given back",
+        service="{product}",
+        symptoms="slow pages",
+        component="our database",
+        automation=_BY_ITSELF,
+        unless=("database-down", "service-down"),
+    ),
+    Page(
+        slug="cache-impaired",
+        title="The cache is close to its limits",
+        severity="P2",
+        section=Section.REDIS_CONNECTIONS,
+        rows=("redis-memory",),
+        cause="keys that never expire, or nodes that are too small",
+        service="{product}",
+        symptoms="slow pages, or being signed out",
+        component="our cache",
+        automation="Redis evicts keys that have an expiry",
+        unless=("database-down", "service-down"),
+    ),
+    Page(
+        slug="service-degraded",
+        title="The service is slow, or short of tasks",
+        severity="P2",
+        section=Section.HIGH_LATENCY,
+        rows=("alb-latency-p95", "unhealthy-hosts", "ecs-cpu", "ecs-memory", "sentry-errors"),
+        cause="a release that costs more, slow queries, or more traffic than the tasks can serve",
+        service="{product}",
+        symptoms="slow pages, or some errors",
+        component="our application servers",
+        automation=f"the service adds tasks up to its maximum; when users are affected, {_ROLLBACK}",
+        unless=("database-down", "service-down", "database-impaired", "cache-impaired"),
+        waits=True,
+    ),
+)

@@ -1,0 +1,48 @@
+"""The rules of time and the budgets: how long what is waited for, looked back on, or allowed."""
+
+from datetime import timedelta
+
+# When a person is told (runbook section 2)
+
+HOLD = timedelta(seconds=90)
+"""A page is held this long: the page that explains it may come a minute later."""
+
+DEPLOYMENT_WAIT = timedelta(minutes=10)
+"""How long a page that a deployment may have caused waits for that deployment's rollback: of the 15 minutes within which to
+respond. A service that ECS rolls back needs three to six."""
+
+AFTERMATH = timedelta(minutes=3)
+"""How long alarms need to see that a finished deployment has repaired what they watch."""
+
+CALM = timedelta(minutes=10)
+"""An alarm that fires again within this time is the same notification; after it, its end is told."""
+
+MAINTENANCE = timedelta(hours=2)
+"""Maintenance that nobody ended is ended."""
+
+# When the service is changed automatically (runbook section 4.1)
+
+DETECTION = timedelta(minutes=2)
+"""Two of three one-minute periods, the soonest that a critical alarm follows its cause: what began later did not cause it."""
+
+SUSPECT_WINDOW = timedelta(minutes=60)
+"""A deployment that ended within this time before the alarm may be the cause."""
+
+BUDGET = 2
+"""Automatic changes of the service within BUDGET_WINDOW."""
+
+BUDGET_WINDOW = timedelta(hours=24)
+
+CHANGES_REMEMBERED = timedelta(days=90)
+"""How long a change is remembered: far past BUDGET_WINDOW, and short enough for one item to hold them all."""
+
+DEPLOYMENTS_READ = 40
+"""The newest service deployments that are looked at."""
+
+CANDIDATES = 10
+"""The newest task definitions, deployed successfully, whose state is read."""
+
+# The database (runbook section 6.3)
+
+SLOW_QUERY_MILLISECONDS = 1000
+"""The database logs a statement that takes longer: `log_min_duration_statement` of its parameter group."""

@@ -1,0 +1,69 @@
+"""`notify`: tells people what is wrong, once and in words (runbook 2 and 8)."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+
+from lambdas.notify.settings import NotifySettings
+from stacks.base import EnvironmentStack
+from stacks.environment import Environment
+from stacks.functions.base import function
+from stacks.topics import Topics
+
+
+def notify(stack: EnvironmentStack, environment: Environment, topics: Topics, incidents: dynamodb.Table) -> lambda_.Function:
+    """The function, with what it may do."""
+    return function(
+        stack,
+        environment,
+        "Notify",
+        "notify",
+        "Tells people what is wrong, once and in words (runbook 2 and 8)",
+        settings=NotifySettings(
+            environment=environment.name,
+            alarm_prefix=f"{environment.prefix}-",
+            lines=environment.lines,
+            maintenance_alarm=environment.maintenance_alarm,
+            dependency_alarms=environment.dependency_alarms,
+            cluster=environment.cluster,
+            service=environment.service,
+            alarms_topic=environment.arn("sns", environment.alarms_topic),
+            p1_topic=environment.arn("sns", environment.on_call_topic("P1")),
+            p2_topic=environment.arn("sns", environment.on_call_topic("P2")),
+            p3_topic=environment.arn("sns", environment.on_call_topic("P3")),
+            p4_topic=environment.arn("sns", environment.on_call_topic("P4")),
+            chat_topic=environment.arn("sns", environment.chat_topic),
+            product=environment.application.product,
+            dashboard_url=environment.dashboard_url,
+            runbook_url=environment.runbook_url,
+            incidents_table=environment.incidents_table,
+            retention_days=environment.log_retention_days,
+        ),
+        statements=[
+            iam.PolicyStatement(actions=["cloudwatch:DescribeAlarms"], resources=[environment.arn("cloudwatch", "alarm:*")]),
+            iam.PolicyStatement(
+                actions=["cloudwatch:SetAlarmState"],
+                resources=[environment.arn("cloudwatch", f"alarm:{environment.maintenance_alarm}")],
+            ),
+            iam.PolicyStatement(
+                actions=["ecs:ListServiceDeployments"],
+                resources=[environment.arn("ecs", f"service/{environment.cluster}/{environment.service}")],
+            ),
+            iam.PolicyStatement(actions=["dynamodb:GetItem", "dynamodb:PutItem"], resources=[incidents.table_arn]),
+            iam.PolicyStatement(
+                actions=["kms:Decrypt"],
+                resources=[stack.key.key_arn],
+                conditions={"StringEquals": {"kms:ViaService": f"dynamodb.{environment.region}.amazonaws.com"}},
+            ),
+            iam.PolicyStatement(
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn for topic in (*topics.on_call.values(), topics.chat, topics.outcomes)],
+            ),
+        ],
+        dead_letters=topics.outcomes,  # every minute looks at everything anew; its silence and its errors are alarms
+        timeout=cdk.Duration.seconds(50),
+        reserved_concurrent_executions=1,  # two would tell the same twice
+        max_event_age=cdk.Duration.minutes(1),
+        retry_attempts=0,
+    )

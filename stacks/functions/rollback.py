@@ -1,0 +1,94 @@
+"""`rollback`: takes a bad release back (runbook 4.1). Deployed before what it looks after, which it knows by name only."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+
+from lambdas.rollback.settings import RollbackSettings
+from stacks.base import EnvironmentStack
+from stacks.environment import Environment
+from stacks.functions.base import function
+from stacks.topics import Topics
+
+
+def rollback(stack: EnvironmentStack, environment: Environment, topics: Topics, incidents: dynamodb.Table) -> lambda_.Function:
+    """The function, with what it may do."""
+    service = f"{environment.cluster}/{environment.service}"
+    of_service = environment.arn("ecs", f"service/{service}")
+    return function(
+        stack,
+        environment,
+        "Rollback",
+        "rollback",
+        "Takes the service back to a known-good revision when a release has broken it (runbook 4.1)",
+        settings=RollbackSettings(
+            environment=environment.name,
+            mode=environment.remediation,
+            cluster=environment.cluster,
+            service=environment.service,
+            image_parameter=environment.image_parameter,
+            database_instance=environment.database_instance,
+            replication_group=environment.replication_group,
+            service_impaired_alarm=environment.service_impaired_alarm,
+            dependency_alarms=environment.dependency_alarms,
+            incidents_table=environment.incidents_table,
+            outcomes_topic=environment.arn("sns", environment.outcomes_topic),
+            escalations_topic=environment.arn("sns", environment.escalations_topic),
+            runbook_url=environment.runbook_url,
+            retention_days=environment.log_retention_days,
+        ),
+        statements=[
+            iam.PolicyStatement(
+                actions=["ecs:DescribeServices", "ecs:ListServiceDeployments", "ecs:UpdateService"],
+                resources=[of_service],
+            ),
+            iam.PolicyStatement(
+                actions=["ecs:DescribeServiceDeployments", "ecs:StopServiceDeployment"],
+                resources=[
+                    environment.arn("ecs", f"service/{service}"),
+                    environment.arn("ecs", f"service-deployment/{service}/*"),
+                ],
+            ),
+            iam.PolicyStatement(
+                actions=["ecs:DescribeServiceRevisions"],
+                resources=[of_service, environment.arn("ecs", f"service-revision/{service}/*")],
+            ),
+            # Knows no resource: https://docs.aws.amazon.com/service-authorization/latest/reference/list_ecs.html
+            iam.PolicyStatement(actions=["ecs:DescribeTaskDefinition"], resources=["*"]),
+            # UpdateService with a task definition passes that definition's roles, which the backend's stack makes. Cannot
+            # be proven without AWS: moto and the local cloud do not ask for it.
+            iam.PolicyStatement(
+                actions=["iam:PassRole"],
+                resources=[f"arn:aws:iam::{environment.account}:role/{environment.stack('backend')}-*"],
+                conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+            ),
+            iam.PolicyStatement(
+                actions=["rds:DescribeDBInstances"], resources=[environment.arn("rds", f"db:{environment.database_instance}")]
+            ),
+            iam.PolicyStatement(
+                actions=["elasticache:DescribeReplicationGroups"],
+                resources=[environment.arn("elasticache", f"replicationgroup:{environment.replication_group}")],
+            ),
+            # Alarms' names do not narrow what CloudWatch authorizes this on; cannot be proven without AWS either.
+            iam.PolicyStatement(actions=["cloudwatch:DescribeAlarms"], resources=[environment.arn("cloudwatch", "alarm:*")]),
+            iam.PolicyStatement(
+                actions=["ssm:PutParameter"], resources=[environment.arn("ssm", f"parameter{environment.image_parameter}")]
+            ),
+            iam.PolicyStatement(
+                actions=["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+                resources=[incidents.table_arn],
+            ),
+            iam.PolicyStatement(
+                actions=["kms:Decrypt"],
+                resources=[stack.key.key_arn],
+                conditions={"StringEquals": {"kms:ViaService": f"dynamodb.{environment.region}.amazonaws.com"}},
+            ),
+            iam.PolicyStatement(actions=["sns:Publish"], resources=[topics.outcomes.topic_arn, topics.escalations.topic_arn]),
+        ],
+        dead_letters=topics.escalations,
+        timeout=cdk.Duration.minutes(1),
+        reserved_concurrent_executions=1,  # one decision about the service at a time
+        max_event_age=cdk.Duration.minutes(15),  # older news of an alarm is for a person
+        retry_attempts=2,
+    )

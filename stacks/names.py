@@ -1,0 +1,242 @@
+"""Every physical name of an environment, once: the names are the interface of the runbook (section 1, and the commands of
+sections 3 to 7)."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from runbook.alarms import alarm_name
+from runbook.rows import Level
+from stacks.application import Application, ConfigSection
+
+
+class Names(ConfigSection):
+    """What is called how in one environment of the application."""
+
+    application: Application
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
+    account: Annotated[str, Field(pattern=r"^\d{12}$")]
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+
+    @property
+    def prefix(self) -> str:
+        return f"{self.application.name}-{self.name}"
+
+    @property
+    def cluster(self) -> str:
+        return f"{self.prefix}-cluster"
+
+    @property
+    def service(self) -> str:
+        return f"{self.prefix}-backend-service"
+
+    @property
+    def family(self) -> str:
+        """The task definition family."""
+        return f"{self.prefix}-backend"
+
+    @property
+    def repository(self) -> str:
+        return f"{self.prefix}-backend"
+
+    @property
+    def image_parameter(self) -> str:
+        """The SSM parameter with the image the service runs, written by releases and rollbacks, read at deploy time."""
+        return f"/{self.application.name}/{self.name}/backend/image"
+
+    @property
+    def database_instance(self) -> str:
+        return f"{self.prefix}-postgres"
+
+    @property
+    def database_parameter_group(self) -> str:
+        return f"{self.prefix}-pg-params"
+
+    @property
+    def database_secret(self) -> str:
+        """JSON keys: username, password, host, port, dbname."""
+        return f"{self.prefix}-db-password"
+
+    @property
+    def replication_group(self) -> str:
+        return f"{self.prefix}-redis"
+
+    @property
+    def cache_nodes(self) -> tuple[str, ...]:
+        """The cluster ids that ElastiCache gives the nodes of the replication group."""
+        return tuple(f"{self.replication_group}-{number:03d}" for number in range(1, self.application.cache.nodes + 1))
+
+    @property
+    def cache_secret(self) -> str:
+        """JSON key: token."""
+        return f"{self.prefix}-redis-auth"
+
+    @property
+    def cache_url_secret(self) -> str:
+        """The whole `rediss://` URL, as the application reads it."""
+        return f"{self.prefix}-redis-url"
+
+    @property
+    def application_secret(self) -> str:
+        """JSON keys: jwt_secret, encryption_key."""
+        return f"{self.prefix}-app-secrets"
+
+    @property
+    def load_balancer(self) -> str:
+        return f"{self.prefix}-alb"
+
+    @property
+    def target_group(self) -> str:
+        return f"{self.application.short_name}-{self.name}-backend-tg"
+
+    @property
+    def frontend_bucket(self) -> str:
+        return f"{self.application.name}-frontend-{self.name}"
+
+    @property
+    def frontend_backups_bucket(self) -> str:
+        return f"{self.frontend_bucket}-backups"
+
+    @property
+    def documents_bucket(self) -> str:
+        return f"{self.prefix}-documents-{self.account}"
+
+    @property
+    def backend_log_group(self) -> str:
+        return f"/aws/ecs/{self.prefix}"
+
+    @property
+    def exec_log_group(self) -> str:
+        """What was typed in ECS Exec sessions, and its output."""
+        return f"{self.backend_log_group}/exec"
+
+    @property
+    def insights_log_group(self) -> str:
+        """The name Container Insights writes to."""
+        return f"/aws/ecs/containerinsights/{self.cluster}/performance"
+
+    @property
+    def events_log_group(self) -> str:
+        """What ECS says of the service's deployments and of stopped tasks."""
+        return f"/aws/events/{self.prefix}-ecs"
+
+    @property
+    def database_log_group(self) -> str:
+        return f"/aws/rds/instance/{self.database_instance}/postgresql"
+
+    @property
+    def database_upgrade_log_group(self) -> str:
+        return f"/aws/rds/instance/{self.database_instance}/upgrade"
+
+    @property
+    def flow_log_group(self) -> str:
+        return f"/aws/vpc/{self.prefix}"
+
+    @property
+    def web_acl(self) -> str:
+        return f"{self.prefix}-web-acl"
+
+    @property
+    def web_acl_log_group(self) -> str:
+        return f"aws-waf-logs-{self.prefix}"  # WAF only writes to names that start so
+
+    @property
+    def frontend_web_acl(self) -> str:
+        return f"{self.prefix}-frontend-web-acl"
+
+    @property
+    def frontend_web_acl_log_group(self) -> str:
+        return f"aws-waf-logs-{self.prefix}-frontend"
+
+    @property
+    def frontend_log_delivery(self) -> str:
+        """The source and the destination of the distribution's access logs."""
+        return f"{self.prefix}-frontend-access-logs"
+
+    @property
+    def cache_slow_log_group(self) -> str:
+        return f"/aws/elasticache/{self.replication_group}/slow-log"
+
+    @property
+    def cache_engine_log_group(self) -> str:
+        return f"/aws/elasticache/{self.replication_group}/engine-log"
+
+    @property
+    def dashboard(self) -> str:
+        return self.prefix
+
+    def alarm(self, slug: str, level: Level) -> str:
+        """The name of the alarm of a row or a failure."""
+        return f"{self.prefix}-{alarm_name(slug, level)}"
+
+    @property
+    def service_impaired_alarm(self) -> str:
+        """The composite alarm that the rollback function hangs on."""
+        return f"{self.prefix}-service-impaired"
+
+    def page(self, slug: str) -> str:
+        """The name of a page's composite alarm."""
+        return f"{self.prefix}-{slug}"
+
+    @property
+    def maintenance_alarm(self) -> str:
+        """In ALARM, by hand, while nobody is to be called."""
+        return f"{self.prefix}-maintenance"
+
+    def function(self, name: str) -> str:
+        """The name of a function of `lambdas/`, such as `rollback` or `health-check`."""
+        return f"{self.prefix}-{name}"
+
+    def function_log_group(self, name: str) -> str:
+        return f"/aws/lambda/{self.function(name)}"
+
+    @property
+    def outcomes_topic(self) -> str:
+        """Every outcome of a function."""
+        return f"{self.prefix}-outcomes"
+
+    @property
+    def escalations_topic(self) -> str:
+        """What a person has to look at."""
+        return f"{self.prefix}-escalations"
+
+    @property
+    def alarms_topic(self) -> str:
+        """What alarms publish to and `notify` hears."""
+        return f"{self.prefix}-alarms"
+
+    def on_call_topic(self, severity: str) -> str:
+        """What people of a severity (P1 to P4) are told."""
+        return f"{self.prefix}-{severity.lower()}"
+
+    @property
+    def chat_topic(self) -> str:
+        """Every notification, as Amazon Q Developer in chat applications takes it."""
+        return f"{self.prefix}-chat"
+
+    @property
+    def incidents_table(self) -> str:
+        return f"{self.prefix}-incidents"
+
+    def stack(self, component: str) -> str:
+        """The CloudFormation name of a stack."""
+        return f"{self.prefix}-{component}"
+
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of a regional resource of this environment, known before the resource exists."""
+        return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
+
+    def console(self, page: str) -> str:
+        """A page of AWS's console."""
+        return f"https://{self.region}.console.aws.amazon.com/{page}"
+
+
+LONGEST = {
+    "load_balancer": 32,
+    "target_group": 32,
+    "replication_group": 40,
+    "frontend_backups_bucket": 63,
+    "documents_bucket": 63,
+    "database_instance": 63,
+}
+"""The names whose length AWS limits so much that an environment's name may be too long for them, in characters."""
