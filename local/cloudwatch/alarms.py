@@ -260,7 +260,7 @@ def watched(alarm: Alarm, values: Mapping[str, TimeSeries], times: Sequence[date
             except ExpressionError as error:
                 raise AlarmError(f"{alarm['AlarmName']} has the expression {expression}: {error}") from None
             if not isinstance(value, dict):
-                raise AlarmError(f"{alarm['AlarmName']} has the expression {expression}, which makes several time series, or none")
+                raise AlarmError(f"{alarm['AlarmName']} has the expression {expression}, which is not a time series")
             results[name] = value
         return results[name]
 

@@ -4,7 +4,7 @@ All that judges alarms does it here: the local cloud one minute at a time, the r
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import groupby, islice
@@ -16,6 +16,8 @@ from local.cloudwatch.alarms import (
     Alarm,
     AlarmError,
     Data,
+    Datapoint,
+    Metric,
     State,
     Verdict,
     breaches,
@@ -47,6 +49,31 @@ class Transition:
     reason_data: str
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What was measured, by metric and the start of the period.
+
+    `samples` are as many as are behind a value, one where it is not said. What was before `since` is unknown: an alarm to which
+    silence is a breach is first judged when it no longer looks at that.
+    """
+
+    values: Mapping[Metric, TimeSeries]
+    samples: Mapping[Metric, TimeSeries] = field(default_factory=dict)
+    since: datetime | None = None
+
+    def seen_by(self, alarm: Alarm, at: datetime) -> Data:
+        """What `evaluate` looks at."""
+        return {
+            metric: {
+                start: Datapoint(values[start], samples.get(start, 1))
+                for start in evaluation_range(alarm, at)
+                if start in values
+            }
+            for metric in metrics(alarm).values()
+            for values, samples in ((self.values.get(metric, {}), self.samples.get(metric, {})),)
+        }
+
+
 class AlarmLoop:
     """Judges metric alarms, then composite alarms, children first.
 
@@ -63,19 +90,12 @@ class AlarmLoop:
         self._judged_on: dict[str, list[str]] = {}
 
     def judge(
-        self,
-        alarms: Iterable[Alarm],
-        data: Data,
-        moments: Sequence[datetime],
-        *,
-        refused: Mapping[str, str],
-        known_since: datetime | None = None,
+        self, alarms: Iterable[Alarm], measured: Measured, moments: Sequence[datetime], refused: Mapping[str, str]
     ) -> Iterator[Transition]:
         """The changes at `moments`, which are a minute apart, in order.
 
         `alarms` are definitions with states, as DescribeAlarms returns them; those `refused`, with the reason by name, keep
-        theirs. `data` has the datapoints of the others' metrics, as far back as they look. What was before `known_since` is
-        unknown: an alarm to which silence is a breach is first judged when it no longer looks at that.
+        theirs. `measured` has the metrics of the others, as far back as they look.
         """
         known = {str(alarm["AlarmName"]): dict(alarm) for alarm in alarms}
         self.refused, self.watching = dict(refused), {}
@@ -84,7 +104,7 @@ class AlarmLoop:
         # New ones wait: none of their alarms was judged yet.
         judged_before = {name: below for name, below in rules.items() if known[name]["StateValue"] != "INSUFFICIENT_DATA"}
         yield from self._composites(known, judged_before, moments[0])
-        changes = sorted(self._metric_alarms(known, data, moments, known_since), key=attrgetter("at"))
+        changes = sorted(self._metric_alarms(known, measured, moments), key=attrgetter("at"))
         by_moment = {at: list(those) for at, those in groupby(changes, attrgetter("at"))}
         for at in sorted({moments[0], *by_moment}):
             for change in by_moment.get(at, ()):
@@ -92,30 +112,32 @@ class AlarmLoop:
             yield from self._composites(known, rules, at)
 
     def _metric_alarms(
-        self, known: Mapping[str, Alarm], data: Data, moments: Sequence[datetime], known_since: datetime | None
+        self, known: Mapping[str, Alarm], measured: Measured, moments: Sequence[datetime]
     ) -> Iterator[Transition]:
         """The changes of one metric alarm after the other: none depends on another."""
         oldest = self._oldest(known, moments[0])
         begin, end = min(oldest.values(), default=moments[-1]), moments[-1].replace(second=0, microsecond=0)
         starts = [begin + MINUTE * minute for minute in range((end - begin) // MINUTE)]
-        values = {metric: {time: point.value for time, point in points.items()} for metric, points in data.items()}
         computed: dict[str, TimeSeries] = {}  # the alarms of a row watch the same
-        for name, since in oldest.items():
+        for name, start in oldest.items():
             alarm = known[name]
             what = repr([alarm.get(key) for key in _WATCHED])
             try:
                 if what not in computed:
-                    found = {key: values.get(metric, {}) for key, metric in metrics(alarm).items()}
+                    found = {key: measured.values.get(metric, {}) for key, metric in metrics(alarm).items()}
                     computed[what] = watched(alarm, found, starts)
             except AlarmError as error:
                 self.refused[name] = str(error)
                 continue
             self.watching[name] = computed[what]
-            states = _states(alarm, computed[what], starts[(since - begin) // MINUTE :])
+            states = _states(alarm, computed[what], starts[(start - begin) // MINUTE :])
             if fills_by_repeating(alarm):  # what it repeats depends on where each range begins
-                states = (verdict.state if verdict else None for at in moments for verdict in (evaluate(alarm, data, at),))
-            unknown = (known_since - since) // MINUTE if known_since and alarm.get("TreatMissingData") == "breaching" else 0
-            yield from _changes(alarm, data, islice(zip(moments, states, strict=False), max(unknown, 0), None))
+                verdicts = (evaluate(alarm, measured.seen_by(alarm, at), at) for at in moments)
+                states = (verdict.state if verdict else None for verdict in verdicts)
+            unknown = 0
+            if measured.since and alarm.get("TreatMissingData") == "breaching":
+                unknown = max((measured.since - start) // MINUTE, 0)
+            yield from _changes(alarm, measured, islice(zip(moments, states, strict=False), unknown, None))
 
     def _oldest(self, known: Mapping[str, Alarm], at: datetime) -> dict[str, datetime]:
         """The start of what each metric alarm looks at when it is judged at a moment."""
@@ -159,13 +181,15 @@ class AlarmLoop:
                 yield _made(_transition(alarm, alarm["StateValue"], verdict, at), known)
 
 
-def _changes(alarm: Alarm, data: Data, states: Iterable[tuple[datetime, State | None]]) -> Iterator[Transition]:
+def _changes(alarm: Alarm, measured: Measured, states: Iterable[tuple[datetime, State | None]]) -> Iterator[Transition]:
     """A metric alarm's changes, given the state that each moment gives; None: it retains the state it has."""
     current = alarm["StateValue"]
     for at, state in states:
         if state is None or state == current:
             continue
-        if verdict := evaluate(alarm, data, at):  # says why; and a percentile may have had too few samples
+        if verdict := evaluate(
+            alarm, measured.seen_by(alarm, at), at
+        ):  # says why; and a percentile may have had too few samples
             yield _transition(alarm, current, verdict, at)
             current = verdict.state
 

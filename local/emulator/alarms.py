@@ -25,7 +25,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from local.cloudwatch.alarms import Alarm, AlarmError, Datapoint, Metric, evaluation_range, metrics
-from local.cloudwatch.loop import AlarmLoop, Transition
+from local.cloudwatch.loop import AlarmLoop, Measured, Transition
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -67,9 +67,13 @@ class AlarmEvaluator:
                 continue
             wanted |= {*found}
             start = min(start, *evaluation_range(alarm, now))
-        data = self.read(wanted, start, end) if wanted else {}
+        read = self.read(wanted, start, end) if wanted else {}
+        measured = Measured(
+            {metric: {time: point.value for time, point in points.items()} for metric, points in read.items()},
+            {metric: {time: point.samples for time, point in points.items()} for metric, points in read.items()},
+        )
         changes = []
-        for change in self._loop.judge(alarms, data, [now], refused=unreadable):
+        for change in self._loop.judge(alarms, measured, [now], unreadable):
             self._cloudwatch.set_alarm_state(
                 AlarmName=change.alarm, StateValue=change.new, StateReason=change.reason, StateReasonData=change.reason_data
             )
