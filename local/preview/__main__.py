@@ -22,7 +22,7 @@ from local.cloud import STATE, CloudError
 from local.cloudwatch.alarms import Alarm, Datapoint, Metric, State, evaluate, evaluate_composite, metrics
 from local.cloudwatch.logs_insights import columns, run
 from local.cloudwatch.metric_math import TimeSeries, compute
-from local.drills.production import MINUTE
+from local.drills.simulation import MINUTE
 from local.preview.recording import RECORDING, Recording, lines, load_recording, source
 from local.replay.__main__ import UNRESOLVED, definitions, template
 from local.replay.trace import TraceError

@@ -7,8 +7,9 @@ a trace, as `python -m local.replay` has them; marks and log events are in a JSO
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from rich.console import Console
 from local.cloud import Cloud
 from local.cloudwatch.alarms import Metric
 from local.cloudwatch.metric_math import TimeSeries
-from local.drills.__main__ import bad_release
-from local.drills.production import MINUTE, QUIET_MINUTES, Production
+from local.drills import traces
+from local.drills.catalog import run
+from local.drills.drill import BEGIN
+from local.drills.simulation import MINUTE, QUIET_MINUTES, Simulation
 from local.replay.__main__ import UNRESOLVED
 from local.replay.trace import Trace, read, series
 from stacks.config import load
@@ -83,15 +86,15 @@ def _stamp(milliseconds: int) -> str:
     return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3]
 
 
-def record(production: Production, since: datetime, file: Path) -> None:
+def record(simulation: Simulation, marks: Mapping[str, datetime], since: datetime, file: Path) -> None:
     """Write what the deployed dashboard and alarms read since then, as `load_recording` takes it."""
-    body = json.loads(production.cloudwatch.get_dashboard(DashboardName=production.settings.dashboard)["DashboardBody"])
+    body = json.loads(simulation.cloudwatch.get_dashboard(DashboardName=simulation.environment.dashboard)["DashboardBody"])
     shown = {line for widget in body["widgets"] for _, _, line in lines(widget) if isinstance(line, Metric)}
-    production.record(file, since, also=shown)
+    traces.write(file, simulation, since, also=shown)
     kept = {
-        "marks": {name: at.isoformat(timespec="seconds") for name, at in production.marks.items()},
+        "marks": {name: at.isoformat(timespec="seconds") for name, at in marks.items()},
         "logs": {
-            group: [[event["timestamp"], event["message"]] for event in _events(production.cloud, group, since)]
+            group: [[event["timestamp"], event["message"]] for event in _events(simulation.cloud, group, since)]
             for group in sorted({source(widget)[0] for widget in body["widgets"] if widget["type"] == "log"})
         },
     }
@@ -129,15 +132,13 @@ def main() -> int:
     RECORDING.parent.mkdir(exist_ok=True)
     with Cloud.start(load(RECORDED_IN)) as cloud:
         cloud.deploy()
-        # From the start of a minute: each one takes a moment longer than 60 s, and one that is jumped over would be a gap.
-        quiet = cloud.advance(timedelta(seconds=60 - cloud.now().second))
-        production = Production(cloud)
-        production.marks["begin"] = cloud.now()
-        recovered = bad_release(production, Console(soft_wrap=True))
-        for _ in range(CALM_MINUTES):
-            production.minute()
-        record(production, quiet, RECORDING)
-    return 0 if recovered else 1
+        with closing(Simulation(cloud)) as simulation:
+            drill = run("bad-release", simulation, Console(soft_wrap=True))
+            for _ in range(CALM_MINUTES):
+                simulation.minute()
+            marks = {name: at for name, (at, _) in drill.timeline.marks.items()}
+            record(simulation, marks, marks[BEGIN] - QUIET_MINUTES * MINUTE, RECORDING)
+    return 0 if drill.passed else 1
 
 
 if __name__ == "__main__":
