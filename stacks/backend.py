@@ -3,6 +3,7 @@
 import json
 import string
 from collections.abc import Mapping
+from typing import cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -113,8 +114,7 @@ class Backend(EnvironmentStack):
             container_insights_v2=ecs.ContainerInsights.ENHANCED,
         )
         cluster.node.add_dependency(insights)
-        resource = cluster.node.default_child
-        assert isinstance(resource, ecs.CfnCluster)
+        resource = cast("ecs.CfnCluster", cluster.node.default_child)
         # Not by the construct's own property: that one opens the key to every log group of the account.
         resource.configuration = ecs.CfnCluster.ClusterConfigurationProperty(
             execute_command_configuration=ecs.CfnCluster.ExecuteCommandConfigurationProperty(
@@ -343,8 +343,7 @@ class Backend(EnvironmentStack):
             enable_ecs_managed_tags=True,
             propagate_tags=ecs.PropagatedTagSource.SERVICE,
         )
-        resource = service.node.default_child
-        assert isinstance(resource, ecs.CfnService)
+        resource = cast("ecs.CfnService", service.node.default_child)
         # Attaching by the construct would add its own rules to the network's security groups, next to those that are there.
         resource.load_balancers = [
             ecs.CfnService.LoadBalancerProperty(

@@ -2,6 +2,7 @@
 
 import json
 import string
+from typing import cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -108,5 +109,4 @@ class Database(EnvironmentStack):
             removal_policy=cdk.RemovalPolicy.RETAIN,
         )
         self.instance.node.add_dependency(*log_groups)
-        assert self.instance.secret is not None  # made above
-        self.secret = self.instance.secret
+        self.secret = cast("secretsmanager.ISecret", self.instance.secret)  # the credentials above
