@@ -24,13 +24,14 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local.emulator.server import Settings
+from stacks.config import CONFIG
 from stacks.environment import Environment
 
 ROOT = Path(__file__).parent.parent
 STATE = ROOT / ".local"
 """All that the local cloud writes: logs, assemblies, what functions unpack. Ignored by git."""
 
-_SOURCES = ("app.py", "cdk.json", "config", "stacks", "lambdas", "requirements.txt", "package-lock.json")
+_SOURCES = ("app.py", "cdk.json", "runbook", "stacks", "lambdas", "requirements.txt", "package-lock.json")
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}  # the account's root to the emulator
 # The CLI asks CloudFormation every 5 s how a stack is; locally the answer is there in a fraction of that.
 _FAST_POLLS = "data:text/javascript,const/**/t=setTimeout;globalThis.setTimeout=(f,ms,...a)=>t(f,ms===5000?100:ms,...a)"
@@ -292,7 +293,7 @@ class Cloud:
 
         CloudError says which step failed and where its log is.
         """
-        assembly = synthesize(self.report)
+        assembly = synthesize(self.environment.name, report=self.report)
         domain = self.environment.domain
         if domain.hosted_zone_id:
             self.control("hosted_zone", domain.hosted_zone_id, domain.zone)
@@ -329,28 +330,29 @@ class Cloud:
 _DEPLOY = ("--require-approval", "never", "--concurrency", "8", "--progress", "events")
 
 
-def synthesize(report: Report = _silent) -> Path:
-    """The cloud assembly of both environments from the sources as they are; synthesized when a source has changed.
+def synthesize(environment: str, *, config: Path = CONFIG, report: Report = _silent) -> Path:
+    """The cloud assembly of an environment of `config` from the sources as they are; synthesized when a source has changed.
 
     CloudError says that synthesis failed and where its log is.
     """
-    files = sorted(
-        path for source in _SOURCES for path in (ROOT / source).rglob("*") if path.is_file() and path.suffix != ".pyc"
-    ) + [ROOT / source for source in _SOURCES if (ROOT / source).is_file()]
+    folders = [config, *(ROOT / source for source in _SOURCES)]
+    files = sorted(path for folder in folders for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc") + [
+        ROOT / source for source in _SOURCES if (ROOT / source).is_file()
+    ]
     digest = hashlib.sha256(b"".join(b"%s\0%s\0" % (str(path).encode(), path.read_bytes()) for path in files)).hexdigest()[:16]
     STATE.mkdir(exist_ok=True)
     assemblies = STATE / "assemblies"
     with (STATE / "assembly.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # test processes ask at the same time; one synthesizes
-        assembly = assemblies / digest
+        assembly = assemblies / f"{environment}-{digest}"
         if not assembly.exists():
             report("synthesizing")
             assemblies.mkdir(exist_ok=True)
             (STATE / "synth.log").unlink(missing_ok=True)
             output = tempfile.mkdtemp(dir=assemblies)
-            _run_cdk(["synth", "--quiet", "--output", output], _nowhere(), ROOT, STATE / "synth.log", report)
+            _run_cdk(["synth", "--quiet", "--output", output, "-c", f"config={config}", "-c", f"environment={environment}"], _nowhere(), ROOT, STATE / "synth.log", report)
             Path(output).rename(assembly)
-            for old in sorted(assemblies.iterdir(), key=lambda path: path.stat().st_mtime)[:-3]:
+            for old in sorted(assemblies.iterdir(), key=lambda path: path.stat().st_mtime)[:-12]:
                 shutil.rmtree(old)  # but for the newest, which another process may be deploying
     return assembly
 

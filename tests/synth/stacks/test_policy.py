@@ -13,8 +13,6 @@ from stacks.environment import EXAMPLE_ACCOUNT, Contacts, Sentry, Slack
 from stacks.policy import ACKNOWLEDGEMENTS, packs
 from stacks.stage import EnvironmentStage
 
-from .conftest import ENVIRONMENTS, FLAGS
-
 ROOT = Path(__file__).parents[2]
 
 Finding = tuple[str, str]
@@ -34,8 +32,8 @@ def findings(app: cdk.App) -> set[Finding]:
 def bare(tmp_path_factory: pytest.TempPathFactory) -> set[Finding]:
     """What the packs find when nothing is acknowledged."""
     app = cdk.App(context=FLAGS, outdir=str(tmp_path_factory.mktemp("bare")))
-    for settings in ENVIRONMENTS.values():
-        EnvironmentStage(app, settings, acknowledged=False)
+    for environment in ENVIRONMENTS.values():
+        EnvironmentStage(app, environment, acknowledged=False)
     app.synth()
     return findings(app)
 
@@ -46,9 +44,9 @@ def acknowledged() -> set[Finding]:
         (f"{environment}/{component}/{entry.path}", finding)
         for component, entries in ACKNOWLEDGEMENTS.items()
         for entry in entries
-        for environment, settings in ENVIRONMENTS.items()
-        if entry.applies(settings)
-        for finding in entry.findings(settings)
+        for environment, environment in ENVIRONMENTS.items()
+        if entry.applies(environment)
+        for finding in entry.findings(environment)
     }
 
 
@@ -100,15 +98,15 @@ def test_an_environment_with_every_optional_part_has_nothing_left_and_nothing_st
     )
     sentry = Sentry(organization="hz-navigator", project="hz-navigator-backend", token_secret="hz-navigator-sentry-token")
     app = cdk.App(context=FLAGS, outdir=str(tmp_path))
-    settings = ENVIRONMENTS["production"].model_copy(update={"contacts": contacts, "sentry": sentry})
-    EnvironmentStage(app, settings, acknowledged=False)
+    environment = ENVIRONMENTS["production"].model_copy(update={"contacts": contacts, "sentry": sentry})
+    EnvironmentStage(app, environment, acknowledged=False)
     app.synth()
     assert findings(app) == {
         (f"production/{component}/{entry.path}", finding)
         for component, entries in ACKNOWLEDGEMENTS.items()
         for entry in entries
-        if entry.applies(settings)
-        for finding in entry.findings(settings)
+        if entry.applies(environment)
+        for finding in entry.findings(environment)
     }
 
 

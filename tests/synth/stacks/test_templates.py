@@ -13,8 +13,6 @@ from cfnlint.config import ManualArgs
 
 from stacks.stage import EnvironmentStage
 
-from .conftest import ENVIRONMENTS
-
 ROOT = Path(__file__).parents[2]
 COMPONENTS = ("network", "database", "cache", "load-balancer", "registry", "remediation", "monitoring", "backend", "frontend")
 
@@ -41,7 +39,7 @@ def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
-def test_every_environment_has_every_stack(all_templates: Templates) -> None:
+def test_every_environment_has_every_stack(template: Get) -> None:
     assert set(all_templates) == {(environment, component) for environment in ENVIRONMENTS for component in COMPONENTS}
 
 
@@ -63,7 +61,7 @@ def test_cfn_lint_is_clean(environment: str, assembly: Path) -> None:
     assert findings == []
 
 
-def test_no_secret_stands_in_a_template(all_templates: Templates) -> None:
+def test_no_secret_stands_in_a_template(template: Get) -> None:
     """Values under keys that sound secret are references, never literals."""
     telling = ("password", "secretstring", "authtoken", "token")
     found = []
@@ -94,7 +92,7 @@ STATEFUL = (
 )
 
 
-def test_what_holds_data_is_kept_when_its_stack_goes(all_templates: Templates) -> None:
+def test_what_holds_data_is_kept_when_its_stack_goes(template: Get) -> None:
     lost = [
         f"{environment}/{component}/{name}"
         for (environment, component), template in all_templates.items()
@@ -104,7 +102,7 @@ def test_what_holds_data_is_kept_when_its_stack_goes(all_templates: Templates) -
     assert lost == []
 
 
-def test_no_custom_resource_is_used(all_templates: Templates) -> None:
+def test_no_custom_resource_is_used(template: Get) -> None:
     custom = [
         f"{environment}/{component}/{name}"
         for (environment, component), template in all_templates.items()

@@ -8,13 +8,11 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
-from aws_cdk.assertions import Template
 
 from local.cloudwatch.alarms import Datapoint, evaluate, metrics
 from stacks.environment import Environment, Sentry
 from stacks.stage import EnvironmentStage
-
-from .conftest import ENVIRONMENTS, FLAGS
+from tests.synth.template import Template
 
 Get = Callable[[str], Template]
 Alarms = dict[str, dict[str, Any]]
@@ -61,7 +59,7 @@ PAGES = {
 @pytest.fixture
 def alarms(template: Get) -> Alarms:
     """The metric alarms of the environment at hand, by name."""
-    found = template("monitoring").find_resources("AWS::CloudWatch::Alarm").values()
+    found = template("monitoring").of_type("AWS::CloudWatch::Alarm").values()
     return {alarm["Properties"]["AlarmName"]: alarm["Properties"] for alarm in found}
 
 
@@ -86,8 +84,8 @@ def described(alarm: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("slug", ROWS)
 @pytest.mark.parametrize("level", ["warning", "critical"])
-def test_each_line_of_the_runbook_is_an_alarm(slug: str, level: str, settings: Environment, alarms: Alarms) -> None:
-    alarm = alarms[f"hz-navigator-{settings.name}-{slug}-{level}"]
+def test_each_line_of_the_runbook_is_an_alarm(slug: str, level: str, environment: Environment, alarms: Alarms) -> None:
+    alarm = alarms[f"hz-navigator-{environment.name}-{slug}-{level}"]
     assert alarm["Threshold"] == ROWS[slug][1 if level == "warning" else 2]
     # Strictly past the line, as the runbook's > says
     assert alarm["ComparisonOperator"] == ("LessThanThreshold" if slug in WORSE_BELOW else "GreaterThanThreshold")
@@ -95,10 +93,10 @@ def test_each_line_of_the_runbook_is_an_alarm(slug: str, level: str, settings: E
     assert (alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == ((2, 3) if level == "critical" else (4, 5))
 
 
-def test_there_are_no_other_alarms(settings: Environment, alarms: Alarms) -> None:
+def test_there_are_no_other_alarms(environment: Environment, alarms: Alarms) -> None:
     names = [f"{slug}-{level}" for slug in ROWS for level in ("warning", "critical")]
     names += [f"{slug}-critical" for slug in (*FAILURES, *DIRECT)] + ["maintenance"]
-    assert sorted(alarms) == sorted(f"hz-navigator-{settings.name}-{name}" for name in names)
+    assert sorted(alarms) == sorted(f"hz-navigator-{environment.name}-{name}" for name in names)
 
 
 @pytest.mark.parametrize(
@@ -133,12 +131,12 @@ def test_there_are_no_other_alarms(settings: Environment, alarms: Alarms) -> Non
     ],
 )
 def test_a_simple_row_watches_one_metric(
-    slug: str, namespace: str, metric: str, statistic: str, dimensions: dict[str, str], settings: Environment, alarms: Alarms
+    slug: str, namespace: str, metric: str, statistic: str, dimensions: dict[str, str], environment: Environment, alarms: Alarms
 ) -> None:
-    alarm = alarms[settings.alarm(slug, "critical")]
+    alarm = alarms[environment.alarm(slug, "critical")]
     assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"], alarm["Period"]) == (namespace, metric, statistic, 60)
     assert {item["Name"]: item["Value"] for item in alarm["Dimensions"]} == {
-        name: value.format(env=settings.name) for name, value in dimensions.items()
+        name: value.format(env=environment.name) for name, value in dimensions.items()
     }
 
 
@@ -172,9 +170,9 @@ def test_a_simple_row_watches_one_metric(
     ],
 )
 def test_a_row_of_several_metrics_is_metric_math(
-    slug: str, expression: str, watched: dict[str, tuple[str, str]], settings: Environment, alarms: Alarms
+    slug: str, expression: str, watched: dict[str, tuple[str, str]], environment: Environment, alarms: Alarms
 ) -> None:
-    returned, *queries = alarms[settings.alarm(slug, "critical")]["Metrics"]
+    returned, *queries = alarms[environment.alarm(slug, "critical")]["Metrics"]
     assert (returned["Expression"], returned["ReturnData"]) == (expression, True)
     assert {
         query["Id"]: (query["MetricStat"]["Metric"]["MetricName"], query["MetricStat"]["Stat"]) for query in queries
@@ -182,10 +180,10 @@ def test_a_row_of_several_metrics_is_metric_math(
     assert {(query["MetricStat"]["Period"], query["ReturnData"]) for query in queries} == {(60, False)}
 
 
-def test_every_redis_node_is_watched(settings: Environment, alarms: Alarms) -> None:
-    queries = alarms[settings.alarm("redis-memory", "critical")]["Metrics"][1:]
+def test_every_redis_node_is_watched(environment: Environment, alarms: Alarms) -> None:
+    queries = alarms[environment.alarm("redis-memory", "critical")]["Metrics"][1:]
     assert [query["MetricStat"]["Metric"]["Dimensions"] for query in queries] == [
-        [{"Name": "CacheClusterId", "Value": f"hz-navigator-{settings.name}-redis-00{number}"}] for number in (1, 2)
+        [{"Name": "CacheClusterId", "Value": f"hz-navigator-{environment.name}-redis-00{number}"}] for number in (1, 2)
     ]
 
 
@@ -198,22 +196,22 @@ def test_every_redis_node_is_watched(settings: Environment, alarms: Alarms) -> N
     ],
 )
 def test_load_balancer_rows_watch_this_load_balancer(
-    slug: str, dimensions: dict[str, str], settings: Environment, alarms: Alarms
+    slug: str, dimensions: dict[str, str], environment: Environment, alarms: Alarms
 ) -> None:
-    for query in alarms[settings.alarm(slug, "critical")]["Metrics"][1:]:
+    for query in alarms[environment.alarm(slug, "critical")]["Metrics"][1:]:
         found = {item["Name"]: reference(item["Value"]) for item in query["MetricStat"]["Metric"]["Dimensions"]}
         assert found.keys() == dimensions.keys()
         for name, attribute in dimensions.items():
-            assert re.fullmatch(rf"hz-navigator-{settings.name}-load-balancer:.*{attribute}\w{{8}}", found[name])
+            assert re.fullmatch(rf"hz-navigator-{environment.name}-load-balancer:.*{attribute}\w{{8}}", found[name])
 
 
 @pytest.mark.parametrize("slug", ROWS)
-def test_missing_data_never_makes_a_critical_alarm(slug: str, settings: Environment, alarms: Alarms) -> None:
-    assert alarms[settings.alarm(slug, "critical")]["TreatMissingData"] in ("notBreaching", "missing")
+def test_missing_data_never_makes_a_critical_alarm(slug: str, environment: Environment, alarms: Alarms) -> None:
+    assert alarms[environment.alarm(slug, "critical")]["TreatMissingData"] in ("notBreaching", "missing")
 
 
-def test_a_health_check_that_falls_silent_is_a_warning(settings: Environment, alarms: Alarms) -> None:
-    assert {alarms[settings.alarm(slug, "warning")]["TreatMissingData"] for slug in PROBED} == {"breaching"}
+def test_a_health_check_that_falls_silent_is_a_warning(environment: Environment, alarms: Alarms) -> None:
+    assert {alarms[environment.alarm(slug, "warning")]["TreatMissingData"] for slug in PROBED} == {"breaching"}
 
 
 def test_every_alarm_can_be_evaluated_on_the_local_cloud(alarms: Alarms) -> None:
@@ -238,7 +236,7 @@ def composites(template: Get) -> dict[str, dict[str, Any]]:
     names = {
         f"{logical_id}.Arn": resource["Properties"]["AlarmName"]
         for kind in ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
-        for logical_id, resource in template("monitoring").find_resources(kind).items()
+        for logical_id, resource in template("monitoring").of_type(kind).items()
     }
     return {
         alarm["AlarmName"]: alarm
@@ -248,23 +246,23 @@ def composites(template: Get) -> dict[str, dict[str, Any]]:
             ),
             "ActionsSuppressor": names.get(reference(alarm.get("ActionsSuppressor", {"Ref": ""}))),
         }
-        for resource in template("monitoring").find_resources("AWS::CloudWatch::CompositeAlarm").values()
+        for resource in template("monitoring").of_type("AWS::CloudWatch::CompositeAlarm").values()
         for alarm in [resource["Properties"]]
     }
 
 
-def firing(settings: Environment, names: list[str]) -> str:
+def firing(environment: Environment, names: list[str]) -> str:
     """A rule that holds while one of the alarms fires."""
-    alarms = [f'ALARM("hz-navigator-{settings.name}-{name}")' for name in names]
+    alarms = [f'ALARM("hz-navigator-{environment.name}-{name}")' for name in names]
     return f"({' OR '.join(alarms)})"
 
 
 @pytest.mark.parametrize("slug", PAGES)
-def test_a_page_fires_for_its_rows_unless_another_explains_it(slug: str, settings: Environment, template: Get) -> None:
+def test_a_page_fires_for_its_rows_unless_another_explains_it(slug: str, environment: Environment, template: Get) -> None:
     rows, unless, severity, section = PAGES[slug]
-    alarm = composites(template)[f"hz-navigator-{settings.name}-{slug}"]
-    rule = firing(settings, [f"{row}-critical" for row in rows])
-    assert alarm["AlarmRule"] == (f"({rule} AND (NOT ({firing(settings, unless)})))" if unless else rule)
+    alarm = composites(template)[f"hz-navigator-{environment.name}-{slug}"]
+    rule = firing(environment, [f"{row}-critical" for row in rows])
+    assert alarm["AlarmRule"] == (f"({rule} AND (NOT ({firing(environment, unless)})))" if unless else rule)
     time = {"P1": "15 min", "P2": "1 hour"}[severity]
     assert f". {severity}: respond within {time}. Runbook section {section} " in alarm["AlarmDescription"]
 
@@ -273,8 +271,8 @@ def test_every_critical_row_calls_somebody_through_one_page() -> None:
     assert sorted(row for rows, *_ in PAGES.values() for row in rows) == sorted(ROWS)
 
 
-def test_pages_warnings_and_our_own_failures_are_told(settings: Environment, template: Get, alarms: Alarms) -> None:
-    prefix = f"hz-navigator-{settings.name}-"
+def test_pages_warnings_and_our_own_failures_are_told(environment: Environment, template: Get, alarms: Alarms) -> None:
+    prefix = f"hz-navigator-{environment.name}-"
     told = {f"{prefix}{slug}": alarm for slug in PAGES for alarm in [composites(template)[f"{prefix}{slug}"]]}
     told |= {name: alarm for name, alarm in alarms.items() if name.endswith("-warning")}
     told |= {f"{prefix}{slug}-critical": alarms[f"{prefix}{slug}-critical"] for slug in FAILURES}
@@ -282,20 +280,20 @@ def test_pages_warnings_and_our_own_failures_are_told(settings: Environment, tem
         assert (acts(alarm, "Alarm"), acts(alarm, "OK")) == (["Alarms"], ["Alarms"]), name
 
 
-def test_a_critical_row_and_maintenance_only_wake_notify_when_they_end(settings: Environment, alarms: Alarms) -> None:
+def test_a_critical_row_and_maintenance_only_wake_notify_when_they_end(environment: Environment, alarms: Alarms) -> None:
     for name in (*(f"{slug}-critical" for slug in ROWS), "maintenance"):
-        alarm = alarms[f"hz-navigator-{settings.name}-{name}"]
+        alarm = alarms[f"hz-navigator-{environment.name}-{name}"]
         assert (acts(alarm, "Alarm"), acts(alarm, "OK")) == ([], ["Alarms"]), name
 
 
 @pytest.mark.parametrize("slug", DIRECT)
-def test_that_nobody_is_told_goes_to_people_directly(slug: str, settings: Environment, alarms: Alarms) -> None:
-    alarm = alarms[settings.alarm(slug, "critical")]
+def test_that_nobody_is_told_goes_to_people_directly(slug: str, environment: Environment, alarms: Alarms) -> None:
+    alarm = alarms[environment.alarm(slug, "critical")]
     assert (acts(alarm, "Alarm"), acts(alarm, "OK")) == (["P1"], [])
 
 
-def test_maintenance_stays_as_it_was_set(settings: Environment, alarms: Alarms) -> None:
-    alarm = alarms[f"hz-navigator-{settings.name}-maintenance"]
+def test_maintenance_stays_as_it_was_set(environment: Environment, alarms: Alarms) -> None:
+    alarm = alarms[f"hz-navigator-{environment.name}-maintenance"]
     assert (alarm["TreatMissingData"], alarm["MetricName"]) == ("ignore", "Maintenance")
 
 
@@ -325,9 +323,9 @@ def test_maintenance_stays_as_it_was_set(settings: Environment, alarms: Alarms) 
     ],
 )
 def test_a_description_tells_the_person_who_is_woken(
-    name: str, description: str, settings: Environment, alarms: Alarms
+    name: str, description: str, environment: Environment, alarms: Alarms
 ) -> None:
-    assert alarms[f"hz-navigator-{settings.name}-{name}"]["AlarmDescription"] == description
+    assert alarms[f"hz-navigator-{environment.name}-{name}"]["AlarmDescription"] == description
 
 
 @pytest.mark.parametrize(
@@ -341,29 +339,29 @@ def test_a_description_tells_the_person_who_is_woken(
     ],
 )
 def test_our_own_failures_are_critical(
-    slug: str, function: str, metric: str, window: tuple[int, int], settings: Environment, alarms: Alarms
+    slug: str, function: str, metric: str, window: tuple[int, int], environment: Environment, alarms: Alarms
 ) -> None:
-    alarm = alarms[settings.alarm(slug, "critical")]
+    alarm = alarms[environment.alarm(slug, "critical")]
     assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("AWS/Lambda", metric, "Sum")
-    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": f"hz-navigator-{settings.name}-{function}"}]
+    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": f"hz-navigator-{environment.name}-{function}"}]
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
     assert (alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == window
 
 
-def test_the_silence_of_notify_is_a_failure(settings: Environment, alarms: Alarms) -> None:
-    alarm = alarms[settings.alarm("notify-silent", "critical")]
+def test_the_silence_of_notify_is_a_failure(environment: Environment, alarms: Alarms) -> None:
+    alarm = alarms[environment.alarm("notify-silent", "critical")]
     assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("AWS/Lambda", "Invocations", "Sum")
-    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": f"hz-navigator-{settings.name}-notify"}]
+    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": f"hz-navigator-{environment.name}-notify"}]
     assert (alarm["ComparisonOperator"], alarm["Threshold"], alarm["TreatMissingData"]) == ("LessThanThreshold", 1, "breaching")
     assert (alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == (5, 5)
 
 
 def test_a_row_without_data_is_blind_after_some_minutes(tmp_path: Path) -> None:
     section = Sentry(organization="hz-navigator", project="hz-navigator-backend", token_secret="hz-navigator-sentry-token")
-    settings = ENVIRONMENTS["production"].model_copy(update={"sentry": section})
-    stage = EnvironmentStage(cdk.App(context=FLAGS, outdir=str(tmp_path)), settings)
+    environment = ENVIRONMENTS["production"].model_copy(update={"sentry": section})
+    stage = EnvironmentStage(cdk.App(context=FLAGS, outdir=str(tmp_path)), environment)
     named = {"Properties": {"AlarmName": "hz-navigator-production-sentry-blind-warning"}}
-    (resource,) = Template.from_stack(stage.monitoring).find_resources("AWS::CloudWatch::Alarm", named).values()
+    (resource,) = Template.from_stack(stage.monitoring).of_type("AWS::CloudWatch::Alarm", named).values()
     alarm = described(resource["Properties"])
     (metric,) = metrics(alarm).values()
     now, minute = datetime(2026, 1, 5, 12, 0, tzinfo=UTC), timedelta(minutes=1)
@@ -387,16 +385,16 @@ def impaired(template: Get) -> dict[str, Any]:
     return {"Name": name, **alarm}
 
 
-def test_the_service_is_impaired_when_users_have_it_bad(settings: Environment, template: Get) -> None:
+def test_the_service_is_impaired_when_users_have_it_bad(environment: Environment, template: Get) -> None:
     alarm = impaired(template)
     rows = ("alb-5xx-rate", "alb-latency-p95", "unhealthy-hosts", "api-availability")
-    assert alarm["Name"] == f"hz-navigator-{settings.name}-service-impaired"
-    assert alarm["AlarmRule"] == firing(settings, [f"{row}-critical" for row in rows])
+    assert alarm["Name"] == f"hz-navigator-{environment.name}-service-impaired"
+    assert alarm["AlarmRule"] == firing(environment, [f"{row}-critical" for row in rows])
 
 
-def test_in_maintenance_rollback_is_not_called(settings: Environment, template: Get) -> None:
+def test_in_maintenance_rollback_is_not_called(environment: Environment, template: Get) -> None:
     alarm = impaired(template)
-    assert alarm["ActionsSuppressor"] == f"hz-navigator-{settings.name}-maintenance"
+    assert alarm["ActionsSuppressor"] == f"hz-navigator-{environment.name}-maintenance"
     assert (alarm["ActionsSuppressorWaitPeriod"], alarm["ActionsSuppressorExtensionPeriod"]) == (10, 60)
 
 
@@ -407,16 +405,16 @@ def test_rollback_is_called_when_it_starts_and_when_it_ends(template: Get) -> No
     assert re.search(r"-remediation:ExportsOutputFnGetAttRollback\w+Arn\w+$", reference(action))
 
 
-def test_only_this_alarm_of_this_account_may_call_rollback(settings: Environment, template: Get) -> None:
-    (logical_id,) = template("monitoring").find_resources(
-        "AWS::CloudWatch::CompositeAlarm", {"Properties": {"AlarmName": settings.service_impaired_alarm}}
+def test_only_this_alarm_of_this_account_may_call_rollback(environment: Environment, template: Get) -> None:
+    (logical_id,) = template("monitoring").of_type(
+        "AWS::CloudWatch::CompositeAlarm", {"Properties": {"AlarmName": environment.service_impaired_alarm}}
     )
-    (permission,) = template("monitoring").find_resources("AWS::Lambda::Permission").values()
+    (permission,) = template("monitoring").of_type("AWS::Lambda::Permission").values()
     assert permission["Properties"] == {
         "Action": "lambda:InvokeFunction",
         "FunctionName": impaired(template)["AlarmActions"][0],
         "Principal": "lambda.alarms.cloudwatch.amazonaws.com",
-        "SourceAccount": settings.account,
+        "SourceAccount": environment.account,
         "SourceArn": {"Fn::GetAtt": [logical_id, "Arn"]},
     }
 
@@ -431,5 +429,5 @@ def test_no_other_alarm_calls_a_function(alarms: Alarms) -> None:
     assert [action for action in actions if "Rollback" in action] == []
 
 
-def test_the_alarms_that_stacks_name_exist(settings: Environment, alarms: Alarms) -> None:
-    assert {*settings.deployment_alarms, *settings.dependency_alarms} <= alarms.keys()
+def test_the_alarms_that_stacks_name_exist(environment: Environment, alarms: Alarms) -> None:
+    assert {*environment.deployment_alarms, *environment.dependency_alarms} <= alarms.keys()
