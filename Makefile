@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/node_modules/.bin:$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill dashboard test local local-down replay detection thresholds runbook synth lint acknowledgements lock
+.PHONY: help setup drill dashboard test local local-down replay detection thresholds runbook synth golden lint acknowledgements lock
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -52,6 +52,9 @@ runbook: setup ## write docs/runbook.md anew, from the table, the names and the 
 
 synth: setup ## write the cloud assemblies of both environments to cdk.out, policy packs included
 	@cdk synth --quiet
+
+golden: setup ## write the golden templates anew: the difference is what a change does to CloudFormation
+	@python -m tests.synth.golden
 
 lint: setup ## ruff, the format check and mypy strict
 	@ruff check . && ruff format --check . && mypy

@@ -1,6 +1,6 @@
 """The CDK application: a stage for each environment of `config/`, with the policy packs over all of them.
 
-`cdk synth -c config=FOLDER` reads the environments from another folder, `-c environment=NAME` makes that one only.
+`cdk synth -c config=FOLDER` reads the environments from another folder.
 """
 
 import os
@@ -15,7 +15,7 @@ from stacks.stage import EnvironmentStage
 
 app = cdk.App()
 try:
-    environments = load_all(Path(app.node.try_get_context("config") or CONFIG), only=app.node.try_get_context("environment"))
+    environments = load_all(Path(app.node.try_get_context("config") or CONFIG))
 except ConfigError as error:
     sys.exit(str(error))
 

@@ -293,7 +293,7 @@ class Cloud:
 
         CloudError says which step failed and where its log is.
         """
-        assembly = synthesize(self.environment.name, report=self.report)
+        assembly = synthesize(report=self.report)
         domain = self.environment.domain
         if domain.hosted_zone_id:
             self.control("hosted_zone", domain.hosted_zone_id, domain.zone)
@@ -330,8 +330,8 @@ class Cloud:
 _DEPLOY = ("--require-approval", "never", "--concurrency", "8", "--progress", "events")
 
 
-def synthesize(environment: str, *, config: Path = CONFIG, report: Report = _silent) -> Path:
-    """The cloud assembly of an environment of `config` from the sources as they are; synthesized when a source has changed.
+def synthesize(config: Path = CONFIG, report: Report = _silent) -> Path:
+    """The cloud assembly of every environment of a folder from the sources as they are; synthesized when a source has changed.
 
     CloudError says that synthesis failed and where its log is.
     """
@@ -344,15 +344,21 @@ def synthesize(environment: str, *, config: Path = CONFIG, report: Report = _sil
     assemblies = STATE / "assemblies"
     with (STATE / "assembly.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # test processes ask at the same time; one synthesizes
-        assembly = assemblies / f"{environment}-{digest}"
+        assembly = assemblies / digest
         if not assembly.exists():
             report("synthesizing")
             assemblies.mkdir(exist_ok=True)
             (STATE / "synth.log").unlink(missing_ok=True)
             output = tempfile.mkdtemp(dir=assemblies)
-            _run_cdk(["synth", "--quiet", "--output", output, "-c", f"config={config}", "-c", f"environment={environment}"], _nowhere(), ROOT, STATE / "synth.log", report)
+            _run_cdk(
+                ["synth", "--quiet", "--output", output, "-c", f"config={config}"],
+                _nowhere(),
+                ROOT,
+                STATE / "synth.log",
+                report,
+            )
             Path(output).rename(assembly)
-            for old in sorted(assemblies.iterdir(), key=lambda path: path.stat().st_mtime)[:-12]:
+            for old in sorted(assemblies.iterdir(), key=lambda path: path.stat().st_mtime)[:-6]:
                 shutil.rmtree(old)  # but for the newest, which another process may be deploying
     return assembly
 

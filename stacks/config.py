@@ -84,13 +84,13 @@ def names(folder: Path = CONFIG) -> list[str]:
     return sorted(file.stem for file in folder.glob("*.toml") if file.stem != APPLICATION)
 
 
-def load_all(folder: Path = CONFIG, *, only: str | None = None) -> tuple[Environment, ...]:
-    """Every environment of the folder, in order of name, or the one that is named; their networks must not overlap."""
+def load_all(folder: Path = CONFIG) -> tuple[Environment, ...]:
+    """Every environment of the folder, in order of name; their networks must not overlap."""
     environments = tuple(load(name, folder) for name in names(folder))
     if not environments:
         raise ConfigError(f"{folder.name}/: has no environment, and should have a .toml file for each")
     _no_overlap(folder, environments)
-    return (load(only, folder),) if only else environments
+    return environments
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from tests.synth.template import Template
 @cache
 def stage(environment: str, config: Path = CONFIG) -> Path:
     """The folder of an environment's stage; synthesized when a source has changed since the last time."""
-    return synthesize(environment, config=config) / f"assembly-{environment}"
+    return synthesize(config) / f"assembly-{environment}"
 
 
 @cache

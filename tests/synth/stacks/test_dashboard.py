@@ -3,23 +3,22 @@
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import aws_cdk as cdk
 import pytest
 
+import runbook.rows
 from runbook.queries import QUERIES
 from stacks.dashboard import SECTIONS
 from stacks.environment import Environment
-from stacks.stage import EnvironmentStage
+from tests.environments import VARIANTS, VARIANTS_CONFIG
+from tests.synth.assemblies import templates
 from tests.synth.template import Template
 
 Get = Callable[[str], Template]
 Widget = dict[str, Any]
 
-DOCS = Path(__file__).parents[2] / "docs"
-ROWS = [row.slug for row in ENVIRONMENTS["production"].table]
+ROWS = [row.slug for row in runbook.rows.ROWS]
 WORSE_BELOW = ("api-availability", "database-availability", "frontend-availability")
 
 
@@ -48,9 +47,8 @@ def of(widgets: list[Widget], kind: str) -> dict[str, Widget]:
 
 
 def test_it_has_the_runbooks_name(environment: Environment, template: Get) -> None:
-    template("monitoring").has_resource_properties(
-        "AWS::CloudWatch::Dashboard", {"DashboardName": f"hz-navigator-{environment.name}"}
-    )
+    name = template("monitoring").properties("AWS::CloudWatch::Dashboard")["DashboardName"]
+    assert name == f"hz-navigator-{environment.name}"
 
 
 # The alarms
@@ -99,12 +97,11 @@ def test_a_row_is_a_graph_with_its_bands(slug: str, environment: Environment, wi
     assert [line["color"] for line in lines] == ["#2ca02c", "#ff7f0e", "#d62728"]
 
 
-def test_the_bands_are_the_environments_own(tmp_path: Path) -> None:
-    override = {"thresholds": {"rds-connections": {"normal": 10.0, "warning": 20.0, "critical": 170.0}}}
-    environment = Environment.model_validate(ENVIRONMENTS["production"].model_dump() | override)
-    stage = EnvironmentStage(cdk.App(context=FLAGS, outdir=str(tmp_path)), environment)
-    graph = of(body(Template.from_stack(stage.monitoring))["widgets"], "metric")["RDS connections"]
-    assert [line["value"] for line in graph["annotations"]["horizontal"]] == [10, 20, 170]
+def test_the_bands_are_the_environments_own() -> None:
+    monitoring = templates("everything", VARIANTS_CONFIG)["monitoring"]
+    graph = of(body(monitoring)["widgets"], "metric")["RDS connections"]
+    assert VARIANTS["everything"].thresholds.keys() == {"rds-connections"}
+    assert [line["value"] for line in graph["annotations"]["horizontal"]] == [60, 90, 120]
 
 
 @pytest.mark.parametrize("slug", ROWS)
@@ -249,20 +246,9 @@ def test_it_links_what_a_person_needs_next(page: str, environment: Environment, 
     assert page.format(prefix=environment.prefix) in text
 
 
-def test_the_runbook_has_the_headings_that_are_linked(text: str) -> None:
-    runbook = (DOCS / "runbook.md").read_text()
-    headings = [
-        re.sub(r"[^\w -]", "", line.lstrip("# ").lower()).replace(" ", "-")
-        for line in runbook.splitlines()
-        if line.startswith("#")
-    ]
-    assert set(re.findall(r"runbook\.md#([\w-]+)\)", text)) <= set(headings)
-
-
-def test_without_a_place_for_the_pages_sections_are_only_named(tmp_path: Path) -> None:
-    environment = ENVIRONMENTS["production"].model_copy(update={"docs_url": None})
-    stage = EnvironmentStage(cdk.App(context=FLAGS, outdir=str(tmp_path)), environment)
-    shown = json.dumps(body(Template.from_stack(stage.monitoring)))
+def test_without_a_place_for_the_pages_sections_are_only_named() -> None:
+    assert VARIANTS["certificates"].docs_url is None
+    shown = json.dumps(body(templates("certificates", VARIANTS_CONFIG)["monitoring"]))
     assert "3.5 Redis Connection Issues" in shown
     assert not re.search(r"\.md|None", shown)
 

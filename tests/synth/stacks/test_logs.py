@@ -9,14 +9,14 @@ from ministack.services import eventbridge
 
 from local.cloudwatch.logs_insights import run
 from runbook.queries import QUERIES
-from runbook.rows import RUNBOOK_SECTIONS  # TODO gone
 from stacks.environment import Environment
+from tests.synth.assemblies import templates
 from tests.synth.template import Template
 
 Get = Callable[[str], Template]
-Templates = dict[tuple[str, str], dict[str, Any]]
 Row = dict[str, str]
 
+GROUP = "AWS::Logs::LogGroup"
 GROUPS = {
     "/aws/ecs/hz-navigator-{env}": "backend",
     "/aws/ecs/hz-navigator-{env}/exec": "backend",
@@ -35,87 +35,53 @@ GROUPS = {
 }
 
 
-def log_groups(templates: Templates, environment: str) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Component and properties of each log group by its name."""
+def of_type(environment: Environment, resource_type: str) -> dict[str, tuple[Template, dict[str, Any]]]:
+    """The template and the properties of each resource of a type, by the component that has it and its logical id."""
     return {
-        resource["Properties"]["LogGroupName"]: (component, resource["Properties"])
-        for (name, component), template in templates.items()
-        if name == environment
-        for resource in template["Resources"].values()
-        if resource["Type"] == "AWS::Logs::LogGroup"
+        f"{component}/{logical_id}": (template, resource["Properties"])
+        for component, template in templates(environment.name).items()
+        for logical_id, resource in template.of_type(resource_type).items()
     }
 
 
-def test_these_are_all_the_log_groups(environment: Environment, template: Get) -> None:
-    found = {name: component for name, (component, _) in log_groups(all_templates, environment.name).items()}
+def test_these_are_all_the_log_groups(environment: Environment) -> None:
+    found = {group["LogGroupName"]: path.partition("/")[0] for path, (_, group) in of_type(environment, GROUP).items()}
     assert found == {name.format(env=environment.name): component for name, component in GROUPS.items()}
 
 
-@pytest.mark.parametrize("name", GROUPS)
-def test_a_log_group_is_kept_as_long_as_configured_and_encrypted(name: str, environment: Environment, template: Get) -> None:
-    component, group = log_groups(all_templates, environment.name)[name.format(env=environment.name)]
-    assert group["RetentionInDays"] == environment.log_retention_days
-    key, attribute = group["KmsKeyId"]["Fn::GetAtt"]
-    assert attribute == "Arn"
-    assert all_templates[environment.name, component]["Resources"][key]["Properties"]["EnableKeyRotation"] is True
+def test_every_log_group_is_kept_as_long_as_configured_and_encrypted(environment: Environment) -> None:
+    for path, (template, group) in of_type(environment, GROUP).items():
+        assert group["RetentionInDays"] == environment.log_retention_days, path
+        key, attribute = group["KmsKeyId"]["Fn::GetAtt"]
+        assert attribute == "Arn"
+        assert template.resources[key]["Properties"]["EnableKeyRotation"] is True, path
 
 
-@pytest.mark.parametrize("name", GROUPS)
-def test_cloudwatch_logs_may_use_the_key_for_this_group(name: str, environment: Environment, template: Get) -> None:
-    component, group = log_groups(all_templates, environment.name)[name.format(env=environment.name)]
-    key = all_templates[environment.name, component]["Resources"][group["KmsKeyId"]["Fn::GetAtt"][0]]["Properties"]
-    contexts = json.dumps(
-        [
-            statement["Condition"]["ArnEquals"]["kms:EncryptionContext:aws:logs:arn"]
-            for statement in key["KeyPolicy"]["Statement"]
-            if statement["Principal"].get("Service", "").startswith("logs.")
-        ]
-    )
-    assert f":log-group:{group['LogGroupName']}" in contexts
+def test_cloudwatch_logs_may_use_the_key_of_every_log_group(environment: Environment) -> None:
+    for path, (template, group) in of_type(environment, GROUP).items():
+        key = template.resources[group["KmsKeyId"]["Fn::GetAtt"][0]]["Properties"]
+        contexts = json.dumps(
+            [
+                statement["Condition"]["ArnEquals"]["kms:EncryptionContext:aws:logs:arn"]
+                for statement in key["KeyPolicy"]["Statement"]
+                if statement["Principal"].get("Service", "").startswith("logs.")
+            ]
+        )
+        assert f":log-group:{group['LogGroupName']}" in contexts, path
 
 
 # The saved queries
 
 
-def saved(templates: Templates, environment: str) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Component and properties of each saved query by its name."""
-    return {
-        resource["Properties"]["Name"]: (component, resource["Properties"])
-        for (name, component), template in templates.items()
-        if name == environment
-        for resource in template["Resources"].values()
-        if resource["Type"] == "AWS::Logs::QueryDefinition"
+def test_every_query_of_the_table_is_saved_with_its_log_group(environment: Environment) -> None:
+    saved = {
+        query["Name"]: (template.resources[group["Ref"]]["Properties"]["LogGroupName"], query["QueryString"])
+        for template, query in of_type(environment, "AWS::Logs::QueryDefinition").values()
+        for group in query["LogGroupNames"]
     }
-
-
-@pytest.mark.parametrize(
-    ("title", "group"),
-    [
-        ("Recent errors", "/aws/ecs/hz-navigator-{env}"),
-        ("One user", "/aws/ecs/hz-navigator-{env}"),
-        ("One request id", "/aws/ecs/hz-navigator-{env}"),
-        ("Slow queries, over 1000 ms", "/aws/rds/instance/hz-navigator-{env}-postgres/postgresql"),
-        ("Deployments", "/aws/events/hz-navigator-{env}-ecs"),
-        ("Stopped tasks", "/aws/events/hz-navigator-{env}-ecs"),
-        ("What rollback decided", "/aws/lambda/hz-navigator-{env}-rollback"),
-        ("What people were told", "/aws/lambda/hz-navigator-{env}-notify"),
-    ],
-)
-def test_a_query_is_saved_with_its_log_group(title: str, group: str, environment: Environment, template: Get) -> None:
-    component, query = saved(all_templates, environment.name)[f"hz-navigator-{environment.name}/{title}"]
-    (reference,) = query["LogGroupNames"]
-    resource = all_templates[environment.name, component]["Resources"][reference["Ref"]]
-    assert resource["Properties"]["LogGroupName"] == group.format(env=environment.name)
-
-
-def test_every_query_of_the_table_is_saved(environment: Environment, template: Get) -> None:
-    texts = sorted(query["QueryString"] for _, query in saved(all_templates, environment.name).values())
-    assert texts == sorted(query.text for query in QUERIES)
-
-
-@pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.slug)
-def test_a_query_says_where_the_runbook_needs_it(query: Any) -> None:
-    assert query.section in RUNBOOK_SECTIONS
+    assert saved == {
+        f"hz-navigator-{environment.name}/{query.title}": (query.group(environment), query.text) for query in QUERIES
+    }
 
 
 def test_the_database_logs_what_the_slow_queries_look_for(environment: Environment, template: Get) -> None:

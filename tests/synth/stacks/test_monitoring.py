@@ -3,15 +3,16 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import aws_cdk as cdk
 import pytest
 
 from local.cloudwatch.alarms import Datapoint, evaluate, metrics
-from stacks.environment import Environment, Sentry
-from stacks.stage import EnvironmentStage
+from runbook.pages import PAGES, Page
+from runbook.severities import RESPONSE_TIMES
+from stacks.environment import Environment
+from tests.environments import VARIANTS, VARIANTS_CONFIG
+from tests.synth.assemblies import templates
 from tests.synth.template import Template
 
 Get = Callable[[str], Template]
@@ -40,20 +41,6 @@ PROBED = ("api-availability", "frontend-availability")
 WORSE_BELOW = (*PROBED, "database-availability")
 FAILURES = ("rollback-errors", "rollback-throttles", "rollback-dead-letters", "health-check-errors")
 DIRECT = ("notify-errors", "notify-silent")
-# What a person is told of once: the rows that make it fire, the pages that explain it, severity and section of the runbook.
-PAGES = {
-    "database-down": (["database-availability"], [], "P1", "3.4"),
-    "service-down": (["api-availability", "alb-5xx-rate"], ["database-down"], "P1", "3.1"),
-    "frontend-down": (["frontend-availability"], [], "P1", "4.2"),
-    "database-impaired": (["rds-cpu", "rds-connections"], ["database-down", "service-down"], "P2", "3.4"),
-    "cache-impaired": (["redis-memory"], ["database-down", "service-down"], "P2", "3.5"),
-    "service-degraded": (
-        ["alb-latency-p95", "unhealthy-hosts", "ecs-cpu", "ecs-memory", "sentry-errors"],
-        ["database-down", "service-down", "database-impaired", "cache-impaired"],
-        "P2",
-        "3.2",
-    ),
-}
 
 
 @pytest.fixture
@@ -97,87 +84,6 @@ def test_there_are_no_other_alarms(environment: Environment, alarms: Alarms) -> 
     names = [f"{slug}-{level}" for slug in ROWS for level in ("warning", "critical")]
     names += [f"{slug}-critical" for slug in (*FAILURES, *DIRECT)] + ["maintenance"]
     assert sorted(alarms) == sorted(f"hz-navigator-{environment.name}-{name}" for name in names)
-
-
-@pytest.mark.parametrize(
-    ("slug", "namespace", "metric", "statistic", "dimensions"),
-    [
-        (
-            "ecs-cpu",
-            "AWS/ECS",
-            "CPUUtilization",
-            "Average",
-            {"ClusterName": "hz-navigator-{env}-cluster", "ServiceName": "hz-navigator-{env}-backend-service"},
-        ),
-        (
-            "ecs-memory",
-            "AWS/ECS",
-            "MemoryUtilization",
-            "Average",
-            {"ClusterName": "hz-navigator-{env}-cluster", "ServiceName": "hz-navigator-{env}-backend-service"},
-        ),
-        ("rds-cpu", "AWS/RDS", "CPUUtilization", "Average", {"DBInstanceIdentifier": "hz-navigator-{env}-postgres"}),
-        (
-            "rds-connections",
-            "AWS/RDS",
-            "DatabaseConnections",
-            "Maximum",
-            {"DBInstanceIdentifier": "hz-navigator-{env}-postgres"},
-        ),
-        ("sentry-errors", "HZNavigator", "SentryErrors", "Maximum", {"Environment": "{env}"}),
-        ("api-availability", "HZNavigator", "Availability", "Average", {"Environment": "{env}", "Target": "api"}),
-        ("database-availability", "HZNavigator", "Availability", "Average", {"Environment": "{env}", "Target": "database"}),
-        ("frontend-availability", "HZNavigator", "Availability", "Average", {"Environment": "{env}", "Target": "frontend"}),
-    ],
-)
-def test_a_simple_row_watches_one_metric(
-    slug: str, namespace: str, metric: str, statistic: str, dimensions: dict[str, str], environment: Environment, alarms: Alarms
-) -> None:
-    alarm = alarms[environment.alarm(slug, "critical")]
-    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"], alarm["Period"]) == (namespace, metric, statistic, 60)
-    assert {item["Name"]: item["Value"] for item in alarm["Dimensions"]} == {
-        name: value.format(env=environment.name) for name, value in dimensions.items()
-    }
-
-
-@pytest.mark.parametrize(
-    ("slug", "expression", "watched"),
-    [
-        (
-            "alb-5xx-rate",
-            "IF(requests > 20, 100 * (FILL(elb, 0) + FILL(target, 0)) / requests)",
-            {
-                "requests": ("RequestCount", "Sum"),
-                "elb": ("HTTPCode_ELB_5XX_Count", "Sum"),
-                "target": ("HTTPCode_Target_5XX_Count", "Sum"),
-            },
-        ),
-        (
-            "alb-latency-p95",
-            "IF(requests > 20, latency)",
-            {"requests": ("RequestCount", "Sum"), "latency": ("TargetResponseTime", "p95")},
-        ),
-        (
-            "unhealthy-hosts",
-            "100 * unhealthy / (unhealthy + healthy)",
-            {"unhealthy": ("UnHealthyHostCount", "Maximum"), "healthy": ("HealthyHostCount", "Minimum")},
-        ),
-        (
-            "redis-memory",
-            "MAX(METRICS())",
-            {"m1": ("DatabaseMemoryUsagePercentage", "Maximum"), "m2": ("DatabaseMemoryUsagePercentage", "Maximum")},
-        ),
-    ],
-)
-def test_a_row_of_several_metrics_is_metric_math(
-    slug: str, expression: str, watched: dict[str, tuple[str, str]], environment: Environment, alarms: Alarms
-) -> None:
-    returned, *queries = alarms[environment.alarm(slug, "critical")]["Metrics"]
-    assert (returned["Expression"], returned["ReturnData"]) == (expression, True)
-    assert {
-        query["Id"]: (query["MetricStat"]["Metric"]["MetricName"], query["MetricStat"]["Stat"]) for query in queries
-    } == watched
-    assert {(query["MetricStat"]["Period"], query["ReturnData"]) for query in queries} == {(60, False)}
 
 
 def test_every_redis_node_is_watched(environment: Environment, alarms: Alarms) -> None:
@@ -257,23 +163,23 @@ def firing(environment: Environment, names: list[str]) -> str:
     return f"({' OR '.join(alarms)})"
 
 
-@pytest.mark.parametrize("slug", PAGES)
-def test_a_page_fires_for_its_rows_unless_another_explains_it(slug: str, environment: Environment, template: Get) -> None:
-    rows, unless, severity, section = PAGES[slug]
-    alarm = composites(template)[f"hz-navigator-{environment.name}-{slug}"]
-    rule = firing(environment, [f"{row}-critical" for row in rows])
-    assert alarm["AlarmRule"] == (f"({rule} AND (NOT ({firing(environment, unless)})))" if unless else rule)
-    time = {"P1": "15 min", "P2": "1 hour"}[severity]
-    assert f". {severity}: respond within {time}. Runbook section {section} " in alarm["AlarmDescription"]
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.slug)
+def test_a_page_fires_for_its_rows_unless_another_explains_it(page: Page, environment: Environment, template: Get) -> None:
+    alarm = composites(template)[f"hz-navigator-{environment.name}-{page.slug}"]
+    rule = firing(environment, [f"{row}-critical" for row in page.rows])
+    explained = firing(environment, list(page.unless))
+    assert alarm["AlarmRule"] == (f"({rule} AND (NOT ({explained})))" if page.unless else rule)
+    assert alarm["AlarmDescription"].endswith(f" Runbook section {page.section.heading}")
+    assert f". {page.severity}: respond within {RESPONSE_TIMES[page.severity]}." in alarm["AlarmDescription"]
 
 
 def test_every_critical_row_calls_somebody_through_one_page() -> None:
-    assert sorted(row for rows, *_ in PAGES.values() for row in rows) == sorted(ROWS)
+    assert sorted(row for page in PAGES for row in page.rows) == sorted(ROWS)
 
 
 def test_pages_warnings_and_our_own_failures_are_told(environment: Environment, template: Get, alarms: Alarms) -> None:
     prefix = f"hz-navigator-{environment.name}-"
-    told = {f"{prefix}{slug}": alarm for slug in PAGES for alarm in [composites(template)[f"{prefix}{slug}"]]}
+    told = {f"{prefix}{page.slug}": composites(template)[f"{prefix}{page.slug}"] for page in PAGES}
     told |= {name: alarm for name, alarm in alarms.items() if name.endswith("-warning")}
     told |= {f"{prefix}{slug}-critical": alarms[f"{prefix}{slug}-critical"] for slug in FAILURES}
     for name, alarm in told.items():
@@ -328,41 +234,11 @@ def test_a_description_tells_the_person_who_is_woken(
     assert alarms[f"hz-navigator-{environment.name}-{name}"]["AlarmDescription"] == description
 
 
-@pytest.mark.parametrize(
-    ("slug", "function", "metric", "window"),
-    [
-        ("rollback-errors", "rollback", "Errors", (1, 1)),
-        ("rollback-throttles", "rollback", "Throttles", (1, 1)),
-        ("rollback-dead-letters", "rollback", "DeadLetterErrors", (1, 1)),
-        ("health-check-errors", "health-check", "Errors", (2, 3)),
-        ("notify-errors", "notify", "Errors", (3, 5)),
-    ],
-)
-def test_our_own_failures_are_critical(
-    slug: str, function: str, metric: str, window: tuple[int, int], environment: Environment, alarms: Alarms
-) -> None:
-    alarm = alarms[environment.alarm(slug, "critical")]
-    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("AWS/Lambda", metric, "Sum")
-    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": f"hz-navigator-{environment.name}-{function}"}]
-    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
-    assert (alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == window
-
-
-def test_the_silence_of_notify_is_a_failure(environment: Environment, alarms: Alarms) -> None:
-    alarm = alarms[environment.alarm("notify-silent", "critical")]
-    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("AWS/Lambda", "Invocations", "Sum")
-    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": f"hz-navigator-{environment.name}-notify"}]
-    assert (alarm["ComparisonOperator"], alarm["Threshold"], alarm["TreatMissingData"]) == ("LessThanThreshold", 1, "breaching")
-    assert (alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == (5, 5)
-
-
-def test_a_row_without_data_is_blind_after_some_minutes(tmp_path: Path) -> None:
-    section = Sentry(organization="hz-navigator", project="hz-navigator-backend", token_secret="hz-navigator-sentry-token")
-    environment = ENVIRONMENTS["production"].model_copy(update={"sentry": section})
-    stage = EnvironmentStage(cdk.App(context=FLAGS, outdir=str(tmp_path)), environment)
-    named = {"Properties": {"AlarmName": "hz-navigator-production-sentry-blind-warning"}}
-    (resource,) = Template.from_stack(stage.monitoring).of_type("AWS::CloudWatch::Alarm", named).values()
-    alarm = described(resource["Properties"])
+def test_a_row_without_data_is_blind_after_some_minutes() -> None:
+    monitoring = templates("everything", VARIANTS_CONFIG)["monitoring"]
+    alarm = described(
+        monitoring.properties("AWS::CloudWatch::Alarm", AlarmName=VARIANTS["everything"].alarm("sentry-blind", "warning"))
+    )
     (metric,) = metrics(alarm).values()
     now, minute = datetime(2026, 1, 5, 12, 0, tzinfo=UTC), timedelta(minutes=1)
 
@@ -385,7 +261,7 @@ def impaired(template: Get) -> dict[str, Any]:
     return {"Name": name, **alarm}
 
 
-def test_the_service_is_impaired_when_users_have_it_bad(environment: Environment, template: Get) -> None:
+def test_the_service_is_impaired_when_users_are_affected(environment: Environment, template: Get) -> None:
     alarm = impaired(template)
     rows = ("alb-5xx-rate", "alb-latency-p95", "unhealthy-hosts", "api-availability")
     assert alarm["Name"] == f"hz-navigator-{environment.name}-service-impaired"
@@ -407,7 +283,7 @@ def test_rollback_is_called_when_it_starts_and_when_it_ends(template: Get) -> No
 
 def test_only_this_alarm_of_this_account_may_call_rollback(environment: Environment, template: Get) -> None:
     (logical_id,) = template("monitoring").of_type(
-        "AWS::CloudWatch::CompositeAlarm", {"Properties": {"AlarmName": environment.service_impaired_alarm}}
+        "AWS::CloudWatch::CompositeAlarm", AlarmName=environment.service_impaired_alarm
     )
     (permission,) = template("monitoring").of_type("AWS::Lambda::Permission").values()
     assert permission["Properties"] == {

@@ -5,15 +5,25 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any
 
-import aws_cdk as cdk
 import pytest
-from lambdas.common.environment import HealthCheckSettings, NotifySettings, RollbackSettings, SentrySettings, read
 
-from stacks.environment import Contacts, Environment, Sentry, Slack
-from stacks.remediation import CODE, POWERTOOLS_LAYER, RUNTIME, Remediation
-from stacks.stage import EnvironmentStage
+from lambdas.common.settings import Settings, read
+from lambdas.health_check.settings import HealthCheckSettings
+from lambdas.notify.settings import NotifySettings
+from lambdas.rollback.settings import RollbackSettings
+from lambdas.sentry.settings import SentrySettings
+from stacks.environment import Environment
+from stacks.functions.base import POWERTOOLS_LAYER, ROOT, RUNTIME
+from tests.environments import VARIANTS, VARIANTS_CONFIG
+from tests.synth.assemblies import stage, templates
 from tests.synth.template import Template
 
+SETTINGS: dict[str, type[Settings]] = {
+    "rollback": RollbackSettings,
+    "health-check": HealthCheckSettings,
+    "notify": NotifySettings,
+    "sentry": SentrySettings,
+}
 FUNCTIONS = ("rollback", "health-check", "notify")
 TOPICS = ("outcomes", "escalations", "alarms", "p1", "p2", "p3", "p4", "chat")
 
@@ -23,71 +33,47 @@ def stack(template: Callable[[str], Template]) -> Template:
     return template("remediation")
 
 
-def properties(stack: Template, kind: str, **wanted: str) -> dict[str, Any]:
-    """Those of the one resource of a kind that has the wanted ones."""
-    found = [one["Properties"] for one in stack.of_type(kind).values() if wanted.items() <= one["Properties"].items()]
-    assert len(found) == 1, f"{kind} with {wanted}: {len(found)}"
-    return found[0]
+def everything() -> Template:
+    """The stack of an environment with every optional part."""
+    return templates("everything", VARIANTS_CONFIG)["remediation"]
 
 
 def function(stack: Template, environment: Environment, name: str) -> dict[str, Any]:
-    return properties(stack, "AWS::Lambda::Function", FunctionName=environment.function(name))
+    return stack.properties("AWS::Lambda::Function", FunctionName=environment.function(name))
 
 
 def variables(stack: Template, environment: Environment, name: str) -> dict[str, str]:
-    """A function's environment variables, with the topics' ARNs in the place of references."""
-    topics = stack.of_type("AWS::SNS::Topic")
-    return {
-        variable: value if isinstance(value, str) else environment.arn("sns", topics[value["Ref"]]["Properties"]["TopicName"])
-        for variable, value in function(stack, environment, name)["Environment"]["Variables"].items()
-    }
+    """A function's environment variables."""
+    found: dict[str, str] = function(stack, environment, name)["Environment"]["Variables"]
+    return found
 
 
 # The functions
 
 
-def test_rollback_is_told_everything_it_reads(stack: Template, environment: Environment) -> None:
-    told = read(RollbackSettings, variables(stack, environment, "rollback"))
-    assert (told.environment, told.mode) == (environment.name, environment.remediation)
-    assert (told.cluster, told.service, told.image_parameter) == (
-        environment.cluster,
-        environment.service,
-        environment.image_parameter,
-    )
-    assert (told.database_instance, told.replication_group) == (environment.database_instance, environment.replication_group)
-    assert told.service_impaired_alarm == environment.service_impaired_alarm
-    assert told.dependency_alarms == environment.dependency_alarms
-    assert told.incidents_table == environment.incidents_table
-    assert told.runbook_url == f"{environment.docs_url}/runbook.md"
-    assert told.outcomes_topic == environment.arn("sns", environment.outcomes_topic)
-    assert told.escalations_topic == environment.arn("sns", environment.escalations_topic)
-    assert (told.suspect_window_minutes, told.budget, told.budget_hours) == (60, 2, 24)
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_function_is_told_exactly_what_it_reads(name: str) -> None:
+    """Its variables make its settings, and there is none that it does not read."""
+    told = variables(everything(), VARIANTS["everything"], name)
+    settings = read(SETTINGS[name], told)
+    assert settings.variables() == told
+    assert settings.environment == "everything"
 
 
-def test_health_check_is_told_everything_it_reads(stack: Template, environment: Environment) -> None:
-    told = read(HealthCheckSettings, variables(stack, environment, "health-check"))
-    assert (told.environment, told.namespace) == (environment.name, "HZNavigator")
-    assert (told.api_url, told.frontend_url) == (environment.api_url, environment.frontend_url)
-    assert told.health_check_path == environment.backend.health_check_path
+def test_the_mode_of_remediation_is_the_environments(stack: Template, environment: Environment) -> None:
+    assert variables(stack, environment, "rollback")["MODE"] == environment.remediation
+    assert variables(everything(), VARIANTS["everything"], "rollback")["MODE"] == "observe"
 
 
-@pytest.mark.parametrize(
-    ("name", "settings_type"),
-    [("rollback", RollbackSettings), ("health-check", HealthCheckSettings), ("notify", NotifySettings)],
-)
-def test_a_function_is_told_nothing_it_does_not_read(
-    stack: Template,
-    environment: Environment,
-    name: str,
-    settings_type: type[RollbackSettings] | type[HealthCheckSettings] | type[NotifySettings],
-) -> None:
-    assert {variable.lower() for variable in variables(stack, environment, name)} == set(settings_type.model_fields)
+def test_notify_knows_the_environments_own_lines() -> None:
+    told = variables(everything(), VARIANTS["everything"], "notify")
+    assert read(NotifySettings, told).lines == {"rds-connections": {"normal": 60, "warning": 90, "critical": 120}}
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_functions_entry_exists_in_the_code_that_ships(stack: Template, environment: Environment, name: str) -> None:
-    package, module, entry = function(stack, environment, name)["Handler"].split(".")
-    assert f"def {entry}(" in (CODE / package / f"{module}.py").read_text()
+    *module, entry = function(stack, environment, name)["Handler"].split(".")
+    assert f"def {entry}(" in ROOT.joinpath(*module).with_suffix(".py").read_text()
 
 
 def test_all_functions_ship_as_one_asset_with_awss_layer(stack: Template, environment: Environment) -> None:
@@ -97,6 +83,13 @@ def test_all_functions_ship_as_one_asset_with_awss_layer(stack: Template, enviro
         assert one["Layers"] == [POWERTOOLS_LAYER.format(region=environment.region)]
         assert f"-{RUNTIME.name.replace('.', '')}-arm64:" in one["Layers"][0]
         assert (one["Runtime"], one["Architectures"]) == (RUNTIME.name, ["arm64"])
+
+
+def test_nothing_ships_but_the_functions_and_the_runbook(stack: Template, environment: Environment) -> None:
+    (asset,) = {resource["Metadata"]["aws:asset:path"] for resource in stack.of_type("AWS::Lambda::Function").values()}
+    shipped = stage(environment.name) / asset
+    assert {path.name for path in shipped.iterdir()} == {"lambdas", "runbook"}
+    assert {path.suffix for path in shipped.rglob("*") if path.is_file()} == {".py"}
 
 
 @pytest.mark.parametrize("name", ["rollback", "notify"])
@@ -119,20 +112,14 @@ def test_an_event_that_a_function_gave_up_reaches_a_topic(
 def test_rollback_is_tried_again_and_what_runs_each_minute_is_not(
     stack: Template, environment: Environment, name: str, retries: int, seconds: int
 ) -> None:
-    logical = next(
-        logical
-        for logical, one in stack.of_type("AWS::Lambda::Function").items()
-        if one["Properties"]["FunctionName"] == environment.function(name)
-    )
-    stack.has_resource_properties(
-        "AWS::Lambda::EventInvokeConfig",
-        {"FunctionName": {"Ref": logical}, "MaximumRetryAttempts": retries, "MaximumEventAgeInSeconds": seconds},
-    )
+    logical_id = stack.only("AWS::Lambda::Function", FunctionName=environment.function(name))["Id"]
+    config = stack.properties("AWS::Lambda::EventInvokeConfig", FunctionName={"Ref": logical_id})
+    assert (config["MaximumRetryAttempts"], config["MaximumEventAgeInSeconds"]) == (retries, seconds)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_logs_to_its_own_encrypted_group(stack: Template, environment: Environment, name: str) -> None:
-    group = properties(stack, "AWS::Logs::LogGroup", LogGroupName=f"/aws/lambda/{environment.function(name)}")
+    group = stack.properties("AWS::Logs::LogGroup", LogGroupName=f"/aws/lambda/{environment.function(name)}")
     assert group["RetentionInDays"] == environment.log_retention_days
     assert "KmsKeyId" in group
     assert "KmsKeyArn" in function(stack, environment, name)
@@ -167,19 +154,8 @@ def test_notify_hears_of_alarms(stack: Template, environment: Environment) -> No
     assert permission["FunctionName"] == subscription["Endpoint"]
 
 
-def test_notify_is_told_everything_it_reads(stack: Template, environment: Environment) -> None:
-    told = read(NotifySettings, variables(stack, environment, "notify"))
-    assert told.alarm_prefix == f"hz-navigator-{environment.name}-"
-    assert told.maintenance_alarm == f"hz-navigator-{environment.name}-maintenance"
-    assert told.p1_topic == environment.arn("sns", f"hz-navigator-{environment.name}-p1")
-    assert told.escalation_path == ("on-call engineer", "team lead", "engineering manager", "CTO")  # runbook section 8
-    assert told.pages[f"hz-navigator-{environment.name}-database-down"].rows == ("database-availability",)
-    assert (told.hold_seconds, told.deployment_minutes, told.calm_minutes, told.maintenance_hours) == (90, 10, 10, 2)
-    assert told.dashboard_url.endswith(f"#dashboards/dashboard/hz-navigator-{environment.name}")
-
-
-def test_its_variables_fit_into_lambdas_4_kb(stack: Template, environment: Environment) -> None:
-    told = variables(stack, environment, "notify")
+def test_its_variables_fit_into_lambdas_4_kb() -> None:
+    told = variables(everything(), VARIANTS["everything"], "notify")
     assert sum(len(name) + len(value) for name, value in told.items()) < 4096
 
 
@@ -216,7 +192,7 @@ def name_of(stack: Template, topic: dict[str, str]) -> str:
 def test_a_topic_is_encrypted_speaks_tls_and_takes_this_accounts_alarms(
     stack: Template, environment: Environment, topic: str
 ) -> None:
-    assert "KmsMasterKeyId" in properties(stack, "AWS::SNS::Topic", TopicName=f"{environment.prefix}-{topic}")
+    assert "KmsMasterKeyId" in stack.properties("AWS::SNS::Topic", TopicName=f"{environment.prefix}-{topic}")
     policies = [one["Properties"] for one in stack.of_type("AWS::SNS::TopicPolicy").values()]
     topics = stack.of_type("AWS::SNS::Topic")
     (policy,) = [
@@ -234,75 +210,27 @@ def test_a_topic_is_encrypted_speaks_tls_and_takes_this_accounts_alarms(
 
 
 def test_alarms_may_use_the_key_of_the_topics(stack: Template, environment: Environment) -> None:
-    stack.has_resource_properties(
-        "AWS::KMS::Key",
-        {
-            "KeyPolicy": Match.object_like(
-                {
-                    "Statement": Match.array_with(
-                        [
-                            Match.object_like(
-                                {
-                                    "Principal": {"Service": "cloudwatch.amazonaws.com"},
-                                    "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
-                                    "Condition": Match.object_like(
-                                        {"StringEquals": {"aws:SourceAccount": environment.account}}
-                                    ),
-                                }
-                            )
-                        ]
-                    )
-                }
-            )
-        },
-    )
+    policy = stack.properties("AWS::KMS::Key")["KeyPolicy"]
+    (statement,) = [one for one in policy["Statement"] if one["Principal"] == {"Service": "cloudwatch.amazonaws.com"}]
+    assert statement["Action"] == ["kms:Decrypt", "kms:GenerateDataKey*"]
+    assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": environment.account}
 
 
 # People
 
 
-def told(environment: Environment, **contacts: Any) -> Template:
-    """The stack of an environment with these contacts and no others."""
-    changed = environment.model_copy(update={"contacts": Contacts(**contacts)})
-    return Template.from_stack(Remediation(cdk.Stage(cdk.App(context=FLAGS), "stage"), changed))
-
-
 def subscribed(stack: Template, protocol: str) -> dict[str, str]:
     """The endpoint by topic."""
     found = [one["Properties"] for one in stack.of_type("AWS::SNS::Subscription").values()]
-    return {
-        name_of(stack, one["TopicArn"]).removeprefix("hz-navigator-production-"): one["Endpoint"]
-        for one in found
-        if one["Protocol"] == protocol
-    }
+    return {name_of(stack, one["TopicArn"]).rpartition("-")[2]: one["Endpoint"] for one in found if one["Protocol"] == protocol}
 
 
-@pytest.fixture
-def production() -> Environment:
-    return ENVIRONMENTS["production"]
-
-
-def test_sentry_is_read_where_it_is_configured(production: Environment) -> None:
-    assert production.sentry is None
-    section = Sentry(organization="hz-navigator", project="hz-navigator-backend", token_secret="hz-navigator-sentry-token")
-    stage = EnvironmentStage(cdk.App(context=FLAGS), production.model_copy(update={"sentry": section}))
-    stack = Template.from_stack(stage.remediation)
-    told = read(SentrySettings, variables(stack, production, "sentry"))
-    assert (told.url, told.project, told.namespace) == ("https://sentry.io", "hz-navigator-backend", "HZNavigator")
-    assert {name.lower() for name in variables(stack, production, "sentry")} == set(SentrySettings.model_fields)
-    Template.from_stack(stage.monitoring).has_resource_properties(
-        "AWS::CloudWatch::Alarm",
-        {
-            "AlarmName": "hz-navigator-production-sentry-blind-warning",
-            "MetricName": "SentryErrors",
-            "Statistic": "SampleCount",
-            "ComparisonOperator": "LessThanThreshold",
-            "Threshold": 1,
-            "DatapointsToAlarm": 5,
-            "EvaluationPeriods": 5,
-            "TreatMissingData": "breaching",
-        },
-    )
+def test_sentry_is_read_where_it_is_configured() -> None:
+    told = read(SentrySettings, variables(everything(), VARIANTS["everything"], "sentry"))
+    assert (told.url, told.project, told.namespace) == ("https://sentry.io", "acme-maps-backend", "AcmeMaps")
+    monitoring = templates("everything", VARIANTS_CONFIG)["monitoring"]
+    blind = monitoring.properties("AWS::CloudWatch::Alarm", AlarmName=VARIANTS["everything"].alarm("sentry-blind", "warning"))
+    assert (blind["MetricName"], blind["TreatMissingData"]) == ("SentryErrors", "breaching")
 
 
 def test_there_is_no_function_sentry_and_nothing_blind_where_it_is_not(
@@ -314,53 +242,49 @@ def test_there_is_no_function_sentry_and_nothing_blind_where_it_is_not(
     assert not [name for name in alarms if "blind" in name]
 
 
-SECRET = "hz-navigator-production-pagerduty-url"
-MAIL = "on-call@hz-navigator.com"
+SECRET = VARIANTS["everything"].contacts.pagerduty_url_secret
+MAIL = VARIANTS["everything"].contacts.email
 
 
-def test_nobody_is_subscribed_where_nobody_is_configured(production: Environment) -> None:
-    stack = told(production)
+def test_nobody_is_subscribed_where_nobody_is_configured() -> None:
+    stack = templates("certificates", VARIANTS_CONFIG)["remediation"]
     assert (subscribed(stack, "email"), subscribed(stack, "https")) == ({}, {})
     assert not stack.of_type("AWS::Chatbot::SlackChannelConfiguration")
 
 
-def test_mail_gets_pages_warnings_and_escalations(production: Environment) -> None:
-    assert subscribed(told(production, email=MAIL), "email") == dict.fromkeys(("p1", "p2", "p3", "escalations"), MAIL)
+def test_mail_gets_pages_warnings_and_escalations() -> None:
+    assert subscribed(everything(), "email") == dict.fromkeys(("p1", "p2", "p3", "escalations"), MAIL)
 
 
-def test_pagerduty_gets_what_is_critical_by_a_url_that_stays_secret(production: Environment) -> None:
-    stack = told(production, email=MAIL, pagerduty_url_secret=SECRET)
+def test_pagerduty_gets_what_is_critical_by_a_url_that_stays_secret() -> None:
     url = f"{{{{resolve:secretsmanager:{SECRET}:SecretString:::}}}}"
-    assert subscribed(stack, "https") == {"p1": url, "p2": url, "escalations": url}
-    assert "pagerduty.com" not in json.dumps(stack.body)
+    assert subscribed(everything(), "https") == {"p1": url, "p2": url, "escalations": url}
+    assert "pagerduty.com" not in json.dumps(everything().body)
 
 
-def test_pagerduty_gets_of_the_escalations_what_no_page_tells_of(production: Environment) -> None:
-    stack = told(production, pagerduty_url_secret=SECRET)
+def test_pagerduty_gets_of_the_escalations_what_no_page_covers() -> None:
     filters = {
-        name_of(stack, one["Properties"]["TopicArn"]).rpartition("-")[2]: one["Properties"].get("FilterPolicy")
-        for one in stack.of_type("AWS::SNS::Subscription").values()
+        name_of(everything(), one["Properties"]["TopicArn"]).rpartition("-")[2]: one["Properties"].get("FilterPolicy")
+        for one in everything().of_type("AWS::SNS::Subscription").values()
         if one["Properties"]["Protocol"] == "https"
     }
     assert filters == {"p1": None, "p2": None, "escalations": {"paged": ["no"]}}
 
 
-def test_slack_gets_everything_and_nobody_may_do_anything_through_it(production: Environment) -> None:
-    stack = told(production, slack=Slack(workspace_id="T0123ABCD", channel_id="C0123ABCD"))
-    (channel,) = stack.of_type("AWS::Chatbot::SlackChannelConfiguration").values()
-    properties = channel["Properties"]
+def test_slack_gets_everything_and_nobody_may_do_anything_through_it() -> None:
+    stack = everything()
+    properties = stack.properties("AWS::Chatbot::SlackChannelConfiguration")
     assert (properties["SlackWorkspaceId"], properties["SlackChannelId"]) == ("T0123ABCD", "C0123ABCD")
-    assert [name_of(stack, topic) for topic in properties["SnsTopicArns"]] == ["hz-navigator-production-chat"]
+    assert [name_of(stack, topic) for topic in properties["SnsTopicArns"]] == [VARIANTS["everything"].chat_topic]
     assert "AWSDenyAll" in json.dumps(properties["GuardrailPolicies"])
-    roles = stack.of_type("AWS::IAM::Role")
-    role = roles[properties["IamRoleArn"]["Fn::GetAtt"][0]]["Properties"]
+    role = stack.resources[properties["IamRoleArn"]["Fn::GetAtt"][0]]["Properties"]
     assert set(role) <= {"AssumeRolePolicyDocument", "Tags"}, "a role that may do nothing"
 
 
 def test_incidents_are_kept_encrypted_restorable_and_undeletable_until_they_expire(
     stack: Template, environment: Environment
 ) -> None:
-    table = properties(stack, "AWS::DynamoDB::Table", TableName=environment.incidents_table)
+    table = stack.properties("AWS::DynamoDB::Table", TableName=environment.incidents_table)
     assert table["KeySchema"] == [{"AttributeName": "id", "KeyType": "HASH"}]
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["SSESpecification"]["SSEType"] == "KMS"
