@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from local.documents import on_call, runbook
+from stacks.names import LONGEST
 from tests.environments import ENVIRONMENTS, PRODUCTION
 from tests.unit.local.documents.reading import anchors
 
@@ -42,3 +43,10 @@ def test_a_command_that_is_named_is_there(page: str) -> None:
     assert set(re.findall(r"(?:`|^ *)make ([a-z-]+)", PAGES[page], flags=re.MULTILINE)) <= targets
     modules = set(re.findall(r"python -m ((?:local|stacks|runbook)[\w.]*)", PAGES[page]))
     assert [module for module in sorted(modules) if find_spec(module) is None] == []
+
+
+def test_the_longest_name_of_an_environment_is_the_one_that_aws_allows() -> None:
+    around = {kind: len(getattr(PRODUCTION, kind)) - len(PRODUCTION.name) for kind in LONGEST}
+    longest = min(LONGEST[kind] - length for kind, length in around.items())
+    said = f"up to {longest} characters with the application name `{PRODUCTION.application.name}`"
+    assert said in PAGES["docs/deploying.md"]
