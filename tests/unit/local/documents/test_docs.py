@@ -45,6 +45,12 @@ def test_a_command_that_is_named_is_there(page: str) -> None:
     assert [module for module in sorted(modules) if find_spec(module) is None] == []
 
 
+@pages
+def test_a_paragraph_is_one_line(page: str) -> None:
+    prose = re.sub(r"^ *```.*?^ *```$|^ {4}.*?$", "", PAGES[page], flags=re.DOTALL | re.MULTILINE)
+    assert re.findall(r"^[^|#>\n].*\n {0,3}(?!\d+\. )[\w`*(\[].*$", prose, flags=re.MULTILINE) == []
+
+
 def test_the_longest_name_of_an_environment_is_the_one_that_aws_allows() -> None:
     around = {kind: len(getattr(PRODUCTION, kind)) - len(PRODUCTION.name) for kind in LONGEST}
     longest = min(LONGEST[kind] - length for kind, length in around.items())
