@@ -37,6 +37,11 @@ def test_a_file_that_is_named_is_there(page: str) -> None:
     assert [name for name in sorted(named) if not (ROOT / name.rstrip(".")).exists()] == []
 
 
+def test_every_room_is_in_the_readme() -> None:
+    packages = (file.parent for folder in (ROOT, ROOT / "local") for file in folder.glob("*/__init__.py"))
+    assert [room for room in packages if f"| `{room.relative_to(ROOT)}/` |" not in PAGES["README.md"]] == []
+
+
 @pages
 def test_a_command_that_is_named_is_there(page: str) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
