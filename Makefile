@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/node_modules/.bin:$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill dashboard test local local-down replay detection thresholds runbook synth golden lint acknowledgements lock
+.PHONY: help setup drill dashboard test local local-down replay detection thresholds docs runbook synth golden lint acknowledgements lock
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -47,7 +47,10 @@ detection: setup ## how fast each row's alarms notice a step from normal to crit
 thresholds: setup ## print the threshold table as ENV deploys it
 	@python -m local.documents.thresholds $(ENV)
 
-runbook: setup ## write docs/runbook.md anew, from the table, the names and the procedures (ENV=staging: docs/runbook-staging.md)
+docs: setup ## write the generated pages of docs/: the runbook and the page for on-call
+	@python -m local.documents.pages
+
+runbook: setup ## write the runbook of ENV: docs/runbook.md for production, docs/runbook-ENV.md for any other
 	@python -m local.documents.runbook $(ENV) --output docs/runbook$(filter-out -production,-$(ENV)).md
 
 synth: setup ## write the cloud assemblies of both environments to cdk.out, policy packs included
