@@ -31,7 +31,7 @@ dashboard: setup ## draw ENV's dashboard as synthesized over a recorded drill, o
 test: setup ## run the whole test suite
 	@python -m pytest -n auto --dist loadgroup
 
-local: setup ## deploy ENV (production or staging) to the local cloud and keep it up
+local: setup ## deploy ENV, any environment of config/, to the local cloud and keep it up
 	@python -m local up $(ENV) $(if $(PORT),--port $(PORT))
 
 local-down: setup ## stop the local cloud
@@ -53,7 +53,7 @@ docs: setup ## write the generated pages of docs/: the runbook and the page for 
 runbook: setup ## write the runbook of ENV: docs/runbook.md for production, docs/runbook-ENV.md for any other
 	@python -m local.documents.runbook $(ENV) --output docs/runbook$(filter-out -production,-$(ENV)).md
 
-synth: setup ## write the cloud assemblies of both environments to cdk.out, policy packs included
+synth: setup ## write the cloud assemblies of every environment to cdk.out, policy packs included
 	@cdk synth --quiet
 
 golden: setup ## write the golden templates anew: the difference is what a change does to CloudFormation

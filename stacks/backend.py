@@ -171,7 +171,7 @@ class Backend(EnvironmentStack):
             assumed_by=iam.ServicePrincipal(
                 "ecs-tasks.amazonaws.com",
                 conditions={
-                    "StringEquals": {"aws:SourceAccount": self.account},
+                    "StringEquals": {"aws:SourceAccount": self._environment.account},
                     "ArnLike": {"aws:SourceArn": self._environment.arn("ecs", "*")},
                 },
             ),
@@ -195,7 +195,7 @@ class Backend(EnvironmentStack):
                 iam.PolicyStatement(
                     actions=["kms:Decrypt"],
                     resources=keys,
-                    conditions={"StringEquals": {"kms:ViaService": f"secretsmanager.{self.region}.amazonaws.com"}},
+                    conditions={"StringEquals": {"kms:ViaService": f"secretsmanager.{self._environment.region}.amazonaws.com"}},
                 ),
             ],
         )
@@ -281,7 +281,7 @@ class Backend(EnvironmentStack):
             environment={
                 name: value.format(
                     port=runs.port,
-                    region=self.region,
+                    region=self._environment.region,
                     prefix=environment.prefix,
                     documents=self.documents.bucket_name,
                     frontend_url=environment.frontend_url,

@@ -29,6 +29,7 @@ class EnvironmentStack(cdk.Stack):
             termination_protection=True,
             tags={"application": environment.application.name, "environment": environment.name, "component": component},
         )
+        self._region = region or environment.region  # as `region`, without a call into Node
         self._environment = environment  # `environment` is the CDK's own word for account and region
 
     @cached_property
@@ -50,7 +51,10 @@ class EnvironmentStack(cdk.Stack):
                 principals=[iam.ServicePrincipal(principal)],
                 actions=["kms:Decrypt", "kms:GenerateDataKey*"],
                 resources=["*"],
-                conditions={"ArnLike": {"aws:SourceArn": source_arn}, "StringEquals": {"aws:SourceAccount": self.account}},
+                conditions={
+                    "ArnLike": {"aws:SourceArn": source_arn},
+                    "StringEquals": {"aws:SourceAccount": self._environment.account},
+                },
             )
         )
 
@@ -62,12 +66,14 @@ class EnvironmentStack(cdk.Stack):
         """
         self.key.add_to_resource_policy(
             iam.PolicyStatement(
-                principals=[iam.ServicePrincipal(f"logs.{self.region}.amazonaws.com")],
+                principals=[iam.ServicePrincipal(f"logs.{self._region}.amazonaws.com")],
                 actions=["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"],
                 resources=["*"],
                 conditions={
                     "ArnEquals": {
-                        "kms:EncryptionContext:aws:logs:arn": f"arn:aws:logs:{self.region}:{self.account}:log-group:{name}"
+                        "kms:EncryptionContext:aws:logs:arn": (
+                            f"arn:aws:logs:{self._region}:{self._environment.account}:log-group:{name}"
+                        )
                     }
                 },
             )

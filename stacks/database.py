@@ -97,7 +97,8 @@ class Database(EnvironmentStack):
                 "MonitoringRole",
                 description=f"Writes the enhanced monitoring of {environment.database_instance}",
                 assumed_by=iam.ServicePrincipal(
-                    "monitoring.rds.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": self.account}}
+                    "monitoring.rds.amazonaws.com",
+                    conditions={"StringEquals": {"aws:SourceAccount": self._environment.account}},
                 ),
                 managed_policies=[
                     iam.ManagedPolicy.from_aws_managed_policy_name("service-role/AmazonRDSEnhancedMonitoringRole")

@@ -214,10 +214,15 @@ class Frontend(EnvironmentStack):
             iam.PolicyStatement(
                 principals=[iam.ServicePrincipal("delivery.logs.amazonaws.com")],
                 actions=["s3:PutObject"],
-                resources=[self.access_logs.arn_for_objects(f"AWSLogs/{self.account}/*")],
+                resources=[self.access_logs.arn_for_objects(f"AWSLogs/{self._environment.account}/*")],
                 conditions={
-                    "StringEquals": {"aws:SourceAccount": self.account, "s3:x-amz-acl": "bucket-owner-full-control"},
-                    "ArnEquals": {"aws:SourceArn": f"arn:aws:logs:{self.region}:{self.account}:delivery-source:{name}"},
+                    "StringEquals": {
+                        "aws:SourceAccount": self._environment.account,
+                        "s3:x-amz-acl": "bucket-owner-full-control",
+                    },
+                    "ArnEquals": {
+                        "aws:SourceArn": f"arn:aws:logs:{self.region}:{self._environment.account}:delivery-source:{name}"
+                    },
                 },
             )
         )
