@@ -350,7 +350,7 @@ _DEPLOY = ("--require-approval", "never", "--concurrency", "8", "--progress", "e
 
 
 def synthesize(config: Path = CONFIG, report: Report = _silent) -> Path:
-    """The cloud assembly of a folder's environments from the sources as they are; synthesized when a file has changed.
+    """The cloud assembly of every environment of a folder from the sources as they are; synthesized when one has changed.
 
     CloudError says that synthesis failed and where its log is.
     """
@@ -373,7 +373,7 @@ def synthesize(config: Path = CONFIG, report: Report = _silent) -> Path:
             arguments = ["synth", "--quiet", "--context", f"config={config.resolve()}", "--output", output]
             _run_cdk(arguments, _nowhere(), ROOT, log, report)
             Path(output).rename(assembly)
-            for old in sorted(assemblies.iterdir(), key=lambda path: path.stat().st_mtime)[:-3]:
+            for old in sorted(assemblies.iterdir(), key=lambda path: path.stat().st_mtime)[:-6]:
                 shutil.rmtree(old)  # but for the newest, which another process may be deploying
     return assembly
 

@@ -1,19 +1,15 @@
 """A configuration that cannot be deployed stops synth with one sentence: the file, the key, the value, what is right."""
 
-import json
-import os
 import re
-import subprocess
-import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from stacks.config import CONFIG, ConfigError, load, load_all
+from stacks.config import ConfigError, load, load_all, names
+from tests.environments import CONFIG, ENVIRONMENTS, PRODUCTION
 
-ROOT = Path(__file__).parents[2]
 Edit = Callable[[str], str]
 
 
@@ -189,28 +185,9 @@ def test_every_problem_of_a_file_is_told_at_once(folder: Path) -> None:
     assert len(str(error.value).splitlines()) == 2
 
 
-def test_synth_prints_the_sentence_and_no_traceback(folder: Path) -> None:
-    edited(folder, replaced(r"^min_tasks = 2", "min_tasks = 9"))
-    run = subprocess.run(
-        [sys.executable, ROOT / "app.py"],
-        env={
-            **os.environ,
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",  # the locked Node, not the machine's
-            "CDK_CONTEXT_JSON": json.dumps({"config": str(folder)}),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (run.returncode, run.stderr) == (
-        1,
-        "config/production.toml: backend: min_tasks = 9 should be at most max_tasks = 8\n",
-    )
-
-
 def test_an_override_changes_its_row_and_no_other(folder: Path) -> None:
     edited(folder, added("[thresholds.rds-cpu]\nwarning = 70"))
-    before, after = load("production"), load(folder / "production.toml")
+    before, after = PRODUCTION, load("production", folder)
     assert after.row("rds-cpu").warning == 70
     assert [row for row in after.table if row.slug != "rds-cpu"] == [row for row in before.table if row.slug != "rds-cpu"]
 
@@ -260,7 +237,89 @@ NAMES = {  # runbook section 1 and the commands of sections 3 to 7, as printed
 }
 
 
-@pytest.mark.parametrize("environment", NAMES)
-def test_names_are_the_runbooks(environment: str) -> None:
-    settings = load(environment)
-    assert {name: getattr(settings, name) for name in NAMES[environment]} == NAMES[environment]
+@pytest.mark.parametrize("name", NAMES)
+def test_names_are_the_runbooks(name: str) -> None:
+    assert {kind: getattr(ENVIRONMENTS[name], kind) for kind in NAMES[name]} == NAMES[name]
+
+
+# A file more is an environment more
+
+
+def copied(folder: Path, name: str) -> Path:
+    """Staging's file under another name, in a network of its own."""
+    (folder / f"{name}.toml").write_text((folder / "staging.toml").read_text().replace("10.1.0.0/16", "10.7.0.0/16"))
+    return folder
+
+
+def test_a_file_more_is_an_environment_more(folder: Path) -> None:
+    assert names(copied(folder, "review-7")) == ["production", "review-7", "staging"]
+    assert load("review-7", folder).service == "hz-navigator-review-7-backend-service"
+
+
+@pytest.mark.parametrize("zones", [2, 3, 4, 5, 6])
+def test_an_environment_may_have_two_to_six_zones(folder: Path, zones: int) -> None:
+    listed = ", ".join(f'"us-east-1{letter}"' for letter in "abcdef"[:zones])
+    edited(folder, replaced(r"^zones = .*$", f"zones = [{listed}]"), "staging")
+    assert len(load("staging", folder).network.zones) == zones
+
+
+def test_a_name_that_aws_would_not_take_is_refused(folder: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_all(copied(folder, "production-frankfurt"))
+    assert str(error.value) == (
+        "config/production-frankfurt.toml: the environment's name should be at most 15 characters: load balancer would be "
+        "hz-navigator-production-frankfurt-alb, and AWS allows 32"
+    )
+
+
+def test_a_name_in_capitals_is_refused(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"config/Review\.toml: name = 'Review' should be right"):
+        load_all(copied(folder, "Review"))
+
+
+@pytest.mark.parametrize("name", ["test", "application", "../config/staging"])
+def test_an_environment_that_there_is_no_file_of_is_named_with_those_that_there_are(folder: Path, name: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(name, folder)
+    assert str(error.value) == f"config/{name}.toml: no such environment: there are production, staging"
+
+
+@pytest.mark.parametrize("key", ["name", "application"])
+def test_what_another_file_says_is_no_key_of_an_environment(folder: Path, key: str) -> None:
+    edited(folder, lambda text: f'{key} = "x"\n{text}')
+    with pytest.raises(ConfigError, match=rf"config/production\.toml: {key} should be removed: "):
+        load_all(folder)
+
+
+# The application
+
+WRONG_APPLICATION: dict[str, tuple[Edit, str]] = {
+    "an unknown key": (
+        replaced(r"^product = .*$", 'products = "HZ Navigator"'),
+        "config/application.toml: product is missing and should be set\n"
+        "config/application.toml: products = 'HZ Navigator' is not a key of this file and should be removed: it may have application, "
+        "cache, container, database, frontend, health_report, metrics_namespace, product, short_name, title",
+    ),
+    "a variable of nothing": (
+        replaced(r"^CORS_ORIGINS = .*$", 'CORS_ORIGINS = "{frontend}"'),
+        "config/application.toml: container.variables: CORS_ORIGINS = '{frontend}' should have nothing in braces but {port}, {region}, "
+        "{prefix}, {documents}, {frontend_url}",
+    ),
+    "a key that the database's secret does not have": (
+        replaced(r'"dbname"', '"db"'),
+        "config/application.toml: container.database_secret.POSTGRES_DB = 'db' should be right: input should be 'host', 'port', "
+        "'username', 'password' or 'dbname'",
+    ),
+    "fewer nodes than a failover needs": (
+        replaced(r"^nodes = 2", "nodes = 1"),
+        "config/application.toml: cache.nodes = 1 should be right: input should be greater than or equal to 2",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_APPLICATION)
+def test_a_wrong_application_stops_with_one_sentence_a_problem(case: str, folder: Path) -> None:
+    edit, sentence = WRONG_APPLICATION[case]
+    with pytest.raises(ConfigError) as error:
+        load_all(edited(folder, edit, "application"))
+    assert str(error.value) == sentence

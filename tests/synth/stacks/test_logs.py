@@ -5,18 +5,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aws_cdk.assertions import Template
 from ministack.services import eventbridge
 
 from local.cloudwatch.logs_insights import run
 from runbook.queries import QUERIES
-from runbook.rows import RUNBOOK_SECTIONS  # TODO gone
 from stacks.environment import Environment
+from tests.synth.assemblies import templates
+from tests.synth.template import Template
 
 Get = Callable[[str], Template]
-Templates = dict[tuple[str, str], dict[str, Any]]
 Row = dict[str, str]
 
+GROUP = "AWS::Logs::LogGroup"
 GROUPS = {
     "/aws/ecs/hz-navigator-{env}": "backend",
     "/aws/ecs/hz-navigator-{env}/exec": "backend",
@@ -35,94 +35,58 @@ GROUPS = {
 }
 
 
-def log_groups(templates: Templates, environment: str) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Component and properties of each log group by its name."""
+def of_type(environment: Environment, resource_type: str) -> dict[str, tuple[Template, dict[str, Any]]]:
+    """The template and the properties of each resource of a type, by the component that has it and its logical id."""
     return {
-        resource["Properties"]["LogGroupName"]: (component, resource["Properties"])
-        for (name, component), template in templates.items()
-        if name == environment
-        for resource in template["Resources"].values()
-        if resource["Type"] == "AWS::Logs::LogGroup"
+        f"{component}/{logical_id}": (template, resource["Properties"])
+        for component, template in templates(environment.name).items()
+        for logical_id, resource in template.of_type(resource_type).items()
     }
 
 
-def test_these_are_all_the_log_groups(settings: Environment, all_templates: Templates) -> None:
-    found = {name: component for name, (component, _) in log_groups(all_templates, settings.name).items()}
-    assert found == {name.format(env=settings.name): component for name, component in GROUPS.items()}
+def test_these_are_all_the_log_groups(environment: Environment) -> None:
+    found = {group["LogGroupName"]: path.partition("/")[0] for path, (_, group) in of_type(environment, GROUP).items()}
+    assert found == {name.format(env=environment.name): component for name, component in GROUPS.items()}
 
 
-@pytest.mark.parametrize("name", GROUPS)
-def test_a_log_group_is_kept_as_long_as_configured_and_encrypted(
-    name: str, settings: Environment, all_templates: Templates
-) -> None:
-    component, group = log_groups(all_templates, settings.name)[name.format(env=settings.name)]
-    assert group["RetentionInDays"] == settings.log_retention_days
-    key, attribute = group["KmsKeyId"]["Fn::GetAtt"]
-    assert attribute == "Arn"
-    assert all_templates[settings.name, component]["Resources"][key]["Properties"]["EnableKeyRotation"] is True
+def test_every_log_group_is_kept_as_long_as_configured_and_encrypted(environment: Environment) -> None:
+    for path, (template, group) in of_type(environment, GROUP).items():
+        assert group["RetentionInDays"] == environment.log_retention_days, path
+        key, attribute = group["KmsKeyId"]["Fn::GetAtt"]
+        assert attribute == "Arn"
+        assert template.resources[key]["Properties"]["EnableKeyRotation"] is True, path
 
 
-@pytest.mark.parametrize("name", GROUPS)
-def test_cloudwatch_logs_may_use_the_key_for_this_group(name: str, settings: Environment, all_templates: Templates) -> None:
-    component, group = log_groups(all_templates, settings.name)[name.format(env=settings.name)]
-    key = all_templates[settings.name, component]["Resources"][group["KmsKeyId"]["Fn::GetAtt"][0]]["Properties"]
-    contexts = json.dumps(
-        [
-            statement["Condition"]["ArnEquals"]["kms:EncryptionContext:aws:logs:arn"]
-            for statement in key["KeyPolicy"]["Statement"]
-            if statement["Principal"].get("Service", "").startswith("logs.")
-        ]
-    )
-    assert f":log-group:{group['LogGroupName']}" in contexts
+def test_cloudwatch_logs_may_use_the_key_of_every_log_group(environment: Environment) -> None:
+    for path, (template, group) in of_type(environment, GROUP).items():
+        key = template.resources[group["KmsKeyId"]["Fn::GetAtt"][0]]["Properties"]
+        contexts = json.dumps(
+            [
+                statement["Condition"]["ArnEquals"]["kms:EncryptionContext:aws:logs:arn"]
+                for statement in key["KeyPolicy"]["Statement"]
+                if statement["Principal"].get("Service", "").startswith("logs.")
+            ]
+        )
+        assert f":log-group:{group['LogGroupName']}" in contexts, path
 
 
 # The saved queries
 
 
-def saved(templates: Templates, environment: str) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Component and properties of each saved query by its name."""
-    return {
-        resource["Properties"]["Name"]: (component, resource["Properties"])
-        for (name, component), template in templates.items()
-        if name == environment
-        for resource in template["Resources"].values()
-        if resource["Type"] == "AWS::Logs::QueryDefinition"
+def test_every_query_of_the_table_is_saved_with_its_log_group(environment: Environment) -> None:
+    saved = {
+        query["Name"]: (template.resources[group["Ref"]]["Properties"]["LogGroupName"], query["QueryString"])
+        for template, query in of_type(environment, "AWS::Logs::QueryDefinition").values()
+        for group in query["LogGroupNames"]
+    }
+    assert saved == {
+        f"hz-navigator-{environment.name}/{query.title}": (query.group(environment), query.text) for query in QUERIES
     }
 
 
-@pytest.mark.parametrize(
-    ("title", "group"),
-    [
-        ("Recent errors", "/aws/ecs/hz-navigator-{env}"),
-        ("One user", "/aws/ecs/hz-navigator-{env}"),
-        ("One request id", "/aws/ecs/hz-navigator-{env}"),
-        ("Slow queries, over 1000 ms", "/aws/rds/instance/hz-navigator-{env}-postgres/postgresql"),
-        ("Deployments", "/aws/events/hz-navigator-{env}-ecs"),
-        ("Stopped tasks", "/aws/events/hz-navigator-{env}-ecs"),
-        ("What rollback decided", "/aws/lambda/hz-navigator-{env}-rollback"),
-        ("What people were told", "/aws/lambda/hz-navigator-{env}-notify"),
-    ],
-)
-def test_a_query_is_saved_with_its_log_group(title: str, group: str, settings: Environment, all_templates: Templates) -> None:
-    component, query = saved(all_templates, settings.name)[f"hz-navigator-{settings.name}/{title}"]
-    (reference,) = query["LogGroupNames"]
-    resource = all_templates[settings.name, component]["Resources"][reference["Ref"]]
-    assert resource["Properties"]["LogGroupName"] == group.format(env=settings.name)
-
-
-def test_every_query_of_the_table_is_saved(settings: Environment, all_templates: Templates) -> None:
-    texts = sorted(query["QueryString"] for _, query in saved(all_templates, settings.name).values())
-    assert texts == sorted(query.text for query in QUERIES)
-
-
-@pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.slug)
-def test_a_query_says_where_the_runbook_needs_it(query: Any) -> None:
-    assert query.section in RUNBOOK_SECTIONS
-
-
-def test_the_database_logs_what_the_slow_queries_look_for(settings: Environment, template: Get) -> None:
-    (group,) = template("database").find_resources("AWS::RDS::DBParameterGroup").values()
-    assert group["Properties"]["DBParameterGroupName"] == f"hz-navigator-{settings.name}-pg-params"
+def test_the_database_logs_what_the_slow_queries_look_for(environment: Environment, template: Get) -> None:
+    (group,) = template("database").of_type("AWS::RDS::DBParameterGroup").values()
+    assert group["Properties"]["DBParameterGroupName"] == f"hz-navigator-{environment.name}-pg-params"
     assert group["Properties"]["Parameters"]["log_min_duration_statement"] == "1000"
 
 
@@ -283,7 +247,7 @@ def test_a_query_finds_what_it_is_for(slug: str, messages: list[object], found: 
 
 
 def rules(template: Get) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = template("backend").find_resources("AWS::Events::Rule")
+    found: dict[str, dict[str, Any]] = template("backend").of_type("AWS::Events::Rule")
     return found
 
 
@@ -302,9 +266,9 @@ def rules(template: Get) -> dict[str, dict[str, Any]]:
     ids=["completed", "impaired", "stopped", "steady", "running", "another-service", "another-cluster", "not-ecs"],
 )
 def test_deployments_and_stopped_tasks_are_logged(
-    said: dict[str, Any], logged: bool, settings: Environment, template: Get
+    said: dict[str, Any], logged: bool, environment: Environment, template: Get
 ) -> None:
-    spoken = json.loads(json.dumps(said).replace("hz-navigator-production", settings.prefix))
+    spoken = json.loads(json.dumps(said).replace("hz-navigator-production", environment.prefix))
     answers = [
         eventbridge._test_event_pattern(
             {"EventPattern": json.dumps(rule["Properties"]["EventPattern"]), "Event": json.dumps(spoken)}
@@ -315,18 +279,18 @@ def test_deployments_and_stopped_tasks_are_logged(
     assert sum(json.loads(body)["Result"] for _, _, body in answers) == int(logged)
 
 
-def test_every_rule_writes_to_the_one_group(settings: Environment, template: Get) -> None:
+def test_every_rule_writes_to_the_one_group(environment: Environment, template: Get) -> None:
     (group,) = [
         logical_id
-        for logical_id, resource in template("backend").find_resources("AWS::Logs::LogGroup").items()
-        if resource["Properties"]["LogGroupName"] == f"/aws/events/hz-navigator-{settings.name}-ecs"
+        for logical_id, resource in template("backend").of_type("AWS::Logs::LogGroup").items()
+        if resource["Properties"]["LogGroupName"] == f"/aws/events/hz-navigator-{environment.name}-ecs"
     ]
     targets = [target["Arn"]["Fn::Join"][1] for rule in rules(template).values() for target in rule["Properties"]["Targets"]]
-    assert targets == [[f"arn:aws:logs:{settings.region}:{settings.account}:log-group:", {"Ref": group}]] * 3
+    assert targets == [[f"arn:aws:logs:{environment.region}:{environment.account}:log-group:", {"Ref": group}]] * 3
 
 
 def test_only_these_rules_may_write_there(template: Get) -> None:
-    (policy,) = template("backend").find_resources("AWS::Logs::ResourcePolicy").values()
+    (policy,) = template("backend").of_type("AWS::Logs::ResourcePolicy").values()
     parts = policy["Properties"]["PolicyDocument"]["Fn::Join"][1]
     document = json.loads("".join(part if isinstance(part, str) else ".".join(next(iter(part.values()))) for part in parts))
     stream, put = document["Statement"]
@@ -340,5 +304,5 @@ def test_only_these_rules_may_write_there(template: Get) -> None:
 
 
 def test_the_rules_are_there_before_the_service(template: Get) -> None:
-    (service,) = template("backend").find_resources("AWS::ECS::Service").values()
+    (service,) = template("backend").of_type("AWS::ECS::Service").values()
     assert rules(template).keys() <= set(service["DependsOn"])

@@ -3,31 +3,28 @@
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import aws_cdk as cdk
 import pytest
-from aws_cdk.assertions import Template
 
+import runbook.rows
 from runbook.queries import QUERIES
 from stacks.dashboard import SECTIONS
 from stacks.environment import Environment
-from stacks.stage import EnvironmentStage
-
-from .conftest import ENVIRONMENTS, FLAGS
+from tests.environments import VARIANTS, VARIANTS_CONFIG
+from tests.synth.assemblies import templates
+from tests.synth.template import Template
 
 Get = Callable[[str], Template]
 Widget = dict[str, Any]
 
-DOCS = Path(__file__).parents[2] / "docs"
-ROWS = [row.slug for row in ENVIRONMENTS["production"].table]
+ROWS = [row.slug for row in runbook.rows.ROWS]
 WORSE_BELOW = ("api-availability", "database-availability", "frontend-availability")
 
 
 def body(monitoring: Template) -> dict[str, Any]:
     """The dashboard's body, with `LogicalId.Arn` and such in place of references."""
-    (resource,) = monitoring.find_resources("AWS::CloudWatch::Dashboard").values()
+    (resource,) = monitoring.of_type("AWS::CloudWatch::Dashboard").values()
     parts = resource["Properties"]["DashboardBody"]["Fn::Join"][1]
     parsed: dict[str, Any] = json.loads("".join(part if isinstance(part, str) else referred(part) for part in parts))
     return parsed
@@ -49,10 +46,9 @@ def of(widgets: list[Widget], kind: str) -> dict[str, Widget]:
     return {widget["properties"]["title"]: widget["properties"] for widget in widgets if widget["type"] == kind}
 
 
-def test_it_has_the_runbooks_name(settings: Environment, template: Get) -> None:
-    template("monitoring").has_resource_properties(
-        "AWS::CloudWatch::Dashboard", {"DashboardName": f"hz-navigator-{settings.name}"}
-    )
+def test_it_has_the_runbooks_name(environment: Environment, template: Get) -> None:
+    name = template("monitoring").properties("AWS::CloudWatch::Dashboard")["DashboardName"]
+    assert name == f"hz-navigator-{environment.name}"
 
 
 # The alarms
@@ -69,13 +65,13 @@ def test_every_alarm_stands_there_once(widgets: list[Widget], template: Get) -> 
     ids = [
         f"{logical_id}.Arn"
         for kind in ("AWS::CloudWatch::CompositeAlarm", "AWS::CloudWatch::Alarm")
-        for logical_id in monitoring.find_resources(kind)
+        for logical_id in monitoring.of_type(kind)
     ]
     assert sorted(arn for shown in of(widgets, "alarm").values() for arn in shown["alarms"]) == sorted(ids)
 
 
 def test_the_services_are_what_calls_people_or_rollback_and_whether_that_is_muted(widgets: list[Widget], template: Get) -> None:
-    composites = template("monitoring").find_resources("AWS::CloudWatch::CompositeAlarm")
+    composites = template("monitoring").of_type("AWS::CloudWatch::CompositeAlarm")
     *shown, maintenance = of(widgets, "alarm")["Service"]["alarms"]
     assert sorted(shown) == sorted(f"{logical_id}.Arn" for logical_id in composites)
     assert maintenance.startswith("maintenance")
@@ -84,13 +80,13 @@ def test_the_services_are_what_calls_people_or_rollback_and_whether_that_is_mute
 # The table's rows
 
 
-def test_every_row_is_in_one_section(settings: Environment) -> None:
-    assert sorted(slug for section in SECTIONS for slug in section.rows) == sorted(row.slug for row in settings.table)
+def test_every_row_is_in_one_section(environment: Environment) -> None:
+    assert sorted(slug for section in SECTIONS for slug in section.rows) == sorted(row.slug for row in environment.table)
 
 
 @pytest.mark.parametrize("slug", ROWS)
-def test_a_row_is_a_graph_with_its_bands(slug: str, settings: Environment, widgets: list[Widget]) -> None:
-    row = settings.row(slug)
+def test_a_row_is_a_graph_with_its_bands(slug: str, environment: Environment, widgets: list[Widget]) -> None:
+    row = environment.row(slug)
     good, bad = ("above", "below") if slug in WORSE_BELOW else ("below", "above")
     lines = of(widgets, "metric")[row.title]["annotations"]["horizontal"]
     assert [(line["label"].split()[0], line["value"], line["fill"]) for line in lines] == [
@@ -101,22 +97,23 @@ def test_a_row_is_a_graph_with_its_bands(slug: str, settings: Environment, widge
     assert [line["color"] for line in lines] == ["#2ca02c", "#ff7f0e", "#d62728"]
 
 
-def test_the_bands_are_the_environments_own(tmp_path: Path) -> None:
-    override = {"thresholds": {"rds-connections": {"normal": 10.0, "warning": 20.0, "critical": 170.0}}}
-    settings = Environment.model_validate(ENVIRONMENTS["production"].model_dump() | override)
-    stage = EnvironmentStage(cdk.App(context=FLAGS, outdir=str(tmp_path)), settings)
-    graph = of(body(Template.from_stack(stage.monitoring))["widgets"], "metric")["RDS connections"]
-    assert [line["value"] for line in graph["annotations"]["horizontal"]] == [10, 20, 170]
+def test_the_bands_are_the_environments_own() -> None:
+    monitoring = templates("everything", VARIANTS_CONFIG)["monitoring"]
+    graph = of(body(monitoring)["widgets"], "metric")["RDS connections"]
+    assert VARIANTS["everything"].thresholds.keys() == {"rds-connections"}
+    assert [line["value"] for line in graph["annotations"]["horizontal"]] == [60, 90, 120]
 
 
 @pytest.mark.parametrize("slug", ROWS)
-def test_a_graph_shows_what_the_alarm_watches(slug: str, settings: Environment, widgets: list[Widget], template: Get) -> None:
+def test_a_graph_shows_what_the_alarm_watches(
+    slug: str, environment: Environment, widgets: list[Widget], template: Get
+) -> None:
     (alarm,) = [
         resource["Properties"]
-        for resource in template("monitoring").find_resources("AWS::CloudWatch::Alarm").values()
-        if resource["Properties"]["AlarmName"] == settings.alarm(slug, "critical")
+        for resource in template("monitoring").of_type("AWS::CloudWatch::Alarm").values()
+        if resource["Properties"]["AlarmName"] == environment.alarm(slug, "critical")
     ]
-    graph = of(widgets, "metric")[settings.row(slug).title]
+    graph = of(widgets, "metric")[environment.row(slug).title]
     assert graph["period"] == 60
     shown, *others = graph["metrics"]
     if "Metrics" not in alarm:
@@ -182,13 +179,13 @@ def test_a_graph_shows_what_the_alarm_watches(slug: str, settings: Environment, 
         ("RDS free storage", ["AWS/RDS FreeStorageSpace DBInstanceIdentifier={prefix}-postgres Minimum"]),
     ],
 )
-def test_a_graph_beside_the_rows(title: str, metrics: list[str], settings: Environment, widgets: list[Widget]) -> None:
+def test_a_graph_beside_the_rows(title: str, metrics: list[str], environment: Environment, widgets: list[Widget]) -> None:
     found = []
     for *name, options in of(widgets, "metric")[title]["metrics"]:
         dimensions = [f"{key}={value}" for key, value in zip(name[2::2], name[3::2], strict=True)]
         found.append(" ".join([*name[:2], *dimensions, *([options["stat"]] if "stat" in options else [])]))
     plain = [re.sub(r"LoadBalancer=\S+", "LoadBalancer=LB", one) for one in found]
-    assert plain == [metric.format(env=settings.name, prefix=settings.prefix) for metric in metrics]
+    assert plain == [metric.format(env=environment.name, prefix=environment.prefix) for metric in metrics]
 
 
 @pytest.mark.parametrize(("title", "metric"), [("requests", "Requests"), ("5XX", "5xxErrorRate")])
@@ -199,10 +196,10 @@ def test_cloudfront_is_looked_up_where_it_publishes(title: str, metric: str, wid
     assert expression["expression"].startswith(f"SEARCH('{{AWS/CloudFront,DistributionId,Region}} MetricName=\"{metric}\"'")
 
 
-def test_the_logs_are_asked_by_the_saved_queries(settings: Environment, widgets: list[Widget], template: Get) -> None:
+def test_the_logs_are_asked_by_the_saved_queries(environment: Environment, widgets: list[Widget], template: Get) -> None:
     asked = {title: properties["query"] for title, properties in of(widgets, "log").items()}
     saved = {query.title: query for query in QUERIES}
-    assert asked == {title: f"SOURCE '{saved[title].group(settings)}' | {saved[title].text}" for title in asked}
+    assert asked == {title: f"SOURCE '{saved[title].group(environment)}' | {saved[title].text}" for title in asked}
     assert {query.slug for query in saved.values() if query.title in asked} == {
         "errors",
         "slow-queries",
@@ -226,10 +223,10 @@ def test_the_sections_come_in_the_order_of_suspicion(text: str) -> None:
     assert re.findall(r"^### (\w+):", text, re.MULTILINE) == ["API", "Errors", "ECS", "Database", "Cache", "Frontend"]
 
 
-def test_each_section_links_the_runbook_where_its_alarms_do(settings: Environment, text: str) -> None:
+def test_each_section_links_the_runbook_where_its_alarms_do(environment: Environment, text: str) -> None:
     for section, line in zip(SECTIONS, re.findall(r"^### .*", text, re.MULTILINE), strict=True):
         linked = set(re.findall(r"\[(\d\.\d) [^]]+\]\(\S+/runbook\.md#", line))
-        assert {settings.row(slug).section for slug in section.rows} <= linked
+        assert {environment.row(slug).section for slug in section.rows} <= linked
 
 
 @pytest.mark.parametrize(
@@ -244,25 +241,14 @@ def test_each_section_links_the_runbook_where_its_alarms_do(settings: Environmen
         "us-east-1.console.aws.amazon.com/cloudwatch/home?region=us-east-1#logsV2:logs-insights",
     ],
 )
-def test_it_links_what_a_person_needs_next(page: str, settings: Environment, text: str) -> None:
+def test_it_links_what_a_person_needs_next(page: str, environment: Environment, text: str) -> None:
     """That AWS's console answers at these addresses cannot be proven here."""
-    assert page.format(prefix=settings.prefix) in text
+    assert page.format(prefix=environment.prefix) in text
 
 
-def test_the_runbook_has_the_headings_that_are_linked(text: str) -> None:
-    runbook = (DOCS / "runbook.md").read_text()
-    headings = [
-        re.sub(r"[^\w -]", "", line.lstrip("# ").lower()).replace(" ", "-")
-        for line in runbook.splitlines()
-        if line.startswith("#")
-    ]
-    assert set(re.findall(r"runbook\.md#([\w-]+)\)", text)) <= set(headings)
-
-
-def test_without_a_place_for_the_pages_sections_are_only_named(tmp_path: Path) -> None:
-    settings = ENVIRONMENTS["production"].model_copy(update={"docs_url": None})
-    stage = EnvironmentStage(cdk.App(context=FLAGS, outdir=str(tmp_path)), settings)
-    shown = json.dumps(body(Template.from_stack(stage.monitoring)))
+def test_without_a_place_for_the_pages_sections_are_only_named() -> None:
+    assert VARIANTS["certificates"].docs_url is None
+    shown = json.dumps(body(templates("certificates", VARIANTS_CONFIG)["monitoring"]))
     assert "3.5 Redis Connection Issues" in shown
     assert not re.search(r"\.md|None", shown)
 
