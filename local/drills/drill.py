@@ -11,9 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from local.cloud import Cloud
+from local.cloudwatch.loop import Transition
 from local.drills.inbox import Message
 from local.drills.simulation import Simulation
-from local.emulator.alarms import Transition
 from runbook.pages import PAGES
 
 CHANGES = {"ecs:UpdateService", "ecs:StopServiceDeployment"}

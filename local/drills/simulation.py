@@ -10,11 +10,12 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from local.cloud import Cloud
+from local.cloudwatch.loop import Transition
 from local.drills.inbox import Inbox
 from local.drills.metrics import Metrics
 from local.drills.pipeline import Pipeline
 from local.drills.users import Users
-from local.emulator.alarms import AlarmEvaluator, Transition
+from local.emulator.alarms import AlarmEvaluator
 from runbook.rules import CALM
 
 MINUTE = timedelta(minutes=1)
