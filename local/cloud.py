@@ -346,7 +346,7 @@ class Cloud:
         return True
 
 
-_DEPLOY = ("--require-approval", "never", "--concurrency", "8", "--progress", "events")
+_DEPLOY = ("--require-approval", "never", "--concurrency", "8", "--progress", "events", "--method", "direct")
 
 
 def synthesize(config: Path = CONFIG, report: Report = _silent) -> Path:
