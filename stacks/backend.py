@@ -3,6 +3,7 @@
 import json
 import string
 from collections.abc import Mapping
+from typing import cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -113,8 +114,7 @@ class Backend(EnvironmentStack):
             container_insights_v2=ecs.ContainerInsights.ENHANCED,
         )
         cluster.node.add_dependency(insights)
-        resource = cluster.node.default_child
-        assert isinstance(resource, ecs.CfnCluster)
+        resource = cast("ecs.CfnCluster", cluster.node.default_child)
         # Not by the construct's own property: that one opens the key to every log group of the account.
         resource.configuration = ecs.CfnCluster.ClusterConfigurationProperty(
             execute_command_configuration=ecs.CfnCluster.ExecuteCommandConfigurationProperty(
@@ -171,7 +171,7 @@ class Backend(EnvironmentStack):
             assumed_by=iam.ServicePrincipal(
                 "ecs-tasks.amazonaws.com",
                 conditions={
-                    "StringEquals": {"aws:SourceAccount": self.account},
+                    "StringEquals": {"aws:SourceAccount": self._environment.account},
                     "ArnLike": {"aws:SourceArn": self._environment.arn("ecs", "*")},
                 },
             ),
@@ -195,7 +195,7 @@ class Backend(EnvironmentStack):
                 iam.PolicyStatement(
                     actions=["kms:Decrypt"],
                     resources=keys,
-                    conditions={"StringEquals": {"kms:ViaService": f"secretsmanager.{self.region}.amazonaws.com"}},
+                    conditions={"StringEquals": {"kms:ViaService": f"secretsmanager.{self._environment.region}.amazonaws.com"}},
                 ),
             ],
         )
@@ -281,7 +281,7 @@ class Backend(EnvironmentStack):
             environment={
                 name: value.format(
                     port=runs.port,
-                    region=self.region,
+                    region=self._environment.region,
                     prefix=environment.prefix,
                     documents=self.documents.bucket_name,
                     frontend_url=environment.frontend_url,
@@ -343,8 +343,7 @@ class Backend(EnvironmentStack):
             enable_ecs_managed_tags=True,
             propagate_tags=ecs.PropagatedTagSource.SERVICE,
         )
-        resource = service.node.default_child
-        assert isinstance(resource, ecs.CfnService)
+        resource = cast("ecs.CfnService", service.node.default_child)
         # Attaching by the construct would add its own rules to the network's security groups, next to those that are there.
         resource.load_balancers = [
             ecs.CfnService.LoadBalancerProperty(

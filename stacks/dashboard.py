@@ -172,6 +172,7 @@ class Dashboard(Construct):
         super().__init__(scope, construct_id)
         self._environment = environment
         self._metrics = metrics
+        self._colors = (cloudwatch.Color.GREEN, cloudwatch.Color.ORANGE, cloudwatch.Color.RED)
         tiled = {
             **states,
             **{section.title: [alarms[slug, level] for slug in section.rows for level in LEVELS] for section in SECTIONS},
@@ -253,10 +254,11 @@ class Dashboard(Construct):
         good, bad = cloudwatch.Shading.BELOW, cloudwatch.Shading.ABOVE
         if row.worse == "below":
             good, bad = bad, good
+        green, orange, red = self._colors
         lines = (
-            ("Normal", row.normal, cloudwatch.Color.GREEN, good),
-            ("Warning", row.warning, cloudwatch.Color.ORANGE, bad),
-            ("Critical", row.critical, cloudwatch.Color.RED, bad),
+            ("Normal", row.normal, green, good),
+            ("Warning", row.warning, orange, bad),
+            ("Critical", row.critical, red, bad),
         )
         return cloudwatch.GraphWidget(
             title=row.title,

@@ -1,6 +1,7 @@
 """The frontend: the buckets of the single-page application, and the CloudFront distribution before them and the API."""
 
 from pathlib import Path
+from typing import cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_certificatemanager as acm
@@ -11,6 +12,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_route53_targets as targets
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
@@ -212,10 +214,15 @@ class Frontend(EnvironmentStack):
             iam.PolicyStatement(
                 principals=[iam.ServicePrincipal("delivery.logs.amazonaws.com")],
                 actions=["s3:PutObject"],
-                resources=[self.access_logs.arn_for_objects(f"AWSLogs/{self.account}/*")],
+                resources=[self.access_logs.arn_for_objects(f"AWSLogs/{self._environment.account}/*")],
                 conditions={
-                    "StringEquals": {"aws:SourceAccount": self.account, "s3:x-amz-acl": "bucket-owner-full-control"},
-                    "ArnEquals": {"aws:SourceArn": f"arn:aws:logs:{self.region}:{self.account}:delivery-source:{name}"},
+                    "StringEquals": {
+                        "aws:SourceAccount": self._environment.account,
+                        "s3:x-amz-acl": "bucket-owner-full-control",
+                    },
+                    "ArnEquals": {
+                        "aws:SourceArn": f"arn:aws:logs:{self.region}:{self._environment.account}:delivery-source:{name}"
+                    },
                 },
             )
         )
@@ -226,6 +233,5 @@ class Frontend(EnvironmentStack):
             delivery_destination_arn=destination.attr_arn,
             s3_suffix_path="{DistributionId}/{yyyy}/{MM}/{dd}/{HH}",
         )
-        assert self.access_logs.policy is not None  # made above
-        # Without the policy in place the service would write one of its own.
-        delivery.node.add_dependency(source, self.access_logs.policy)
+        # Without the bucket's policy in place the service would write one of its own.
+        delivery.node.add_dependency(source, cast("s3.BucketPolicy", self.access_logs.policy))

@@ -41,6 +41,7 @@ class Monitoring(EnvironmentStack):
         super().__init__(scope, "monitoring", environment, "the alarms of the threshold table and the dashboard")
         self._metrics = Metrics(environment, load_balancer)
         self._topics = remediation.topics
+        self._to_notify = actions.SnsAction(remediation.topics.alarms)
         self._descriptions = descriptions(environment.table)
         alarms = {(row.slug, level): self._row_alarm(row, level) for row in environment.table for level in LEVELS}
         failures = [self._failure_alarm(failure) for failure in environment.failures]
@@ -179,9 +180,9 @@ class Monitoring(EnvironmentStack):
 
     def _notify_both_ways(self, alarm: cloudwatch.AlarmBase) -> None:
         """Invoke `notify` when the alarm fires and when it is over. The first also tells it that this alarm notifies people."""
-        alarm.add_alarm_action(actions.SnsAction(self._topics.alarms))
+        alarm.add_alarm_action(self._to_notify)
         self._notify_when_over(alarm)
 
     def _notify_when_over(self, alarm: cloudwatch.AlarmBase) -> None:
         """Invoke `notify` when the alarm is over, at once and not in its next minute: that may end or uncover something."""
-        alarm.add_ok_action(actions.SnsAction(self._topics.alarms))
+        alarm.add_ok_action(self._to_notify)

@@ -5,6 +5,7 @@ fails the tests.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -290,11 +291,12 @@ def packs(app: cdk.App) -> list[NagPack]:
 def acknowledge(environment: Environment, stacks: Iterable[cdk.Stack]) -> None:
     """Put the acknowledgements on their constructs. KeyError names a path that no construct has."""
     for stack in stacks:
+        by_path: defaultdict[str, list[cdk.Acknowledgment]] = defaultdict(list)
         for entry in ACKNOWLEDGEMENTS[stack.node.id]:
             if entry.applies(environment):
-                validations = cdk.Validations.of(_find(stack, entry.path))
-                for finding in entry.findings(environment):
-                    validations.acknowledge(cdk.Acknowledgment(id=finding, reason=entry.reason))
+                by_path[entry.path] += [cdk.Acknowledgment(id=one, reason=entry.reason) for one in entry.findings(environment)]
+        for path, acknowledgements in by_path.items():
+            cdk.Validations.of(_find(stack, path)).acknowledge(*acknowledgements)
 
 
 def failures(assembly: Path) -> str:

@@ -1,6 +1,6 @@
 """The server process of the local cloud: ministack on loopback, with what it lacks plugged in.
 
-`python -m local.server <settings>` serves until SIGTERM, or until its standard input ends: so no server outlives its owner,
+`python -m local.emulator.server <settings>` serves until SIGTERM, or until its standard input ends: so no server outlives its owner,
 unless the control call `detach` has let it. `settings` is the JSON of `Settings`. Beside AWS's API it answers control calls,
 JSON in and out, as `POST /_local/<name>`.
 """
@@ -86,7 +86,7 @@ def _end_with_owner(detached: threading.Event) -> None:
 async def _serve(settings: Settings, listener: socket.socket, port: int, own: dict[str, Control]) -> None:
     from ministack import app as ministack  # noqa: PLC0415 - reads its settings from the environment when imported
 
-    from local import plugins  # noqa: PLC0415 - imports the emulator
+    from local.emulator import plugins  # noqa: PLC0415 - imports the emulator
 
     controls = own | plugins.install(settings, port)
 

@@ -15,7 +15,7 @@ from typing import Any
 from local.cloudwatch.alarms import Metric
 from local.cloudwatch.loop import MINUTE
 from local.cloudwatch.metric_math import TimeSeries
-from local.drills.production import QUIET_MINUTES
+from local.drills.simulation import QUIET_MINUTES
 from local.replay.definitions import UNRESOLVED
 from local.replay.trace import Trace, read, series
 from stacks.environment import Environment

@@ -47,7 +47,7 @@ def function(
             iam.PolicyStatement(  # to publish to an encrypted topic
                 actions=["kms:Decrypt", "kms:GenerateDataKey"],
                 resources=[stack.key.key_arn],
-                conditions={"StringEquals": {"kms:ViaService": f"sns.{stack.region}.amazonaws.com"}},
+                conditions={"StringEquals": {"kms:ViaService": f"sns.{environment.region}.amazonaws.com"}},
             ),
         ],
     )
@@ -70,7 +70,7 @@ def function(
         handler=f"lambdas.{name.replace('-', '_')}.handler.handle",
         layers=[
             lambda_.LayerVersion.from_layer_version_arn(
-                stack, f"{construct_id}Powertools", POWERTOOLS_LAYER.format(region=stack.region)
+                stack, f"{construct_id}Powertools", POWERTOOLS_LAYER.format(region=environment.region)
             )
         ],
         role=role.without_policy_updates(),  # everything it may do stands above
