@@ -1,8 +1,8 @@
 """The server process of the local cloud: ministack on loopback, with what it lacks plugged in.
 
-`python -m local.emulator.server <settings>` serves until SIGTERM, or until its standard input ends: so no server outlives its owner,
-unless the control call `detach` has let it. `settings` is the JSON of `Settings`. Beside AWS's API it answers control calls,
-JSON in and out, as `POST /_local/<name>`.
+`python -m local.emulator.server <settings>` serves until SIGTERM, or until its standard input ends. So no server outlives its
+owner, unless the control call `detach` allowed it. `settings` is the JSON of `Settings`. Beside AWS's API it answers control
+calls, JSON in and out, as `POST /_local/<name>`.
 """
 
 import asyncio
