@@ -2,11 +2,11 @@
 
 ministack 1.5.33 completes every update at once and has no service deployments. It keeps clusters, task definitions and the
 records of services and tasks; this module decides which tasks a service runs. Replaced in `ministack.services.ecs`:
-- CreateService, UpdateService, DeleteService, in `_ACTION_MAP` and by name, called through and then carried on;
-- the operations that read services and tasks, so that what came due on the clock has happened when they look;
+- CreateService, UpdateService and DeleteService: called through, and the deployment follows;
+- the operations that read services and tasks: what is due on the clock happens first;
 - ListServiceDeployments, DescribeServiceDeployments, DescribeServiceRevisions, StopServiceDeployment: stubs or missing;
 - `_reconcile_service_tasks`, `_refresh_service_state` and `_record_service_task_failure`: its own scheduling, off;
-- `_get_docker`: never, so that the cloud is the same on every machine.
+- `_get_docker`: there is none, so that the cloud is the same on every machine.
 """
 
 import functools
@@ -190,7 +190,7 @@ class Deployments:
     # The operations
 
     def create_service(self, request: Request, *, seconds: float | None = None) -> Response:
-        """CreateService. `seconds` is how long the deployment takes, when not as the server's settings say."""
+        """CreateService. The deployment takes `seconds`, or the server's `deployment_seconds`."""
         operations.check_task_definition(_task_definition(request.get("taskDefinition", "")).get("status"))
         answer: Response = self._create(request)
         if answer[0] != 200:

@@ -2,7 +2,7 @@
 
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_cwe_events.html
 
-ministack 1.5.33 sends no events of ECS, and its EventBridge knows no log groups. Replaced, both called through:
+ministack 1.5.33 sends no events of ECS, and its EventBridge has no log groups as targets. Replaced, both called through:
 - `ecs._mark_task_stopped`: the task's event follows;
 - `eventbridge._invoke_target`: a log group as a target gets the event in a log stream of its own.
 `Deployments.observer` calls this for each turn of a deployment.
