@@ -1,4 +1,4 @@
-"""The stand-in application answers as APPLICATION says, by the tasks that run and the state of the database."""
+"""The stand-in application answers as the configuration says, by the tasks that run and the state of the database."""
 
 import http.client
 import json
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from local.emulator.application import Application
+from lambdas.health_check.settings import HealthReport
+from local.emulator.application import Application, health_report
 from tests.environments import STAGING
 
 
@@ -48,13 +49,18 @@ HEALTH = STAGING.backend.health_check_path
 
 def test_health_is_200_while_the_database_answers(application: Application) -> None:
     status, body = get(application, STAGING.domain.api, HEALTH)
-    assert (status, json.loads(body)["services"]) == (200, {"database": "connected"})
+    assert (status, json.loads(body)) == (200, {"status": "healthy", "services": {"database": "connected"}})
 
 
 def test_health_is_503_when_the_database_is_gone(application: Application, world: World) -> None:
     world.database = False
     status, body = get(application, STAGING.domain.api, HEALTH)
-    assert (status, json.loads(body)["status"]) == (503, "unhealthy")
+    assert (status, json.loads(body)) == (503, {"status": "not healthy", "services": {"database": "not connected"}})
+
+
+def test_the_health_report_has_the_shape_of_the_application() -> None:
+    shape = HealthReport(status="ok", healthy="yes", database="checks.store.state", connected="up")
+    assert health_report(shape, connected=True) == {"ok": "yes", "checks": {"store": {"state": "up"}}}
 
 
 def test_a_faulty_release_fails_requests_and_passes_its_health_check(application: Application) -> None:
