@@ -11,6 +11,9 @@ DEPLOYMENT_WAIT = timedelta(minutes=10)
 """How long a page that a deployment may have caused waits for that deployment's rollback: of the 15 minutes within which to
 respond. A service that ECS rolls back needs three to six."""
 
+DEPLOYMENT_AGE = timedelta(minutes=70)
+"""A deployment that began longer ago is not waited for: it hangs."""
+
 AFTERMATH = timedelta(minutes=3)
 """How long alarms need to see that a finished deployment has repaired what they watch."""
 

@@ -4,12 +4,12 @@ The twin keeps only what the function can see, refuses what ECS refuses, and hol
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from io import BytesIO
-from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -24,39 +24,81 @@ from moto.elasticache.models import elasticache_backends
 from moto.rds.models import rds_backends
 from moto.sns.models import sns_backends
 
-from lambdas.common import incidents
-from lambdas.common.settings import NotifySettings, RollbackSettings, read
-from lambdas.notify.handler import Notify
-from lambdas.rollback.response import Rollback
-from runbook.rows import page_facts  # TODO gone
-from stacks.config import load
+from lambdas.common.incidents import Outcome
+from lambdas.notify.function import Clients as NotifyClients
+from lambdas.notify.function import Notify
+from lambdas.notify.settings import NotifySettings
+from lambdas.rollback.clients import Clients as RollbackClients
+from lambdas.rollback.decisions import Mode
+from lambdas.rollback.function import Rollback
+from lambdas.rollback.settings import RollbackSettings
+from runbook.alarms import DEPENDENCY_ALARMS
+from runbook.sections import Section
+from runbook.severities import RESPONSE_TIMES
+from tests.environments import PRODUCTION as ENVIRONMENT
 
-ENVIRONMENT = load("production")
 ACCOUNT, REGION = ENVIRONMENT.account, ENVIRONMENT.region
-_BASE = Session()  # keeps what it parsed for every world: AWS's models are large
+_BASE = Session()  # keeps what it parsed for every session: AWS's models are large
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-ALARM_ARN = ENVIRONMENT.arn("cloudwatch", f"alarm:{ENVIRONMENT.service_impaired_alarm}")
-VARIABLES = {
-    "ENVIRONMENT": ENVIRONMENT.name,
-    "MODE": "on",
-    "CLUSTER": ENVIRONMENT.cluster,
-    "SERVICE": ENVIRONMENT.service,
-    "IMAGE_PARAMETER": ENVIRONMENT.image_parameter,
-    "DATABASE_INSTANCE": ENVIRONMENT.database_instance,
-    "REPLICATION_GROUP": ENVIRONMENT.replication_group,
-    "SERVICE_IMPAIRED_ALARM": ENVIRONMENT.service_impaired_alarm,
-    "DEPENDENCY_ALARMS": ",".join(ENVIRONMENT.dependency_alarms),
-    "INCIDENTS_TABLE": ENVIRONMENT.incidents_table,
-    "OUTCOMES_TOPIC": ENVIRONMENT.arn("sns", ENVIRONMENT.outcomes_topic),
-    "ESCALATIONS_TOPIC": ENVIRONMENT.arn("sns", ENVIRONMENT.escalations_topic),
-    "RUNBOOK_URL": ENVIRONMENT.runbook_url,
-    "DETECTION_SECONDS": "120",
-    "SUSPECT_WINDOW_MINUTES": "60",
-    "BUDGET": "2",
-    "BUDGET_HOURS": "24",
-    "RETENTION_DAYS": "365",
-}
+ROLLBACK = RollbackSettings(
+    environment=ENVIRONMENT.name,
+    mode="on",
+    cluster=ENVIRONMENT.cluster,
+    service=ENVIRONMENT.service,
+    image_parameter=ENVIRONMENT.image_parameter,
+    database_instance=ENVIRONMENT.database_instance,
+    replication_group=ENVIRONMENT.replication_group,
+    service_impaired_alarm=ENVIRONMENT.service_impaired_alarm,
+    alarm_prefix=f"{ENVIRONMENT.prefix}-",
+    incidents_table=ENVIRONMENT.incidents_table,
+    outcomes_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.outcomes_topic),
+    escalations_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.escalations_topic),
+    runbook_url=ENVIRONMENT.runbook_url,
+    retention_days=365,
+)
+NOTIFY = NotifySettings(
+    environment=ENVIRONMENT.name,
+    alarm_prefix=f"{ENVIRONMENT.prefix}-",
+    lines=ENVIRONMENT.lines,
+    maintenance_alarm=ENVIRONMENT.maintenance_alarm,
+    cluster=ENVIRONMENT.cluster,
+    service=ENVIRONMENT.service,
+    alarms_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.alarms_topic),
+    p1_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.on_call_topic("P1")),
+    p2_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.on_call_topic("P2")),
+    p3_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.on_call_topic("P3")),
+    p4_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.on_call_topic("P4")),
+    chat_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.chat_topic),
+    product=ENVIRONMENT.application.product,
+    dashboard_url=ENVIRONMENT.dashboard_url,
+    runbook_url=ENVIRONMENT.runbook_url,
+    incidents_table=ENVIRONMENT.incidents_table,
+    retention_days=365,
+)
+DEPENDENCIES = [f"{ENVIRONMENT.prefix}-{name}" for name in DEPENDENCY_ALARMS]
+TOPICS = (
+    ENVIRONMENT.outcomes_topic,
+    ENVIRONMENT.escalations_topic,
+    ENVIRONMENT.chat_topic,
+    *(ENVIRONMENT.on_call_topic(severity) for severity in RESPONSE_TIMES),
+)
 
+OUTCOME = Outcome(
+    outcome="escalated",
+    environment="production",
+    service="service",
+    alarm="alarm",
+    at=NOON.isoformat(),
+    wrong="what is wrong",
+    done="what was done",
+    look_at="what to look at",
+    section=Section.INCIDENT_RESPONSE,
+    evidence={"tasks": "2 of 2"},
+    missing=("a fact",),
+    reports=("a deployment",),
+    needs_person=True,
+)
+"""Of the tests that only need one."""
 
 METRIC: dict[str, Any] = {
     "Namespace": "AWS/RDS",
@@ -68,29 +110,6 @@ METRIC: dict[str, Any] = {
     "ComparisonOperator": "GreaterThanThreshold",
 }
 """Of every alarm in the world: nobody evaluates them, tests set their states."""
-
-ON_CALL = {f"p{severity}_topic": ENVIRONMENT.on_call_topic(f"P{severity}") for severity in (1, 2, 3, 4)}
-NOTIFY_VARIABLES = {
-    "ENVIRONMENT": ENVIRONMENT.name,
-    "ALARM_PREFIX": f"{ENVIRONMENT.prefix}-",
-    "MAINTENANCE_ALARM": ENVIRONMENT.maintenance_alarm,
-    "DEPENDENCY_ALARMS": ",".join(ENVIRONMENT.dependency_alarms),
-    "PAGES": page_facts(ENVIRONMENT.page),
-    "CLUSTER": ENVIRONMENT.cluster,
-    "SERVICE": ENVIRONMENT.service,
-    "ALARMS_TOPIC": ENVIRONMENT.arn("sns", ENVIRONMENT.alarms_topic),
-    **{name.upper(): ENVIRONMENT.arn("sns", topic) for name, topic in ON_CALL.items()},
-    "CHAT_TOPIC": ENVIRONMENT.arn("sns", ENVIRONMENT.chat_topic),
-    "ESCALATION_PATH": "on-call engineer,team lead,engineering manager,CTO",
-    "DASHBOARD_URL": f"https://console.aws.example/#dashboards/dashboard/{ENVIRONMENT.dashboard}",
-    "RUNBOOK_URL": ENVIRONMENT.runbook_url,
-    "HOLD_SECONDS": "90",
-    "DEPLOYMENT_MINUTES": "10",
-    "CALM_MINUTES": "10",
-    "MAINTENANCE_HOURS": "2",
-    "INCIDENTS_TABLE": ENVIRONMENT.incidents_table,
-    "RETENTION_DAYS": "365",
-}
 
 
 def event(state: str, at: datetime, *, name: str = ENVIRONMENT.service_impaired_alarm) -> dict[str, Any]:
@@ -117,6 +136,13 @@ def event(state: str, at: datetime, *, name: str = ENVIRONMENT.service_impaired_
             "configuration": {"alarmRule": f"ALARM({child})"},
         },
     }
+
+
+def bad_release(aws: "World", minutes: float = 5) -> tuple[str, str]:
+    """A release that ended this many minutes ago goes bad now: the revision before it, and its own."""
+    good, bad = aws.ecs.current, aws.release()
+    aws.wait(minutes=minutes)
+    return good, bad
 
 
 class Crash(BaseException):
@@ -324,20 +350,22 @@ class Call:
 
 @dataclass
 class World:
-    """The whole: the twin, moto, the function under test, every call it made, and the ways in which calls go wrong."""
+    """The whole: the twin, moto, the functions under test, every call they made, and the ways in which calls go wrong."""
 
     ecs: Ecs
-    session: boto3.Session
-    mode: str = "on"
+    mode: Mode = "on"
     calls: list[Call] = field(default_factory=list)
     refusals: dict[str, Exception] = field(default_factory=dict)
     """By `service:Operation`: what the call raises."""
+    meanwhile: dict[str, Callable[[], None]] = field(default_factory=dict)
+    """By `service:Operation`: what somebody else does just after the first such call."""
     crash_at: int | None = None
-    """The run dies at its so manieth call: just before it for even numbers, just after it for odd ones."""
-    seconds: float = 1_000_000_000.0
-    """The wall clock."""
-    _functions: dict[str, Rollback] = field(default_factory=dict)
+    """Where the run dies, counted from 0: before its first call, after it, before its second, after it, and so on."""
+    _rollback: dict[Mode, Rollback] = field(default_factory=dict)
     _notify: Notify | None = None
+
+    def clock(self) -> datetime:
+        return self.ecs.now
 
     @property
     def now(self) -> datetime:
@@ -367,61 +395,66 @@ class World:
         elasticache_backends[ACCOUNT][REGION].replication_groups[ENVIRONMENT.replication_group].status = status
 
     def dependency_alarm(self, name: str, state: str) -> None:
-        self.session.client("cloudwatch").set_alarm_state(AlarmName=name, StateValue=state, StateReason="as the test asks")
+        client("cloudwatch").set_alarm_state(AlarmName=name, StateValue=state, StateReason="as the test asks")
 
-    def watch(self, name: str, words: str, *, told: bool = True) -> None:
+    def watch(self, name: str, *, notifies: bool = True, words: str = "") -> None:
         """An alarm that is OK; composites are metric alarms here, since moto has only those."""
-        topic = ENVIRONMENT.arn("sns", ENVIRONMENT.alarms_topic)
-        self.session.client("cloudwatch").put_metric_alarm(
-            AlarmName=name, AlarmDescription=words, AlarmActions=[topic] * told, **METRIC
+        client("cloudwatch").put_metric_alarm(
+            AlarmName=name, AlarmDescription=words, AlarmActions=[NOTIFY.alarms_topic] * notifies, **METRIC
         )
         self.set_alarm(name, "OK")
 
     def set_alarm(self, name: str, state: str, reason_data: str = "{}") -> None:
         """An alarm changes its state now."""
-        self.session.client("cloudwatch").set_alarm_state(
+        client("cloudwatch").set_alarm_state(
             AlarmName=name, StateValue=state, StateReason="as the test asks", StateReasonData=reason_data
         )
         cloudwatch_backends[ACCOUNT][REGION].alarms[name].state_updated_timestamp = self.now
 
     # What `notify` does
 
-    def notify(self) -> dict[str, Any]:
+    def notify(self) -> dict[str, list[str]]:
         """A minute's look; what it returns. Raises what the function raises."""
+        return self.notify_on({"time": self.now.isoformat()})
+
+    def notify_on(self, event: Any) -> dict[str, list[str]]:
+        """The same on another event than the schedule's."""
         self.calls.clear()
-        self._notify = self._notify or Notify(read(NotifySettings, NOTIFY_VARIABLES))
-        return self._notify.run(self.now)
+        self._notify = self._notify or Notify(NOTIFY, notify_clients(), self.clock)
+        return self._notify.run(event)
+
+    def cold(self) -> None:
+        """Lambda starts the functions anew."""
+        self._rollback.clear()
+        self._notify = None
 
     def looks(self, minutes: int) -> None:
-        """So many minutes pass, with a look at the end of each."""
+        """This many minutes pass, with a look at the end of each."""
         for _ in range(minutes):
             self.wait(minutes=1)
             self.notify()
 
-    def told(self, topic: str) -> list[str]:
-        """What people were told on a topic: the subjects."""
+    def subjects(self, topic: str) -> list[str]:
+        """The subjects of what was published to a topic."""
         return [message.partition("\n")[0] for message in self.messages(topic)]
 
-    # What the function does
+    # What `rollback` does
 
-    def function(self) -> Rollback:
-        """Warm, as Lambda keeps it."""
-        if self.mode not in self._functions:
-            self._functions[self.mode] = Rollback(read(RollbackSettings, VARIABLES | {"MODE": self.mode}))
-        return self._functions[self.mode]
-
-    def alarm(self) -> Any:
+    def alarm(self) -> Outcome:
         """The alarm fires now."""
         return self.deliver(event("ALARM", self.now))
 
-    def ok(self) -> Any:
+    def ok(self) -> Outcome:
         """The alarm ends now."""
         return self.deliver(event("OK", self.now))
 
-    def deliver(self, what: Any) -> Any:
+    def deliver(self, what: Any) -> Outcome:
         """The outcome of an event; raises what the function raises."""
         self.calls.clear()
-        return self.function().run(what, seconds=60)
+        if self.mode not in self._rollback:  # warm afterwards, as Lambda keeps it
+            settings = ROLLBACK.model_copy(update={"mode": self.mode})
+            self._rollback[self.mode] = Rollback(settings, rollback_clients(), self.clock)
+        return self._rollback[self.mode].run(what, seconds=60)
 
     # What is left behind
 
@@ -442,52 +475,124 @@ class World:
     @property
     def image(self) -> str:
         """What the next `cdk deploy` would run."""
-        return str(self.session.client("ssm").get_parameter(Name=ENVIRONMENT.image_parameter)["Parameter"]["Value"])
+        return str(client("ssm").get_parameter(Name=ENVIRONMENT.image_parameter)["Parameter"]["Value"])
+
+    @property
+    def table(self) -> Any:
+        """The table of incidents."""
+        return _table()
 
     def items(self) -> dict[str, dict[str, Any]]:
-        """The table of incidents, by id."""
-        table: Any = self.session.resource("dynamodb").Table(ENVIRONMENT.incidents_table)
-        return {item["id"]: item for item in table.scan()["Items"]}
+        """What is in the table of incidents, by id."""
+        return {item["id"]: item for item in self.table.scan()["Items"]}
 
     # Hooks of botocore
 
-    def record(self, params: dict[str, Any], model: Any, **_: Any) -> None:
+    def before(self, params: dict[str, Any], model: Any, **_: Any) -> None:
         call = Call(model.service_model.service_name, model.name, dict(params))
         self.calls.append(call)
         self._maybe_crash(2 * (len(self.calls) - 1))
         if call.name in self.refusals:
             raise self.refusals[call.name]
 
-    def after(self, **_: Any) -> None:
+    def after(self, model: Any, **_: Any) -> None:
         self._maybe_crash(2 * (len(self.calls) - 1) + 1)
+        if somebody := self.meanwhile.pop(f"{model.service_model.service_name}:{model.name}", None):
+            somebody()
 
     def _maybe_crash(self, point: int) -> None:
         if self.crash_at is not None and point == self.crash_at:
             raise Crash
 
 
-def _session() -> boto3.Session:
-    session = boto3.Session(region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test")
+# The clients are made once: botocore takes longer to read AWS's models than a test takes.
+
+
+class _Running:
+    """The world of the test that runs, where botocore's hooks find it."""
+
+    world: World
+
+    @classmethod
+    def before(cls, **call: Any) -> None:
+        cls.world.before(**call)
+
+    @classmethod
+    def after(cls, **call: Any) -> None:
+        cls.world.after(**call)
+
+    @classmethod
+    def ecs(cls, **call: Any) -> Any:
+        return cls.world.ecs(**call)
+
+
+def _new_session() -> boto3.Session:
+    made = boto3.Session(region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test")
     for component in ("data_loader", "endpoint_resolver"):
-        session._session.register_component(component, _BASE.get_component(component))
-    return session
+        made._session.register_component(component, _BASE.get_component(component))
+    return made
+
+
+@cache
+def _quiet() -> boto3.Session:
+    return _new_session()
+
+
+@cache
+def client(service: Any) -> Any:
+    """The test's own client of a service: nothing records its calls, and they always work."""
+    return _quiet().client(service)
+
+
+@cache
+def _table() -> Any:
+    return _quiet().resource("dynamodb").Table(ENVIRONMENT.incidents_table)
+
+
+@cache
+def session() -> boto3.Session:
+    """The session of the code under test: the running world sees every call."""
+    made = _new_session()
+    made.events.register("provide-client-params", _Running.before)
+    made.events.register("after-call", _Running.after)
+    made.events.register("before-send.ecs", _Running.ecs)
+    return made
+
+
+@cache
+def rollback_clients() -> RollbackClients:
+    return RollbackClients(
+        cloudwatch=session().client("cloudwatch"),
+        ecs=session().client("ecs"),
+        elasticache=session().client("elasticache"),
+        rds=session().client("rds"),
+        sns=session().client("sns"),
+        ssm=session().client("ssm"),
+        incidents=session().resource("dynamodb").Table(ROLLBACK.incidents_table),
+    )
+
+
+@cache
+def notify_clients() -> NotifyClients:
+    same = rollback_clients()
+    return NotifyClients(cloudwatch=same.cloudwatch, ecs=same.ecs, sns=same.sns, incidents=same.incidents)
+
+
+@cache
+def secrets() -> Any:
+    """The client of Secrets Manager of the code under test."""
+    return session().client("secretsmanager")
 
 
 @contextmanager
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world() -> Iterator[World]:
     """A fresh AWS with a service that runs its second release since a day."""
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # half a second for what nobody looks at
-    with mock_aws(config={"core": {"passthrough": {"services": ["ecs"]}}}):  # ECS is the twin's
-        session, quiet = _session(), _session()
-        made = World(Ecs(), quiet)
-        session.events.register("provide-client-params", made.record)
-        session.events.register("after-call", made.after)
-        session.events.register("before-send.ecs", made.ecs)
-        monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
-        monkeypatch.setattr(incidents, "time", SimpleNamespace(time=lambda: made.seconds))
-        _furnish(quiet)
-        for name in ENVIRONMENT.dependency_alarms:
-            made.watch(name, "", told=False)
+    with pytest.MonkeyPatch.context() as patch, mock_aws(config={"core": {"passthrough": {"services": ["ecs"]}}}):
+        patch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # half a second for what nobody looks at
+        made = _Running.world = World(Ecs())
+        _furnish()
+        for name in DEPENDENCIES:
+            made.watch(name, notifies=False)
         made.wait(days=-2)
         made.release()
         made.wait(days=1)
@@ -496,17 +601,17 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         yield made
 
 
-def _furnish(session: boto3.Session) -> None:
-    session.client("dynamodb").create_table(
+def _furnish() -> None:
+    client("dynamodb").create_table(
         TableName=ENVIRONMENT.incidents_table,
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
-    for topic in (ENVIRONMENT.outcomes_topic, ENVIRONMENT.escalations_topic, ENVIRONMENT.chat_topic, *ON_CALL.values()):
-        session.client("sns").create_topic(Name=topic)
-    session.client("ssm").put_parameter(Name=ENVIRONMENT.image_parameter, Value="as the release wrote it", Type="String")
-    session.client("rds").create_db_instance(
+    for topic in TOPICS:
+        client("sns").create_topic(Name=topic)
+    client("ssm").put_parameter(Name=ENVIRONMENT.image_parameter, Value="as the release wrote it", Type="String")
+    client("rds").create_db_instance(
         DBInstanceIdentifier=ENVIRONMENT.database_instance,
         DBInstanceClass="db.t4g.large",
         Engine="postgres",
@@ -514,6 +619,6 @@ def _furnish(session: boto3.Session) -> None:
         MasterUserPassword="not-a-secret",
         AllocatedStorage=100,
     )
-    session.client("elasticache").create_replication_group(
+    client("elasticache").create_replication_group(
         ReplicationGroupId=ENVIRONMENT.replication_group, ReplicationGroupDescription="cache"
     )
