@@ -129,7 +129,7 @@ class Cloud:
         log = folder / "server.log"
         with log.open("ab") as output:
             server = subprocess.Popen(
-                [sys.executable, "-m", "local.server", settings.model_dump_json()],
+                [sys.executable, "-m", "local.emulator.server", settings.model_dump_json()],
                 cwd=ROOT,
                 env={  # nothing else of this process: functions see their server's variables
                     **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},

@@ -1,4 +1,4 @@
-"""The CloudFormation types that are plugged in make what their templates say, and the documentation tells which only keep it."""
+"""The CloudFormation types that are plugged in make what their templates say, and the documentation lists which are only recorded."""
 
 import itertools
 import json
@@ -7,9 +7,8 @@ from typing import Any
 
 import botocore.session
 import pytest
-from ministack.services.cloudformation import provisioners
 
-from local.cloud import ROOT, Cloud, synthesize
+from local.cloud import ROOT, Cloud
 from local.emulator.resource_types import BY_API, RECORDED, matched
 
 _names = (f"types-{number}" for number in itertools.count())
@@ -266,7 +265,7 @@ def test_a_slack_channel_is_kept_under_its_arn(stack: Stack) -> None:
     assert stack.cloud.recorded()["AWS::Chatbot::SlackChannelConfiguration"][made["Arn"]] == channel["Properties"]
 
 
-def test_a_type_nobody_knows_is_refused(stack: Stack) -> None:
+def test_an_unknown_type_is_refused(stack: Stack) -> None:
     with pytest.raises(Exception, match="AWS::Nobody::Knows"):
         stack.put({"Thing": resource("AWS::Nobody::Knows")})
 
@@ -283,22 +282,6 @@ def test_properties_become_members_by_name_and_type() -> None:
     assert matched(shape, given) == {
         "serviceName": "s", "desiredCount": 3, "enableExecuteCommand": True, "tags": [{"key": "a", "value": "1"}]
     }  # fmt: skip
-
-
-def types_of_templates() -> set[str]:
-    templates = [json.loads(file.read_text()) for file in synthesize().glob("assembly-*/*.template.json")]
-    return {resource["Type"] for template in templates for resource in template.get("Resources", {}).values()}
-
-
-OPTIONAL = {"AWS::Chatbot::SlackChannelConfiguration"}
-"""In the templates of an environment whose configuration asks for it; the shipped ones do not."""
-
-
-def test_every_type_of_the_templates_is_known_and_none_is_plugged_in_for_nothing() -> None:
-    used = types_of_templates()
-    known = BY_API.keys() | RECORDED.keys()
-    assert used - known - provisioners._RESOURCE_HANDLERS.keys() == set()
-    assert known - used == OPTIONAL
 
 
 @pytest.mark.parametrize(

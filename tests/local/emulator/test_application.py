@@ -1,4 +1,4 @@
-"""The stand-in application answers as APPLICATION says, by the tasks that run and the state of the database."""
+"""The stand-in application answers as the configuration says, by the tasks that run and the state of the database."""
 
 import http.client
 import json
@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from local.emulator.application import Application
-from stacks.config import load
-
-SETTINGS = load("staging")
+from lambdas.health_check.settings import HealthReport
+from local.emulator.application import Application, health_report
+from tests.environments import STAGING
 
 
 class World:
@@ -29,7 +28,7 @@ def world() -> World:
 
 @pytest.fixture
 def application(world: World, tmp_path: Path) -> Iterator[Application]:
-    with Application(SETTINGS, tmp_path, lambda: world.images, lambda: world.database) as application:
+    with Application(STAGING, tmp_path, lambda: world.images, lambda: world.database) as application:
         yield application
 
 
@@ -45,39 +44,44 @@ def get(application: Application, host: str, path: str) -> tuple[int, str]:
         connection.close()
 
 
-HEALTH = SETTINGS.backend.health_check_path
+HEALTH = STAGING.backend.health_check_path
 
 
 def test_health_is_200_while_the_database_answers(application: Application) -> None:
-    status, body = get(application, SETTINGS.domain.api, HEALTH)
-    assert (status, json.loads(body)["services"]) == (200, {"database": "connected"})
+    status, body = get(application, STAGING.domain.api, HEALTH)
+    assert (status, json.loads(body)) == (200, {"status": "healthy", "services": {"database": "connected"}})
 
 
 def test_health_is_503_when_the_database_is_gone(application: Application, world: World) -> None:
     world.database = False
-    status, body = get(application, SETTINGS.domain.api, HEALTH)
-    assert (status, json.loads(body)["status"]) == (503, "unhealthy")
+    status, body = get(application, STAGING.domain.api, HEALTH)
+    assert (status, json.loads(body)) == (503, {"status": "not healthy", "services": {"database": "not connected"}})
+
+
+def test_the_health_report_has_the_shape_of_the_application() -> None:
+    shape = HealthReport(status="ok", healthy="yes", database="checks.store.state", connected="up")
+    assert health_report(shape, connected=True) == {"ok": "yes", "checks": {"store": {"state": "up"}}}
 
 
 def test_a_faulty_release_fails_requests_and_passes_its_health_check(application: Application) -> None:
     application.faulty.add("app:good")
-    assert get(application, SETTINGS.domain.api, "/api/v1/map")[0] == 500
-    assert get(application, SETTINGS.domain.api, HEALTH)[0] == 200
+    assert get(application, STAGING.domain.api, "/api/v1/map")[0] == 500
+    assert get(application, STAGING.domain.api, HEALTH)[0] == 200
 
 
 def test_running_tasks_answer_in_turn(application: Application, world: World) -> None:
     world.images = ["app:good", "app:bad"]
     application.faulty.add("app:bad")
-    assert sorted(get(application, SETTINGS.domain.api, "/api/v1/map")[0] for _ in range(4)) == [200, 200, 500, 500]
+    assert sorted(get(application, STAGING.domain.api, "/api/v1/map")[0] for _ in range(4)) == [200, 200, 500, 500]
 
 
 def test_no_running_task_is_503(application: Application, world: World) -> None:
     world.images = []
-    assert get(application, SETTINGS.domain.api, "/api/v1/map")[0] == 503
+    assert get(application, STAGING.domain.api, "/api/v1/map")[0] == 503
 
 
 def test_the_frontend_is_a_page(application: Application) -> None:
-    assert get(application, SETTINGS.domain.frontend, "/") == (200, "<!doctype html><title>HZ Navigator</title>")
+    assert get(application, STAGING.domain.frontend, "/") == (200, "<!doctype html><title>HZ Navigator</title>")
 
 
 def test_another_host_is_not_reached(application: Application) -> None:

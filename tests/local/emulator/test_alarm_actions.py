@@ -1,4 +1,4 @@
-"""A change of an alarm's state, set through the API by whoever, runs its actions as CloudWatch documents it.
+"""A change of an alarm's state, through the API, runs its actions as CloudWatch documents it.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-actions-Lambda.html
 """
@@ -260,24 +260,24 @@ def test_disabled_actions_stay_so_when_their_suppressor_leaves_alarm(alarms: Ala
     assert alarms.events == []
 
 
-@pytest.mark.parametrize("admitted", [None, "another-alarm"], ids=["no permission", "for another alarm"])
-def test_a_function_that_does_not_admit_the_alarm_is_not_invoked(alarms: Alarms, function: str, admitted: str | None) -> None:
-    if admitted:
-        alarms.permit(admitted)
+@pytest.mark.parametrize("allowed", [None, "another-alarm"], ids=["no permission", "for another alarm"])
+def test_a_function_that_does_not_allow_the_alarm_is_not_invoked(alarms: Alarms, function: str, allowed: str | None) -> None:
+    if allowed:
+        alarms.permit(allowed)
     name = alarms.metric(AlarmActions=[function])
     alarms.set(name, "ALARM")
     assert alarms.events == []
     assert ["not authorized to perform: lambda:InvokeFunction" in line for line in alarms.history(name)] == [True]
 
 
-def test_the_history_tells_of_an_action(alarms: Alarms, function: str) -> None:
+def test_the_history_shows_an_action(alarms: Alarms, function: str) -> None:
     alarms.permit()
     name = alarms.metric(AlarmActions=[function])
     alarms.set(name, "ALARM")
     assert alarms.history(name) == [f"Successfully executed action {function}"]
 
 
-def test_a_topic_whose_policy_does_not_admit_cloudwatch_gets_no_message(alarms: Alarms) -> None:
+def test_a_topic_whose_policy_does_not_allow_cloudwatch_gets_no_message(alarms: Alarms) -> None:
     sns = alarms.cloud.client("sns")
     topic = sns.create_topic(Name=next(_names))["TopicArn"]
     other = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sns:Publish", "Resource": topic}
@@ -302,8 +302,8 @@ def test_a_topic_gets_a_message(alarms: Alarms) -> None:
     name = alarms.metric(AlarmActions=[topic])
     alarms.set(name, "ALARM", "Threshold Crossed")
     (message,) = sqs.receive_message(QueueUrl=queue)["Messages"]
-    told = json.loads(json.loads(message["Body"])["Message"])
-    assert (told["AlarmName"], told["NewStateValue"], told["NewStateReason"]) == (name, "ALARM", "Threshold Crossed")
+    sent = json.loads(json.loads(message["Body"])["Message"])
+    assert (sent["AlarmName"], sent["NewStateValue"], sent["NewStateReason"]) == (name, "ALARM", "Threshold Crossed")
 
 
 def test_metrics_alone_change_no_alarm(alarms: Alarms) -> None:

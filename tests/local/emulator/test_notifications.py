@@ -1,4 +1,4 @@
-"""A message to a topic reaches its subscribers, each in its own words, as SNS documents it.
+"""A message to a topic reaches its subscribers, each with the text for its protocol, as SNS documents it.
 
 https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery.html
 """
@@ -40,14 +40,14 @@ class Topic:
         self.queue = self.sqs.create_queue(QueueName=self.name, Attributes={"Policy": policy})["QueueUrl"]
         self.sns.subscribe(TopicArn=self.arn, Protocol="sqs", Endpoint=arn)
 
-    def subscribe_function(self, admitting: str = "") -> None:
-        """Subscribe the function, whose policy admits this topic or another."""
+    def subscribe_function(self, allowed: str = "") -> None:
+        """Subscribe the function. Its policy allows this topic, or another."""
         self.cloud.client("lambda").add_permission(
             FunctionName=self.name,
             StatementId="topic",
             Action="lambda:InvokeFunction",
             Principal="sns.amazonaws.com",
-            SourceArn=admitting or self.arn,
+            SourceArn=allowed or self.arn,
         )
         self.subscription = self.sns.subscribe(TopicArn=self.arn, Protocol="lambda", Endpoint=self.function)["SubscriptionArn"]
 
@@ -64,7 +64,7 @@ class Topic:
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """What the function was told."""
+        """What the function was invoked with."""
         self.cloud.wait_until_idle()
         return [record for line in self.cloud.control("logs", self.name) for record in json.loads(line)["Records"]]
 
@@ -75,7 +75,7 @@ def topic(empty_cloud: Cloud, make_function: Callable[..., str]) -> Topic:
 
 
 @pytest.mark.parametrize(
-    ("message", "queued", "told"),
+    ("message", "queued", "invoked"),
     [
         ({"default": "to all", "sqs": "to queues", "lambda": "to functions"}, "to queues", "to functions"),
         ({"default": "to all", "email": "to people"}, "to all", "to all"),
@@ -83,12 +83,12 @@ def topic(empty_cloud: Cloud, make_function: Callable[..., str]) -> Topic:
     ],
     ids=["its own", "the default", "no structure"],
 )
-def test_each_protocol_gets_its_message(topic: Topic, message: str | dict[str, str], queued: str, told: str) -> None:
+def test_each_protocol_gets_its_message(topic: Topic, message: str | dict[str, str], queued: str, invoked: str) -> None:
     topic.subscribe_queue()
     topic.subscribe_function()
     topic.publish(message)
     assert topic.queued == [queued]
-    assert [record["Sns"]["Message"] for record in topic.records] == [told]
+    assert [record["Sns"]["Message"] for record in topic.records] == [invoked]
 
 
 @pytest.mark.parametrize("message", ['{"sqs": "to queues"}', "to all", '["to all"]'])
@@ -107,8 +107,8 @@ def test_a_function_gets_the_documented_event(topic: Topic) -> None:
         "EventVersion": "1.0",
         "EventSubscriptionArn": topic.subscription,
     }
-    told = {key: record["Sns"][key] for key in ("Type", "TopicArn", "Subject", "Message", "MessageAttributes")}
-    assert told == {
+    sent = {key: record["Sns"][key] for key in ("Type", "TopicArn", "Subject", "Message", "MessageAttributes")}
+    assert sent == {
         "Type": "Notification",
         "TopicArn": topic.arn,
         "Subject": "A subject",
@@ -118,7 +118,7 @@ def test_a_function_gets_the_documented_event(topic: Topic) -> None:
     assert record["Sns"].keys() >= {"MessageId", "Timestamp", "SignatureVersion", "SigningCertUrl", "UnsubscribeUrl"}
 
 
-def test_a_function_is_told_as_well_that_there_is_no_subject_and_no_attribute(topic: Topic) -> None:
+def test_a_function_gets_an_empty_subject_and_no_attributes(topic: Topic) -> None:
     topic.subscribe_function()
     topic.publish("text")
     (record,) = topic.records
@@ -133,8 +133,8 @@ def test_waiting_until_idle_waits_for_what_a_message_invoked(topic: Topic) -> No
         assert len(topic.cloud.control("logs", topic.name)) == number + 1
 
 
-def test_a_function_that_does_not_admit_the_topic_is_not_invoked(topic: Topic) -> None:
-    topic.subscribe_function(admitting=f"{topic.arn}-other")
+def test_a_function_that_does_not_allow_the_topic_is_not_invoked(topic: Topic) -> None:
+    topic.subscribe_function(allowed=f"{topic.arn}-other")
     topic.publish("text")
     assert topic.records == []
 
