@@ -22,8 +22,8 @@ $(VENV)/.ready: requirements.txt package-lock.json
 	@$(BIN)/npm ci --silent --no-fund --no-audit
 	@touch $@
 
-drill: setup ## deploy production to the local cloud, break a release, then the database, and see what happens and who is told
-	@python -m local.drills
+drill: setup ## deploy ENV to the local cloud, break a release, then the database, and see what happens and who is told
+	@python -m local.drills --env $(ENV)
 
 dashboard: setup ## draw ENV's dashboard as synthesized over a recorded drill, or over TRACE=file.csv, as one HTML page
 	@python -m local.preview $(ENV) $(if $(TRACE),--trace $(TRACE))

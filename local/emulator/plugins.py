@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ministack.services import cloudwatch, cloudwatch_logs, ecs, eventbridge, rds, route53
 
-from local.cloudwatch import logs_insights
-from local.emulator import access, notifications, resource_types
+from local.emulator import access, logs_insights, notifications, resource_types
 from local.emulator.alarm_actions import AlarmActions
 from local.emulator.alarms import AlarmEvaluator
 from local.emulator.application import Application

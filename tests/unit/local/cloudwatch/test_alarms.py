@@ -361,7 +361,7 @@ def test_reason_data_without_data_lists_the_periods() -> None:
         (math_alarm("requests", {**QUERIES[0], "AccountId": "210987654321"}), "AccountId"),
         (math_alarm("requests * 2", {**QUERIES[0], "ReturnData": True}), "exactly one query"),
         (math_alarm("rate + requests", *QUERIES), "uses itself"),
-        (math_alarm("[requests, elb]", *QUERIES), "no single time series"),
+        (math_alarm("[requests, elb]", *QUERIES), "which is not a time series"),
         (math_alarm(RATE, *QUERIES, EvaluateLowSampleCountPercentile="ignore"), "percentile"),
         (math_alarm(RATE, *QUERIES) | {"MetricName": "CPUUtilization"}, "both MetricName and Metrics"),
     ],

@@ -12,7 +12,8 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from ministack.services import cloudwatch as emulator
 
-from local.emulator.alarms import AlarmEvaluator, Transition
+from local.cloudwatch.loop import Transition
+from local.emulator.alarms import AlarmEvaluator
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient

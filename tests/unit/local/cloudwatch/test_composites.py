@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from local.cloudwatch.alarms import AlarmError, children, evaluate_composite, rule_holds
+from local.cloudwatch.alarms import AlarmError
+from local.cloudwatch.composites import children, evaluate_composite, rule_holds
 
 ARN = "arn:aws:cloudwatch:us-east-1:111122223333:alarm:"
 
@@ -59,9 +60,9 @@ def test_rules(rule: str, holds: bool) -> None:
         (composite("ALARM(missing)"), "missing"),
         (composite("ALARM(cpu) XOR ALARM(cpu)"), "XOR"),
         (composite("AT_LEAST(1, ALARM, (cpu))"), "AT_LEAST"),
-        (composite("ALARM(cpu) AND"), "which is none"),
-        (composite("(ALARM(cpu)"), "which is none"),
-        (composite("ALARM(cpu) ALARM(cpu)"), "which is none"),
+        (composite("ALARM(cpu) AND"), "which is not a rule"),
+        (composite("(ALARM(cpu)"), "which is not a rule"),
+        (composite("ALARM(cpu) ALARM(cpu)"), "which is not a rule"),
         (composite("ALARM(cpu)", Threshold=5), "Threshold"),
     ],
 )

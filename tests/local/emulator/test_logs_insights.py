@@ -37,7 +37,7 @@ def test_a_saved_query_runs_as_it_is(slug: str, ask: Ask) -> None:
 
 def test_a_query_that_the_local_cloud_does_not_know_is_refused(cloud: Cloud) -> None:
     group = cloud.environment.backend_log_group
-    with pytest.raises(ClientError, match="stats is not known"):
+    with pytest.raises(ClientError, match="stats is not supported"):
         cloud.client("logs").start_query(logGroupName=group, queryString="stats sum(a)", startTime=0, endTime=1)
 
 
