@@ -4,7 +4,7 @@ The calls are those that the code made on its way through the scenarios below; t
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
@@ -14,22 +14,19 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Template
 
-from lambdas.common.settings import SentrySettings
-from lambdas.sentry.handler import Sentry as SentryFunction
-from runbook.pages import PAGES
-from runbook.rows import description  # TODO gone
+from lambdas.sentry.function import Sentry as SentryFunction
+from lambdas.sentry.settings import SentrySettings
 from stacks.environment import Sentry
 from stacks.remediation import Remediation
+from tests.environments import PRODUCTION
+from tests.unit.lambdas.world import ACCOUNT, REGION, Call, World, bad_release, event, refusal, secrets, world
 
-from .test_rollback import bad_release
-from .world import ACCOUNT, ENVIRONMENT, REGION, Call, World, event, refusal
-
-arn = ENVIRONMENT.arn
+arn = PRODUCTION.arn
 SENTRY_SECTION = Sentry(organization="hz-navigator", project="hz-navigator-backend", token_secret="hz-navigator-sentry-token")
-SERVICE = arn("ecs", f"service/{ENVIRONMENT.cluster}/{ENVIRONMENT.service}")
+SERVICE = arn("ecs", f"service/{PRODUCTION.cluster}/{PRODUCTION.service}")
 KEY = arn("kms", "key/of-the-stack")
 TASK_ROLES = tuple(
-    f"arn:aws:iam::{ACCOUNT}:role/{ENVIRONMENT.stack('backend')}-{name}-Ab1" for name in ("TaskRole", "ExecutionRole")
+    f"arn:aws:iam::{ACCOUNT}:role/{PRODUCTION.stack('backend')}-{name}-Ab1" for name in ("TaskRole", "ExecutionRole")
 )
 
 
@@ -113,7 +110,7 @@ NOTIFY: Mapping[str, Callable[[Call], list[Need]]] = {
 
 def by_lambda(function: str, dead_letters: str) -> list[Need]:
     """What Lambda does under the function's role: logs, and the events that it gave up."""
-    stream = arn("logs", f"log-group:/aws/lambda/{ENVIRONMENT.function(function)}:log-stream:one")
+    stream = arn("logs", f"log-group:/aws/lambda/{PRODUCTION.function(function)}:log-stream:one")
     logs = [Need(f"logs:{action}", stream) for action in ("CreateLogStream", "PutLogEvents")]
     return [*logs, Need("sns:Publish", arn("sns", dead_letters)), *via("sns", "Decrypt", "GenerateDataKey")]
 
@@ -140,7 +137,7 @@ class Grant:
 @cache
 def template() -> Mapping[str, Any]:
     app = cdk.App()
-    with_sentry = ENVIRONMENT.model_copy(update={"sentry": SENTRY_SECTION})
+    with_sentry = PRODUCTION.model_copy(update={"sentry": SENTRY_SECTION})
     return Template.from_stack(Remediation(cdk.Stage(app, "stage"), with_sentry)).to_json()
 
 
@@ -150,7 +147,8 @@ def resolved(value: Any) -> str:
         return value
     ((function, argument),) = value.items()
     if function == "Fn::Join":
-        return argument[0].join(resolved(part) for part in argument[1])
+        separator, parts = argument
+        return str(separator).join(map(resolved, parts))
     if argument == "AWS::Partition":
         return "aws"
     resource = template()["Resources"][argument if function == "Ref" else argument[0]]
@@ -175,7 +173,7 @@ def grants(function: str) -> tuple[Grant, ...]:
         resource["Properties"]["Role"]["Fn::GetAtt"][0]
         for resource in resources.values()
         if resource["Type"] == "AWS::Lambda::Function"
-        and resource["Properties"]["FunctionName"] == ENVIRONMENT.function(function)
+        and resource["Properties"]["FunctionName"] == PRODUCTION.function(function)
     ]
     role = resources[roles[0]]["Properties"]
     assert set(role) <= {"AssumeRolePolicyDocument", "ManagedPolicyArns", "Tags"}
@@ -262,26 +260,26 @@ def calls_of_rollback(aws: World) -> list[Call]:
 def calls_of_notify(aws: World) -> list[Call]:
     """Every call that `notify` makes: a page and a notification of each severity, and maintenance that nobody ended."""
     made = []
-    for page in (page for page in PAGES if page.slug in ("service-down", "database-impaired")):
-        aws.watch(ENVIRONMENT.page(page.slug), description(page.title, page.cause, page.severity, page.section))
-    aws.watch(ENVIRONMENT.alarm("ecs-cpu", "warning"), description("ECS CPU", "a cause", "P3", "3.2"))
-    aws.watch(ENVIRONMENT.maintenance_alarm, "Set by hand", told=False)
-    down = ENVIRONMENT.page("service-down")
+    for slug in ("service-down", "database-impaired"):
+        aws.watch(PRODUCTION.page(slug))
+    aws.watch(PRODUCTION.alarm("ecs-cpu", "warning"))
+    aws.watch(PRODUCTION.maintenance_alarm, notifies=False)
+    down = PRODUCTION.page("service-down")
     changes: tuple[tuple[str, str], ...] = (
-        (ENVIRONMENT.alarm("ecs-cpu", "warning"), "ALARM"),
-        (ENVIRONMENT.page("database-impaired"), "ALARM"),
+        (PRODUCTION.alarm("ecs-cpu", "warning"), "ALARM"),
+        (PRODUCTION.page("database-impaired"), "ALARM"),
         (down, "ALARM"),  # told, since no deployment is under way
         (down, "OK"),
-        (ENVIRONMENT.page("database-impaired"), "OK"),
+        (PRODUCTION.page("database-impaired"), "OK"),
         (down, "ALARM"),  # handled, since one is
         (down, "OK"),
-        (ENVIRONMENT.maintenance_alarm, "ALARM"),
+        (PRODUCTION.maintenance_alarm, "ALARM"),
     )
     for number, (name, state) in enumerate(changes):
         if number == 5:
             aws.begin_release()
         aws.set_alarm(name, state)
-        for minutes in (1, 2, 12, 120) if state == "OK" or name == ENVIRONMENT.maintenance_alarm else (1, 2):
+        for minutes in (1, 2, 12, 120) if state == "OK" or name == PRODUCTION.maintenance_alarm else (1, 2):
             aws.wait(minutes=minutes)
             aws.notify()
             made += aws.calls
@@ -291,17 +289,30 @@ def calls_of_notify(aws: World) -> list[Call]:
 def calls_of_sentry(aws: World) -> list[Call]:
     """Every call that `sentry` makes: it reads its token, which is not to be read here."""
     aws.refusals["secretsmanager:GetSecretValue"] = refusal("AccessDeniedException")
-    function = SentryFunction(SentrySettings(environment="production", namespace="HZNavigator", **SENTRY_SECTION.model_dump()))
-    function.run(aws.now)
+    settings = SentrySettings(
+        environment="production",
+        namespace=PRODUCTION.application.metrics_namespace,
+        url=SENTRY_SECTION.url,
+        organization=SENTRY_SECTION.organization,
+        project=SENTRY_SECTION.project,
+        token_secret=SENTRY_SECTION.token_secret,
+    )
+    SentryFunction(settings, secrets(), aws.clock).run({})
     return aws.calls
+
+
+@pytest.fixture
+def aws() -> Iterator[World]:
+    with world() as made:
+        yield made
 
 
 @pytest.mark.parametrize(
     ("function", "calls", "authorized", "dead_letters"),
     [
-        ("rollback", calls_of_rollback, ROLLBACK, ENVIRONMENT.escalations_topic),
-        ("notify", calls_of_notify, NOTIFY, ENVIRONMENT.outcomes_topic),
-        ("sentry", calls_of_sentry, SENTRY, ENVIRONMENT.outcomes_topic),
+        ("rollback", calls_of_rollback, ROLLBACK, PRODUCTION.escalations_topic),
+        ("notify", calls_of_notify, NOTIFY, PRODUCTION.outcomes_topic),
+        ("sentry", calls_of_sentry, SENTRY, PRODUCTION.outcomes_topic),
     ],
 )
 def test_every_call_is_granted_and_every_grant_is_used(
@@ -322,7 +333,7 @@ def test_every_call_is_granted_and_every_grant_is_used(
 
 
 def test_health_check_calls_nothing_and_may_do_no_more_than_lambda_needs() -> None:
-    needs = by_lambda("health-check", ENVIRONMENT.outcomes_topic)
+    needs = by_lambda("health-check", PRODUCTION.outcomes_topic)
     assert {need for need in needs if not any(grant.covers(need) for grant in grants("health-check"))} == set()
     assert {grant for grant in grants("health-check") if not any(grant.covers(need) for need in needs)} == set()
 
@@ -330,17 +341,17 @@ def test_health_check_calls_nothing_and_may_do_no_more_than_lambda_needs() -> No
 @pytest.mark.parametrize(
     "need",
     [
-        Need("ecs:UpdateService", arn("ecs", f"service/{ENVIRONMENT.cluster}/another-service")),
-        Need("ecs:StopServiceDeployment", arn("ecs", f"service-deployment/{ENVIRONMENT.cluster}/another-service/1")),
+        Need("ecs:UpdateService", arn("ecs", f"service/{PRODUCTION.cluster}/another-service")),
+        Need("ecs:StopServiceDeployment", arn("ecs", f"service-deployment/{PRODUCTION.cluster}/another-service/1")),
         Need("ecs:DeleteService", SERVICE),
         Need("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/Admin", (("iam:PassedToService", "ecs-tasks.amazonaws.com"),)),
         Need("iam:PassRole", TASK_ROLES[0], (("iam:PassedToService", "lambda.amazonaws.com"),)),
         Need("kms:Decrypt", KEY),
         Need("ssm:PutParameter", arn("ssm", "parameter/another")),
         Need("sns:Publish", arn("sns", "another-topic")),
-        Need("cloudwatch:SetAlarmState", arn("cloudwatch", f"alarm:{ENVIRONMENT.service_impaired_alarm}")),
-        Need("secretsmanager:GetSecretValue", arn("secretsmanager", f"secret:{ENVIRONMENT.database_secret}-Ab1Cd2")),
-        Need("dynamodb:DeleteItem", arn("dynamodb", f"table/{ENVIRONMENT.incidents_table}")),
+        Need("cloudwatch:SetAlarmState", arn("cloudwatch", f"alarm:{PRODUCTION.service_impaired_alarm}")),
+        Need("secretsmanager:GetSecretValue", arn("secretsmanager", f"secret:{PRODUCTION.database_secret}-Ab1Cd2")),
+        Need("dynamodb:DeleteItem", arn("dynamodb", f"table/{PRODUCTION.incidents_table}")),
     ],
     ids=lambda need: f"{need.action} on {need.resource.rpartition(':')[2]}",
 )
@@ -348,7 +359,7 @@ def test_nothing_else_is_granted(need: Need) -> None:
     assert not any(grant.covers(need) for function in FUNCTIONS for grant in grants(function))
 
 
-def test_only_a_read_that_knows_no_resource_is_granted_on_all() -> None:
+def test_only_a_read_without_resource_level_permissions_is_granted_on_all() -> None:
     everywhere = {grant.action for function in FUNCTIONS for grant in grants(function) if grant.resource == "*"}
     assert everywhere == {"ecs:DescribeTaskDefinition"}
 

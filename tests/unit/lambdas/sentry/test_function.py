@@ -9,18 +9,30 @@ from io import StringIO
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import boto3
 import pytest
 
-from lambdas.common.settings import SentrySettings
-from lambdas.sentry import handler
+from lambdas.sentry import function, handler
 from lambdas.sentry.api import UnreadableError, count
-from lambdas.sentry.handler import Sentry
+from lambdas.sentry.function import Sentry
+from lambdas.sentry.settings import SentrySettings
+from tests.environments import PRODUCTION
 
-from .world import World, refusal
+from ..world import World, client, refusal, secrets, session
 
 NOW = datetime(2026, 3, 2, 12, 5, 17, tzinfo=UTC)
 SECRET = "hz-navigator-production-sentry-token"
 TOKEN = "sntrys_not-a-secret"
+MINUTE = {"time": f"{NOW:%Y-%m-%dT%H:%M:%SZ}"}
+"""The schedule's event."""
+SETTINGS = SentrySettings(
+    environment="production",
+    namespace=PRODUCTION.application.metrics_namespace,
+    url="https://sentry.io",
+    organization="hz-navigator",
+    project="hz-navigator-backend",
+    token_secret=SECRET,
+)
 
 
 class Api:
@@ -65,15 +77,7 @@ class Api:
 
     @property
     def settings(self) -> SentrySettings:
-        made = SentrySettings(
-            environment="production",
-            namespace="HZNavigator",
-            url="https://sentry.io",
-            organization="hz-navigator",
-            project="hz-navigator-backend",
-            token_secret=SECRET,
-        )
-        return made.model_copy(update={"url": f"http://127.0.0.1:{self.server.server_address[1]}"})
+        return SETTINGS.model_copy(update={"url": f"http://127.0.0.1:{self.server.server_address[1]}"})
 
 
 @pytest.fixture(autouse=True)
@@ -94,15 +98,15 @@ def api() -> Iterator[Api]:
 def said(monkeypatch: pytest.MonkeyPatch) -> StringIO:
     """What the function logs."""
     stream = StringIO()
-    monkeypatch.setattr(handler.logger.registered_handler, "stream", stream)
+    monkeypatch.setattr(function.logger.registered_handler, "stream", stream)
     return stream
 
 
 @pytest.fixture
 def sentry(aws: World, api: Api) -> Sentry:
     """The function, its token in the secret."""
-    aws.session.client("secretsmanager").create_secret(Name=SECRET, SecretString=f"{TOKEN}\n")
-    return Sentry(api.settings)
+    client("secretsmanager").create_secret(Name=SECRET, SecretString=f"{TOKEN}\n")
+    return Sentry(api.settings, secrets(), lambda: NOW)
 
 
 def published(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -113,7 +117,7 @@ def published(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 
 def test_it_asks_for_the_last_minute_that_is_complete_and_a_minute_old(sentry: Sentry, api: Api) -> None:
-    report = sentry.run(NOW)
+    report = sentry.run(MINUTE)
     (request,) = api.requests
     asked = parse_qs(urlsplit(request).query)
     assert urlsplit(request).path == "/api/0/organizations/hz-navigator/events/"
@@ -129,7 +133,7 @@ def test_it_asks_for_the_last_minute_that_is_complete_and_a_minute_old(sentry: S
 
 
 def test_the_count_is_published_under_exactly_the_rows_dimensions(sentry: Sentry, capsys: pytest.CaptureFixture[str]) -> None:
-    sentry.run(NOW)
+    sentry.run(MINUTE)
     (metrics,) = published(capsys)
     (directive,) = metrics["_aws"]["CloudWatchMetrics"]
     assert (directive["Namespace"], directive["Dimensions"]) == ("HZNavigator", [["Environment"]])
@@ -138,13 +142,13 @@ def test_the_count_is_published_under_exactly_the_rows_dimensions(sentry: Sentry
 
 def test_no_errors_are_zero_errors(sentry: Sentry, api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     api.answer = (200, {"data": [{"count()": 0}]})
-    sentry.run(NOW)
+    sentry.run(MINUTE)
     (metrics,) = published(capsys)
     assert metrics["SentryErrors"] == [0]
 
 
 def test_a_run_is_one_line(sentry: Sentry, said: StringIO) -> None:
-    sentry.run(NOW)
+    sentry.run(MINUTE)
     (line,) = map(json.loads, said.getvalue().splitlines())
     assert (line["message"], line["errors"], line["minute"]) == ("Counted", 12, "2026-03-02T12:03Z")
 
@@ -157,7 +161,7 @@ PROBLEMS: dict[str, tuple[int, Any, str]] = {
         {"detail": "slow down"},
         "Sentry limits the rate (429), and asks to wait 30 s: the next minute tries again",
     ),
-    "no such organization": (404, {}, "Sentry knows no organization hz-navigator (404): see [sentry] in the config"),
+    "no such organization": (404, {}, "Sentry has no organization hz-navigator (404): see [sentry] in the config"),
     "a token without the scope": (
         403,
         {},
@@ -185,7 +189,7 @@ def test_what_is_no_count_is_never_a_zero_and_is_said_in_one_line(
 ) -> None:
     status, body, words = PROBLEMS[problem]
     api.answer, api.headers = (status, body), {"Retry-After": "30", "Location": "https://elsewhere.example/"}
-    assert sentry.run(NOW) == {"minute": "2026-03-02T12:03Z", "problem": words}
+    assert sentry.run(MINUTE) == {"minute": "2026-03-02T12:03Z", "problem": words}
     assert published(capsys) == []
     (line,) = map(json.loads, said.getvalue().splitlines())
     assert (line["level"], line["message"]) == ("WARNING", words)
@@ -209,35 +213,35 @@ def test_nobody_there_is_a_problem(api: Api) -> None:
 
 def test_the_token_is_read_once(sentry: Sentry, aws: World) -> None:
     for _ in range(3):
-        sentry.run(NOW)
+        sentry.run(MINUTE)
     assert [call.name for call in aws.calls] == ["secretsmanager:GetSecretValue"]
 
 
 def test_a_rotated_token_is_read_anew_in_the_same_run(sentry: Sentry, api: Api, aws: World) -> None:
-    sentry.run(NOW)
+    sentry.run(MINUTE)
     api.token = "sntrys_another"
-    aws.session.client("secretsmanager").put_secret_value(SecretId=SECRET, SecretString="sntrys_another")
-    assert sentry.run(NOW)["errors"] == 12
+    client("secretsmanager").put_secret_value(SecretId=SECRET, SecretString="sntrys_another")
+    assert sentry.run(MINUTE)["errors"] == 12
 
 
 def test_a_refused_token_is_a_problem_until_a_good_one_is_in_the_secret(sentry: Sentry, api: Api, aws: World) -> None:
-    sentry.run(NOW)
+    sentry.run(MINUTE)
     api.token = "sntrys_another"
-    assert "Sentry refuses the token (401)" in sentry.run(NOW)["problem"]
-    assert "Sentry refuses the token (401)" in sentry.run(NOW)["problem"]
-    aws.session.client("secretsmanager").put_secret_value(SecretId=SECRET, SecretString="sntrys_another")
-    assert sentry.run(NOW)["errors"] == 12
+    assert "Sentry refuses the token (401)" in sentry.run(MINUTE)["problem"]
+    assert "Sentry refuses the token (401)" in sentry.run(MINUTE)["problem"]
+    client("secretsmanager").put_secret_value(SecretId=SECRET, SecretString="sntrys_another")
+    assert sentry.run(MINUTE)["errors"] == 12
 
 
 def test_a_secret_that_cannot_be_read_is_a_problem(sentry: Sentry, aws: World) -> None:
     aws.refusals["secretsmanager:GetSecretValue"] = refusal("AccessDeniedException")
-    assert f"The secret {SECRET} with Sentry's token cannot be read" in sentry.run(NOW)["problem"]
+    assert f"The secret {SECRET} with Sentry's token cannot be read" in sentry.run(MINUTE)["problem"]
 
 
 @pytest.mark.parametrize("text", ["", "two\nlines", "t\u00f6ken"])
 def test_a_secret_that_holds_something_else_is_a_problem(text: str, sentry: Sentry, api: Api, aws: World) -> None:
-    aws.session.client("secretsmanager").put_secret_value(SecretId=SECRET, SecretString=text or " ")
-    assert sentry.run(NOW)["problem"] == f"The secret {SECRET} should hold Sentry's token and nothing else"
+    client("secretsmanager").put_secret_value(SecretId=SECRET, SecretString=text or " ")
+    assert sentry.run(MINUTE)["problem"] == f"The secret {SECRET} should hold Sentry's token and nothing else"
     assert api.requests == []
 
 
@@ -246,14 +250,14 @@ def test_the_token_is_in_no_line(
     status: int, sentry: Sentry, api: Api, said: StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
     api.answer = (status, {"data": [{"count()": 1}]})
-    report = sentry.run(NOW)
+    report = sentry.run(MINUTE)
     assert TOKEN not in said.getvalue() + capsys.readouterr().out + json.dumps(report)
 
 
 def test_a_redirect_does_not_carry_the_token_elsewhere(sentry: Sentry, api: Api) -> None:
     elsewhere = Api()
     api.answer, api.headers = (302, b""), {"Location": f"http://127.0.0.1:{elsewhere.server.server_address[1]}/"}
-    sentry.run(NOW)
+    sentry.run(MINUTE)
     elsewhere.stop()
     assert elsewhere.requests == []
 
@@ -261,7 +265,17 @@ def test_a_redirect_does_not_carry_the_token_elsewhere(sentry: Sentry, api: Api)
 # Lambda's entry
 
 
-@pytest.mark.parametrize("event", [{"time": "2026-03-02T12:05:17Z"}, {}, None, "nonsense"])
-def test_it_counts_whatever_wakes_it_up(event: Any, sentry: Sentry, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handler, "_function", lambda: sentry)
-    assert handler.handle(event, None)["errors"] == 12
+@pytest.mark.parametrize("event", [MINUTE, {}, None, "nonsense"])
+def test_it_counts_whatever_invokes_it(event: Any, sentry: Sentry) -> None:
+    assert sentry.run(event) == {"minute": "2026-03-02T12:03Z", "errors": 12}
+
+
+def test_lambda_is_answered_with_the_report(aws: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", session())
+    for name, value in SETTINGS.variables().items():
+        monkeypatch.setenv(name, value)
+    handler._function.cache_clear()
+    report = handler.handle(MINUTE, None)
+    assert report["minute"] == "2026-03-02T12:03Z"
+    assert f"The secret {SECRET} with Sentry's token cannot be read" in report["problem"]
+    handler._function.cache_clear()

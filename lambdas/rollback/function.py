@@ -6,20 +6,24 @@ ends in exactly one recorded outcome, one structured log line and one message to
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import asdict
-from datetime import datetime, timedelta
+from dataclasses import asdict, replace
+from datetime import datetime
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lambdas.common.events import Alarm, EventError, parse
-from lambdas.common.incidents import ClaimedError, Incidents, InProgressError, Kind, Outcome
-from lambdas.common.settings import RollbackSettings
+from lambdas.common.clock import Clock
+from lambdas.common.events import EventError
+from lambdas.common.incidents import Incidents, InProgressError, Kind, Outcome
 from lambdas.rollback.actions import Actions, ChangeError
-from lambdas.rollback.decisions import Decision, Evidence, Policy, decide
+from lambdas.rollback.changes import Changes, ClaimedError
+from lambdas.rollback.clients import Clients
+from lambdas.rollback.decisions import Change, Decision, Evidence, decide
+from lambdas.rollback.events import Alarm, parse
 from lambdas.rollback.evidence import Reader, UnreadableError
+from lambdas.rollback.settings import RollbackSettings
+from runbook.sections import Section
 
 logger = Logger(service="rollback")
 
@@ -34,42 +38,32 @@ _UNCHANGED: dict[str, tuple[Kind, str]] = {
 class Rollback:
     """The function in one environment."""
 
-    def __init__(self, settings: RollbackSettings) -> None:
+    def __init__(self, settings: RollbackSettings, clients: Clients, clock: Clock) -> None:
+        changes = Changes(clients.incidents)
         self._settings = settings
-        self._incidents = Incidents(settings)
-        self._reader = Reader(settings, self._incidents)
-        self._actions = Actions(settings, self._incidents)
-        self._policy = Policy(
-            mode=settings.mode,
-            detection=timedelta(seconds=settings.detection_seconds),
-            suspect_window=timedelta(minutes=settings.suspect_window_minutes),
-            budget=settings.budget,
-            budget_window=timedelta(hours=settings.budget_hours),
-        )
+        self._incidents = Incidents(clients.incidents, settings.retention_days, clock)
+        self._changes = changes
+        self._reader = Reader(settings, clients, changes)
+        self._actions = Actions(settings, clients, changes)
 
     def run(self, event: Any, seconds: float) -> Outcome:
         """The outcome of an event, whether this is its first delivery or not; `seconds` are left to find it."""
         alarm, problem = self._parse(event)
         identifier = alarm.id if alarm else f"malformed#{_digest(event)}"
-        recorded = False
         try:
-            earlier = self._incidents.begin(identifier, seconds)
-            if earlier is None:
-                outcome = self._respond(alarm) if alarm else self._malformed(problem)
-                self._incidents.end(identifier, outcome)
-                recorded = True
-                logger.info(outcome.done, **_fields(outcome))
-            else:
-                recorded = True
-                outcome, announced = earlier
-                if announced:
+            with self._incidents.delivery(identifier, seconds, lambda error: self._failure(alarm, error)) as delivery:
+                outcome = delivery.outcome
+                if outcome is None:
+                    outcome = delivery.record(self._respond(alarm) if alarm else self._malformed(problem))
+                    logger.info(outcome.done, **_fields(outcome))
+                if delivery.announced:
                     logger.info("Delivered before: nothing is left to do", incident=identifier)
-                    return outcome
-            self._announce(identifier, outcome)
+                else:
+                    self._announce(outcome)
         except InProgressError:
             raise
         except Exception as error:
-            self._failed(identifier, alarm, error, recorded=recorded)
+            self._report(self._failure(alarm, error), error)
             raise
         return outcome
 
@@ -84,7 +78,7 @@ class Rollback:
         return alarm, ""
 
     def _respond(self, alarm: Alarm) -> Outcome:
-        incident = self._incidents.arrive(alarm)
+        incident = self._incidents.arrive(alarm.id, alarm.at, opens=alarm.state == "ALARM")
         if incident is None:
             return self._outcome(
                 alarm, "noted", "Nothing: a newer state of this alarm was answered already.", "the newer incident"
@@ -93,105 +87,94 @@ class Rollback:
             return self._verify(alarm, incident)
         if alarm.state != "ALARM":
             return self._outcome(alarm, "noted", "Nothing: no incident is open.", "nothing")
-        evidence = self._reader.read(alarm)
-        return self._act(alarm, evidence, decide(evidence, self._policy))
+        evidence = self._reader.read(alarm.at)
+        return self._act(alarm, evidence, decide(evidence, self._settings.mode))
 
     def _act(self, alarm: Alarm, evidence: Evidence, decision: Decision) -> Outcome:
         change = decision.change
-        told: dict[str, Any] = {
-            "section": decision.section,
-            "decision": decision.verb,
-            "reason": decision.reason,
-            "from_task_definition": change.from_task_definition if change else evidence.task_definition,
-            "to_task_definition": change.to_task_definition if change else "",
-            "evidence": _summary(evidence),
-            "missing": evidence.missing,
-        }
-        if change is None:
+        if change:
+            kind, done, needs_person = self._make(change, evidence)
+        else:
             kind, done = _UNCHANGED[decision.verb]
-            return self._outcome(
-                alarm, kind, done, decision.look_at, needs_person=kind == "escalated", reports=decision.reports, **told
-            )
+            needs_person = kind == "escalated"
+        return replace(
+            self._outcome(alarm, kind, done, decision.look_at),
+            section=decision.section,
+            decision=decision.verb,
+            reason=decision.reason,
+            from_task_definition=change.from_task_definition if change else evidence.task_definition,
+            to_task_definition=change.to_task_definition if change else "",
+            evidence=_summary(evidence),
+            missing=evidence.missing,
+            reports=decision.reports,
+            needs_person=needs_person,
+        )
+
+    def _make(self, change: Change, evidence: Evidence) -> tuple[Kind, str, bool]:
+        """Make the change. The kind of outcome, what was done in words, and whether a person is needed."""
         try:
             flaw = self._actions.make(change, evidence)
         except ClaimedError:
             done = "Nothing was changed: another run changed the service since the evidence was read."
-            return self._outcome(alarm, "escalated", done, decision.look_at, needs_person=True, **told)
+            return "escalated", done, True
         except ChangeError as error:
             done = f"A rollback was tried and AWS did not take it: {error}. The image parameter says {change.image}."
-            return self._outcome(alarm, "escalated", done, decision.look_at, needs_person=True, **told)
+            return "escalated", done, True
         target = change.to_task_definition.rpartition("/")[2]
         done = f"The service is going back to {target} ({change.image}). The alarm's OK will end this incident. {flaw}".strip()
-        return self._outcome(alarm, "rollback requested", done, decision.look_at, needs_person=bool(flaw), **told)
+        return "rollback requested", done, bool(flaw)
 
     def _verify(self, alarm: Alarm, incident: str) -> Outcome:
         """The alarm is OK again: is the service where we took it?"""
         opened = self._incidents.outcome(incident)
-        went = opened.to_task_definition if opened and opened.outcome == "rollback requested" else ""
+        target = opened.to_task_definition if opened and opened.outcome == "rollback requested" else ""
         missing, flaw = "", ""
         try:
             found = self._reader.current()
-            where = f"It runs {found.arn.rpartition('/')[2]}" + (
-                ""
-                if not went
-                else ", where the rollback took it."
-                if found.arn == went
-                else f", not {went} where it was taken."
-            )
+            where = f"It runs {found.arn.rpartition('/')[2]}"
+            if target:
+                where += ", where the rollback took it." if found.arn == target else f", not {target} where it was taken."
             if opened and opened.outcome == "waiting":  # ECS's own rollback does not write the parameter
                 flaw = self._actions.keep(found.image)
         except (BotoCoreError, ClientError, UnreadableError, LookupError) as error:
             missing, where = f"what the service runs ({error})", "What it runs could not be read."
         minutes = (alarm.at - datetime.fromisoformat(incident.rpartition("#")[2])).total_seconds() / 60
-        return self._outcome(
-            alarm,
-            "recovered",
-            f"The service recovered {minutes:.0f} min after the alarm. {where} {flaw}".strip(),
-            "the cause, for the post-mortem",
-            to_task_definition=went,
+        done = f"The service recovered {minutes:.0f} min after the alarm. {where} {flaw}".strip()
+        return replace(
+            self._outcome(alarm, "recovered", done, "the cause, for the post-mortem"),
+            to_task_definition=target,
             missing=(missing,) if missing else (),
             closes=incident,
             needs_person=bool(flaw),
         )
 
     def _malformed(self, problem: str) -> Outcome:
-        return self._outcome(
-            None,
-            "malformed event",
-            f"Nothing: the event was no alarm that this function knows: {problem}",
-            "who calls the function, and with what; and whether the service is well",
-            needs_person=True,
-        )
+        done = f"Nothing: the event was no alarm that this function knows: {problem}"
+        look_at = "who calls the function, and with what; and whether the service is well"
+        return replace(self._outcome(None, "malformed event", done, look_at), needs_person=True)
 
-    def _failed(self, identifier: str, alarm: Alarm | None, error: Exception, *, recorded: bool) -> None:
-        """Say so wherever it can still be said: each of these may be what is broken. A recorded outcome stays."""
-        outcome = self._outcome(
-            alarm,
-            "failed",
-            f"The function failed ({type(error).__name__}: {error}). Lambda runs it again; do not count on that.",
-            "the service by hand, then the function's log",
-            needs_person=True,
-        )
-        logger.error(outcome.done, exc_info=error, **_fields(outcome))
-        ways: list[Callable[[], None]] = [lambda: self._actions.publish(outcome)]
-        if not recorded:
-            ways.append(lambda: self._incidents.end(identifier, outcome))
-        for tell in ways:
-            try:
-                tell()
-            except Exception:
-                logger.exception("The failure could not be told everywhere")
+    def _failure(self, alarm: Alarm | None, error: Exception) -> Outcome:
+        done = f"The function failed ({type(error).__name__}: {error}). Lambda runs it again; do not count on that."
+        look_at = "the service by hand, then the function's log"
+        return replace(self._outcome(alarm, "failed", done, look_at), needs_person=True)
 
-    def _announce(self, identifier: str, outcome: Outcome) -> None:
+    def _report(self, failure: Outcome, error: Exception) -> None:
+        """Tell a person that the function failed, as far as that works: the topics may be what is broken."""
+        logger.error(failure.done, exc_info=error, **_fields(failure))
+        try:
+            self._actions.publish(failure)
+        except Exception:
+            logger.exception("The failure could not be published everywhere")
+
+    def _announce(self, outcome: Outcome) -> None:
         """What follows a recorded outcome; a run that dies in here leaves it to the next delivery, message included."""
         if outcome.closes:
             self._incidents.close(outcome.closes, outcome.at)
         self._actions.publish(outcome)
         for deployment in outcome.reports:
-            self._incidents.reported(deployment)
-        self._incidents.announced(identifier)
+            self._changes.reported(deployment)
 
-    def _outcome(self, alarm: Alarm | None, kind: Kind, done: str, look_at: str, *, section: str = "2", **more: Any) -> Outcome:
+    def _outcome(self, alarm: Alarm | None, kind: Kind, done: str, look_at: str) -> Outcome:
         wrong = "An event arrived that is no alarm of this function."
         if alarm:
             cause = ", ".join(alarm.triggers) or alarm.reason
@@ -205,8 +188,7 @@ class Rollback:
             wrong=wrong,
             done=done,
             look_at=look_at,
-            section=section,
-            **more,
+            section=Section.INCIDENT_RESPONSE,
         )
 
 

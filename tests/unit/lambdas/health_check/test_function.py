@@ -4,22 +4,24 @@ import json
 import socket
 import ssl
 import threading
-import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from urllib.request import build_opener
 
 import pytest
 import trustme
 
-from lambdas.common.settings import HealthCheckSettings
-from lambdas.health_check import handler
-from lambdas.health_check.handler import check
-from lambdas.health_check.probes import Answer, Probe, api_problem, frontend_problem, probe
-from runbook.rows import OWN_NAMESPACE  # TODO gone
+from lambdas.health_check import function, handler
+from lambdas.health_check.function import HealthCheck
+from lambdas.health_check.probes import Answer, Probe, Verdict, judge_api, judge_frontend, probe
+from lambdas.health_check.settings import HealthCheckSettings, HealthReport
+from tests.environments import STAGING
 
+REPORT = STAGING.application.health_report
 HEALTH = "/api/v1/health"
 HEALTHY = {"status": "healthy", "timestamp": "2026-03-02T12:00:00Z", "uptime": 12.3, "services": {"database": "connected"}}
 UNHEALTHY = {**HEALTHY, "status": "unhealthy", "services": {"database": "disconnected"}}
@@ -73,7 +75,6 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setattr(urllib.request, "_opener", None)  # keeps the proxies and the trust of its first use
 
 
 @pytest.fixture
@@ -112,9 +113,15 @@ def settings(site: Site) -> HealthCheckSettings:
         environment="staging",
         api_url=f"https://localhost:{site.port}",
         health_check_path=HEALTH,
+        health_report=REPORT,
         frontend_url=f"https://localhost:{site.port}",
-        namespace=OWN_NAMESPACE,
+        namespace=STAGING.application.metrics_namespace,
     )
+
+
+def check(site: Site) -> dict[str, Any]:
+    """The report of a run that begins now, with the trust and the proxies of the environment."""
+    return HealthCheck(settings(site), build_opener()).run()
 
 
 # What an answer means
@@ -142,7 +149,15 @@ def body(content: Any) -> bytes:
     ],
 )
 def test_the_api_is_healthy_when_it_says_so_in_full(status: int, content: bytes, problem: str) -> None:
-    assert api_problem(Answer(status, "application/json", content)) == problem
+    assert judge_api(REPORT, Answer(status, "application/json", content)).problem == problem
+
+
+def test_the_shape_of_the_health_report_is_the_applications() -> None:
+    report = HealthReport(status="state", healthy="ok", database="checks.postgres.state", connected="up")
+    answer = {"state": "ok", "checks": {"postgres": {"state": "up"}}}
+    assert judge_api(report, Answer(200, "application/json", body(answer))) == Verdict("", "up")
+    answer["checks"] = {"postgres": {"state": "down"}}
+    assert judge_api(report, Answer(200, "application/json", body(answer))) == Verdict("API answers 200: database down", "down")
 
 
 @pytest.mark.parametrize(
@@ -155,30 +170,39 @@ def test_the_api_is_healthy_when_it_says_so_in_full(status: int, content: bytes,
     ],
 )
 def test_the_frontend_is_healthy_when_it_serves_a_page(status: int, content_type: str, problem: str) -> None:
-    assert frontend_problem(Answer(status, content_type, b"")) == problem
+    assert judge_frontend(Answer(status, content_type, b"")) == Verdict(problem)
 
 
 # What a probe sees
 
 
+def probe_api(url: str, seconds: float = 5) -> Probe:
+    return probe(build_opener(), "api", url, partial(judge_api, REPORT), seconds)
+
+
+def probe_frontend(url: str) -> Probe:
+    return probe(build_opener(), "frontend", url, judge_frontend)
+
+
 def test_a_probe_of_a_healthy_api_has_no_problem_and_a_latency(site: Site) -> None:
-    seen = probe("api", site.url + HEALTH, api_problem)
+    seen = probe_api(site.url + HEALTH)
     assert seen.healthy
     assert 0 < seen.latency < 5000
 
 
 def test_a_probe_reads_the_body_of_an_error_too(site: Site) -> None:
     site.answers[HEALTH] = (503, "application/json", body(UNHEALTHY))
-    assert probe("api", site.url + HEALTH, api_problem).problem == "API answers 503: database disconnected"
+    seen = probe_api(site.url + HEALTH)
+    assert (seen.problem, seen.database) == ("API answers 503: database disconnected", "disconnected")
 
 
 def test_a_probe_follows_a_redirect(site: Site) -> None:
     site.answers["/old"] = (301, "/", b"")
-    assert probe("frontend", f"{site.url}/old", frontend_problem).healthy
+    assert probe_frontend(f"{site.url}/old").healthy
 
 
 def test_an_answer_that_does_not_come_in_time_is_a_problem(site: Site) -> None:
-    seen = probe("api", f"{site.url}/slow", api_problem, seconds=0.2)
+    seen = probe_api(f"{site.url}/slow", seconds=0.2)
     assert seen.problem == "API does not answer: timed out"
     assert seen.latency >= 200
 
@@ -187,7 +211,7 @@ def test_a_port_that_refuses_is_a_problem() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
-    assert "Frontend does not answer: [Errno" in probe("frontend", f"http://127.0.0.1:{port}", frontend_problem).problem
+    assert "Frontend does not answer: [Errno" in probe_frontend(f"http://127.0.0.1:{port}").problem
 
 
 def test_what_is_no_http_is_a_problem() -> None:
@@ -201,7 +225,7 @@ def test_what_is_no_http_is_a_problem() -> None:
 
         thread = threading.Thread(target=answer)
         thread.start()
-        seen = probe("api", f"http://127.0.0.1:{server.getsockname()[1]}", api_problem)
+        seen = probe_api(f"http://127.0.0.1:{server.getsockname()[1]}")
         thread.join()
     assert seen.problem.startswith("API does not answer: ")
 
@@ -211,7 +235,7 @@ def test_what_is_no_http_is_a_problem() -> None:
 
 @pytest.mark.usefixtures("trusted")
 def test_a_healthy_site_is_reported_as_such(secure: Site) -> None:
-    report = check(settings(secure))
+    report = check(secure)
     assert report["healthy"]
     assert report["summary"] == "All services healthy"
     assert {name: target["healthy"] for name, target in report["targets"].items()} == {"api": True, "frontend": True}
@@ -223,13 +247,13 @@ def test_a_healthy_site_is_reported_as_such(secure: Site) -> None:
 def test_the_report_names_everything_that_is_wrong(secure: Site) -> None:
     secure.answers[HEALTH] = (503, "application/json", body(UNHEALTHY))
     secure.answers["/"] = (403, "application/xml", b"")
-    report = check(settings(secure))
+    report = check(secure)
     assert not report["healthy"]
     assert report["summary"] == "API answers 503: database disconnected; Frontend answers 403"
 
 
 def test_a_certificate_that_nobody_vouches_for_is_a_problem(secure: Site) -> None:
-    report = check(settings(secure))
+    report = check(secure)
     assert "certificate verify failed" in report["targets"]["api"]["problem"]
 
 
@@ -238,7 +262,7 @@ def test_a_proxy_of_the_environment_is_used(secure: Site, monkeypatch: pytest.Mo
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{closed.getsockname()[1]}")
-    assert not check(settings(secure))["healthy"]
+    assert not check(secure)["healthy"]
 
 
 @pytest.mark.usefixtures("trusted")
@@ -246,7 +270,7 @@ def test_availability_and_latency_are_published_under_exactly_the_alarms_dimensi
     secure: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     secure.answers["/"] = (500, "text/html", b"")
-    report = check(settings(secure))
+    report = check(secure)
     published = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
     probed = [metrics for metrics in published if metrics["Target"] != "database"]
     for metrics, (target, availability) in zip(probed, (("api", 100), ("frontend", 0)), strict=True):
@@ -276,7 +300,7 @@ def test_what_the_api_says_of_its_database_is_published(
     answer: tuple[int, str, bytes], availability: list[int], secure: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     secure.answers[HEALTH] = answer
-    check(settings(secure))
+    check(secure)
     published = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
     assert [
         value for metrics in published if metrics["Target"] == "database" for value in metrics["Availability"]
@@ -286,8 +310,8 @@ def test_what_the_api_says_of_its_database_is_published(
 @pytest.mark.usefixtures("trusted")
 def test_a_check_is_one_structured_line(secure: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     said = StringIO()
-    monkeypatch.setattr(handler.logger.registered_handler, "stream", said)
-    check(settings(secure))
+    monkeypatch.setattr(function.logger.registered_handler, "stream", said)
+    check(secure)
     (line,) = [json.loads(line) for line in said.getvalue().splitlines()]
     assert (line["message"], line["healthy"], set(line["targets"])) == ("All services healthy", True, {"api", "frontend"})
 
@@ -296,8 +320,13 @@ def test_a_check_is_one_structured_line(secure: Site, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("asked", [{}, None, {"source": "aws.events", "detail-type": "Scheduled Event"}, "now"])
 def test_lambda_is_answered_with_the_report_whatever_it_asks(secure: Site, asked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     secure.answers.clear()
-    monkeypatch.setattr(handler, "_settings", lambda: settings(secure))
-    assert handler.handle(asked, None)["healthy"] is False
+    for name, value in settings(secure).variables().items():
+        monkeypatch.setenv(name, value)
+    handler._function.cache_clear()
+    assert (
+        handler.handle(asked, None)["summary"] == "API answers 404, and its body is not the health report; Frontend answers 404"
+    )
+    handler._function.cache_clear()
 
 
 def test_a_probe_without_a_problem_is_healthy() -> None:

@@ -1,30 +1,30 @@
 """`rollback` from the event to the message, as the runbook (4.1) has it: what it does, says, and never does."""
 
 import json
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import cache
 from io import StringIO
 from random import Random
 from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lambdas.common.incidents import InProgressError
 from lambdas.common.settings import SettingsError
-from lambdas.rollback import handler, response
+from lambdas.rollback import function, handler
+from lambdas.rollback.decisions import Mode
+from lambdas.rollback.function import Rollback
+from runbook.rules import BUDGET, BUDGET_WINDOW
+from tests.environments import PRODUCTION
 
-from .world import ENVIRONMENT, NOON, VARIABLES, Crash, World, event, refusal, world
+from ..world import NOON, ROLLBACK, Crash, World, bad_release, event, refusal, rollback_clients, session, world
 
 CONTEXT = SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000)
-
-
-def bad_release(aws: World, minutes: float = 5) -> tuple[str, str]:
-    """A release that ended so long ago goes bad now: the revision before it, and its own."""
-    good, bad = aws.ecs.current, aws.release()
-    aws.wait(minutes=minutes)
-    return good, bad
 
 
 def changed_to(aws: World) -> list[str]:
@@ -44,8 +44,8 @@ def test_a_bad_release_is_rolled_back_and_a_person_can_read_it(aws: World) -> No
     assert aws.escalations == []
     (message,) = aws.outcomes
     for words in (
-        ENVIRONMENT.service_impaired_alarm,
-        ENVIRONMENT.alarm("alb-5xx-rate", "critical"),
+        PRODUCTION.service_impaired_alarm,
+        PRODUCTION.alarm("alb-5xx-rate", "critical"),
         "5 min before",
         "runbook.md#41-backend-rollback-ecs",
     ):
@@ -71,10 +71,10 @@ def test_a_recovery_on_another_revision_says_so(aws: World) -> None:
     bad_release(aws)
     aws.alarm()
     aws.ecs.settle()
-    mended = aws.release()
+    fixed = aws.release()
     outcome = aws.ok()
     assert outcome.outcome == "recovered"
-    assert f"It runs {mended.rpartition('/')[2]}, not " in outcome.done
+    assert f"It runs {fixed.rpartition('/')[2]}, not " in outcome.done
 
 
 def test_a_recovery_whose_service_cannot_be_read_is_still_a_recovery(aws: World) -> None:
@@ -168,12 +168,12 @@ def test_a_failed_database_is_escalated_by_name_and_the_service_left_alone(aws: 
     assert aws.ecs.changes == []
     assert aws.image == "as the release wrote it"
     (message,) = aws.escalations
-    assert f"the database {ENVIRONMENT.database_instance} is storage-full" in message
+    assert f"the database {PRODUCTION.database_instance} is storage-full" in message
     assert "3.4 Database Connection Issues" in message
 
 
 @pytest.mark.parametrize(("mode", "kind"), [("off", "recorded"), ("observe", "observed")])
-def test_where_remediation_is_not_on_nothing_is_changed_nor_claimed(aws: World, mode: str, kind: str) -> None:
+def test_where_remediation_is_not_on_nothing_is_changed_nor_claimed(aws: World, mode: Mode, kind: str) -> None:
     bad_release(aws)
     aws.mode = mode
     outcome = aws.alarm()
@@ -212,15 +212,14 @@ def test_delivered_twice_does_the_same_as_once(aws: World) -> None:
 def test_two_deliveries_at_once_are_one(aws: World) -> None:
     good, _ = bad_release(aws)
     delivered = event("ALARM", aws.now)
-    met: list[Exception] = []
+    met: list[str] = []
 
-    def meanwhile(params: dict[str, Any], **_: Any) -> None:
-        if not met:
-            met.append(InProgressError())
-            with pytest.raises(InProgressError):
-                response.Rollback(aws.function()._settings).run(delivered, seconds=60)
+    def meanwhile() -> None:
+        with pytest.raises(InProgressError) as raised:
+            Rollback(ROLLBACK, rollback_clients(), aws.clock).run(delivered, seconds=60)
+        met.append(str(raised.value))
 
-    aws.function()._actions._ecs.meta.events.register("provide-client-params.ecs.UpdateService", meanwhile)
+    aws.meanwhile["ecs:UpdateService"] = meanwhile
     assert aws.deliver(delivered).outcome == "rollback requested"
     assert len(met) == 1
     assert changed_to(aws) == [good]
@@ -238,13 +237,13 @@ def test_an_alarm_that_arrives_after_its_ok_is_old_news(aws: World) -> None:
     assert aws.ecs.changes == []
 
 
-def test_an_alarm_that_arrives_after_somebody_mended_the_service_changes_nothing(aws: World) -> None:
+def test_an_alarm_that_arrives_after_somebody_fixed_the_service_changes_nothing(aws: World) -> None:
     bad_release(aws)
     late = event("ALARM", aws.now)
     aws.wait(minutes=1)
-    mended = aws.release()
+    fixed = aws.release()
     assert aws.deliver(late).outcome == "escalated"
-    assert aws.ecs.current == mended
+    assert aws.ecs.current == fixed
     assert aws.ecs.changes == []
 
 
@@ -328,84 +327,84 @@ def test_an_image_that_cannot_be_kept_needs_a_person_though_the_service_goes_bac
 
 def test_a_run_that_loses_the_claim_to_another_changes_nothing(aws: World) -> None:
     bad_release(aws)
-    table: Any = aws.session.resource("dynamodb").Table(ENVIRONMENT.incidents_table)
-
-    def faster(**_: Any) -> None:
-        table.put_item(Item={"id": "changes", "version": 7})
-
-    aws.function()._reader._cloudwatch.meta.events.register("after-call.cloudwatch.DescribeAlarms", faster)
-    aws.function()._incidents.changes = lambda: {"changes": (), "version": 0}  # type: ignore[method-assign]
+    aws.meanwhile["dynamodb:GetItem"] = lambda: aws.table.put_item(Item={"id": "changes", "version": 7})  # after the evidence
     assert aws.alarm().outcome == "escalated"
     assert aws.ecs.changes == []
 
 
 # A crash, wherever it happens
 
-# How many calls each kind of run makes: it dies before and after each of them.
-UPDATE, STOP, RECOVERY = 20, 19, 10
+Prepare = Callable[[World], Any]
+"""What happens before a run, and the event that invokes it."""
 
 
-def update_run(aws: World) -> dict[str, Any]:
+def update_run(aws: World) -> Any:
     bad_release(aws)
     return event("ALARM", aws.now)
 
 
-def stop_run(aws: World) -> dict[str, Any]:
+def stop_run(aws: World) -> Any:
     aws.begin_release()
     aws.wait(minutes=3)
     return event("ALARM", aws.now)
 
 
-def recovery_run(aws: World) -> dict[str, Any]:
+def recovery_run(aws: World) -> Any:
     aws.deliver(update_run(aws))
     aws.ecs.settle()
     aws.wait(minutes=5)
     return event("OK", aws.now)
 
 
-@pytest.mark.parametrize(("prepare", "calls"), [(update_run, UPDATE), (stop_run, STOP), (recovery_run, RECOVERY)])
-def test_the_runs_below_die_at_each_of_their_calls(aws: World, prepare: Any, calls: int) -> None:
-    aws.deliver(prepare(aws))
-    assert len(aws.calls) == calls
+def deaths(prepare: Prepare) -> Iterator[tuple[World, Any]]:
+    """A world for each moment at which the run can die, before and after each of its calls; the run died there."""
+    point = 0
+    while True:
+        with world() as aws:
+            delivered = prepare(aws)
+            aws.crash_at = point
+            try:
+                aws.deliver(delivered)
+            except Crash:
+                aws.crash_at = None
+                aws.wait(minutes=2)
+                yield aws, delivered
+                point += 1
+            else:
+                assert point == 2 * len(aws.calls) > 0, "it died at every moment"
+                return
 
 
-@pytest.mark.parametrize(
-    ("prepare", "point"),
-    [(update_run, point) for point in range(2 * UPDATE)] + [(stop_run, point) for point in range(2 * STOP)],
-)
-def test_a_run_that_dies_anywhere_is_taken_up_found_and_reported(aws: World, prepare: Any, point: int) -> None:
-    delivered = prepare(aws)
-    aws.crash_at = point
-    with pytest.raises(Crash):
-        aws.deliver(delivered)
-    aws.crash_at = None
-    aws.seconds += 120
-    outcome = aws.deliver(delivered)
-    assert len(aws.ecs.changes) <= 1, "at most one change for one deployment"
-    assert [item["kind"] for item in aws.items().values() if "kind" in item] == [outcome.outcome], "one recorded outcome"
-    assert aws.outcomes, "said"
-    assert outcome.outcome == "rollback requested" or aws.escalations or aws.ecs.changes, "done, or told to a person"
-    changes = [json.loads(text) for name, text in aws.items().get("changes", {}).items() if name.startswith("arn:")]
-    assert {change["state"] for change in changes} <= {"done", "reported"}, "nothing is left unconfirmed and untold"
-    assert "reported" not in {change["state"] for change in changes} or aws.escalations
+@pytest.mark.parametrize("prepare", [update_run, stop_run])
+def test_a_run_that_dies_anywhere_is_taken_up_found_and_reported(prepare: Prepare) -> None:
+    for aws, delivered in deaths(prepare):
+        outcome = aws.deliver(delivered)
+        assert len(aws.ecs.changes) <= 1, "at most one change for one deployment"
+        assert [item["kind"] for item in aws.items().values() if "kind" in item] == [outcome.outcome], "one recorded outcome"
+        assert aws.outcomes, "said"
+        assert outcome.outcome == "rollback requested" or aws.escalations or aws.ecs.changes, "done, or told to a person"
+        changes = [json.loads(text) for name, text in aws.items().get("changes", {}).items() if name.startswith("arn:")]
+        assert {change["state"] for change in changes} <= {"done", "reported"}, "nothing is left unconfirmed and untold"
+        assert "reported" not in {change["state"] for change in changes} or aws.escalations
 
 
-@pytest.mark.parametrize("point", range(2 * RECOVERY))
-def test_a_recovery_that_dies_anywhere_is_recorded_once_and_closes_the_incident(aws: World, point: int) -> None:
-    delivered = recovery_run(aws)
-    aws.crash_at = point
-    with pytest.raises(Crash):
-        aws.deliver(delivered)
-    aws.crash_at = None
-    aws.seconds += 120
-    assert aws.deliver(delivered).outcome == "recovered"
-    assert "open_incident" not in aws.items()["latest"]
-    assert sum(message.startswith("[production] recovered") for message in aws.outcomes) in (1, 2), (
-        "once, or once more to be sure"
-    )
+def test_a_recovery_that_dies_anywhere_is_recorded_once_and_closes_the_incident() -> None:
+    for aws, delivered in deaths(recovery_run):
+        assert aws.deliver(delivered).outcome == "recovered"
+        assert "open_incident" not in aws.items()["latest"]
+        recovered = [message for message in aws.outcomes if message.startswith("[production] recovered")]
+        assert len(recovered) in (1, 2), "once, or once more to be sure"
 
 
 # Always true, whatever arrives and in whatever order
+
+
+@cache
+def calls() -> int:
+    """How many a run with a rollback makes: none makes many more."""
+    with world() as aws:
+        aws.deliver(update_run(aws))
+        return len(aws.calls)
 
 
 class Fate(Random):
@@ -444,11 +443,11 @@ class Fate(Random):
         """With a crash and Lambda's second try, one time in three."""
         delivered.append(what)
         if self.random() < 0.33:
-            aws.crash_at = self.randrange(2 * UPDATE)
+            aws.crash_at = self.randrange(2 * calls())
             try:
                 aws.deliver(what)
             except Crash:
-                aws.seconds += 120
+                aws.wait(minutes=2)
             aws.crash_at = None
         aws.deliver(what)
 
@@ -456,8 +455,10 @@ class Fate(Random):
 @settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 2**32))
 def test_whatever_arrives_the_promises_hold(seed: int) -> None:
-    with pytest.MonkeyPatch.context() as patch, world(patch) as aws:
-        fate, delivered = Fate(seed), []
+    calls()
+    with world() as aws:
+        fate = Fate(seed)
+        delivered: list[Any] = []
         for _ in range(14):
             fate.happens(aws, delivered)
         changes, items = aws.ecs.changes, aws.items()
@@ -468,8 +469,8 @@ def test_whatever_arrives_the_promises_hold(seed: int) -> None:
         for change in changes:
             assert change.after != change.before, "never to the current revision"
             assert change.after not in change.failed, "never to a failed one"
-            window = [other for other in changes if change.at - timedelta(hours=24) < other.at <= change.at]
-            assert len(window) <= int(VARIABLES["BUDGET"]), "never beyond the budget"
+            window = [other for other in changes if change.at - BUDGET_WINDOW < other.at <= change.at]
+            assert len(window) <= BUDGET, "never beyond the budget"
         assert len(records) == len({one["alarmData"]["state"]["timestamp"] for one in delivered}), "one record for each alarm"
         assert all("kind" in record and "announced" in record for record in records), "each with an outcome, told"
         assert len(aws.outcomes) >= len(records)
@@ -481,30 +482,42 @@ def test_whatever_arrives_the_promises_hold(seed: int) -> None:
 
 def test_an_outcome_is_one_structured_line(aws: World, monkeypatch: pytest.MonkeyPatch) -> None:
     said = StringIO()
-    monkeypatch.setattr(response.logger.registered_handler, "stream", said)
+    monkeypatch.setattr(function.logger.registered_handler, "stream", said)
     good, bad = bad_release(aws)
     aws.alarm()
     (line,) = [json.loads(line) for line in said.getvalue().splitlines()]
     assert line["level"] == "INFO"
     assert line["outcome"] == "rollback requested"
     assert line["decision"] == "roll back"
-    assert line["alarm"] == ENVIRONMENT.service_impaired_alarm
-    assert line["service"] == ENVIRONMENT.service
+    assert line["alarm"] == PRODUCTION.service_impaired_alarm
+    assert line["service"] == PRODUCTION.service
     assert (line["from_task_definition"], line["to_task_definition"]) == (bad, good)
     assert line["evidence"]["known_good"] == good
     assert line["missing"] == []
     assert line["reason"]
 
 
-def test_lambda_is_answered_with_json(aws: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    bad_release(aws)
-    monkeypatch.setattr(handler, "_function", aws.function)
+@pytest.fixture
+def _as_lambda(aws: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The environment in which Lambda starts the function."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", session())
+    for name, value in ROLLBACK.variables().items():
+        monkeypatch.setenv(name, value)
+    handler._function.cache_clear()
+    yield
+    handler._function.cache_clear()
+
+
+@pytest.mark.usefixtures("_as_lambda")
+def test_lambda_is_answered_with_json(aws: World) -> None:
+    good, _ = bad_release(aws)
     answer = json.loads(json.dumps(handler.handle(event("ALARM", aws.now), CONTEXT)))
     assert answer["outcome"] == "rollback requested"
+    assert changed_to(aws) == [good]
 
 
+@pytest.mark.usefixtures("_as_lambda")
 def test_lambda_fails_at_once_when_the_environment_is_not_as_it_should_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("CLUSTER")
     with pytest.raises(SettingsError, match="CLUSTER is missing"):
         handler.handle(event("ALARM", NOON), CONTEXT)

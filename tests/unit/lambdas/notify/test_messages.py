@@ -2,29 +2,25 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lambdas.common.incidents import Outcome
-from lambdas.common.settings import NotifySettings, read
-from lambdas.notify.alarms import alarm as parsed
-from lambdas.notify.messages import IDENTIFIED, INVESTIGATING, RESOLVED, Situation, for_chat, for_pagerduty, subject, text
-from lambdas.notify.plan import Memory, Notification
-from runbook.failures import FAILURES
+from lambdas.notify.alarms import Alarm, Alarms
+from lambdas.notify.messages import Situation, for_chat, for_pagerduty, subject, text
+from lambdas.notify.plan import Kind, Memory, Notification
+from runbook import status_page
+from runbook.failures import FAILURES, Failure
 from runbook.pages import PAGES
-from runbook.rows import (
-    ROWS,
-    description,  # TODO gone
-)
+from runbook.sections import Section
+from tests.environments import PRODUCTION
 
-from .world import ENVIRONMENT, NOTIFY_VARIABLES
+from ..world import NOON, NOTIFY
 
-NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-SETTINGS = read(NotifySettings, NOTIFY_VARIABLES)
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[4] / "docs"
 OUTCOME = Outcome(
     outcome="rollback requested",
     environment="production",
@@ -34,43 +30,40 @@ OUTCOME = Outcome(
     wrong="",
     done="The service is going back to backend:1.",
     look_at="",
-    section="4.1",
+    section=Section.BACKEND_ROLLBACK,
     reason="Deployment 0002 of backend:2 ended 4 min before the alarm.",
 )
 
 
-def described(name: str, words: str, state: str = "ALARM", **changes: Any) -> dict[str, Any]:
-    """An alarm as DescribeAlarms has it."""
-    return {
-        "AlarmName": name,
-        "AlarmDescription": words,
-        "AlarmActions": [SETTINGS.alarms_topic],
-        "StateValue": state,
-        "StateUpdatedTimestamp": NOON,
-        "StateReason": "Threshold Crossed",
-        "StateReasonData": json.dumps({"recentDatapoints": [12.5, None, 100.0]}),
-        **changes,
-    }
+def alarm(name: str, **changes: Any) -> Alarm:
+    """An alarm that fires since noon, as DescribeAlarms has it, understood."""
+    return Alarms(NOTIFY).alarm(
+        {
+            "AlarmName": name,
+            "AlarmActions": [NOTIFY.alarms_topic],
+            "StateValue": "ALARM",
+            "StateUpdatedTimestamp": NOON,
+            "StateReason": "Threshold Crossed",
+            "StateReasonData": json.dumps({"recentDatapoints": [12.5, None, 100.0]}),
+            **changes,
+        }
+    )
 
 
-def page(slug: str, kind: str = "open") -> Notification:
+def page(slug: str, kind: Kind = "open") -> Notification:
     """A page that has lasted since noon, and ended 20 minutes later where it has ended."""
-    found = next(one for one in PAGES if one.slug == slug)
-    words = description(found.title, found.cause, found.severity, found.section)
-    made = parsed(described(ENVIRONMENT.page(slug), words, AlarmRule="ALARM(x)"), SETTINGS.alarms_topic)
     ended = None if kind == "open" else NOON + timedelta(minutes=20)
-    return Notification(kind, made, Memory(NOON, told_at=NOON, calm_since=ended))  # type: ignore[arg-type]
+    found = alarm(PRODUCTION.page(slug), AlarmRule="ALARM(x)")
+    return Notification(kind, found, Memory(NOON, told_at=NOON, calm_since=ended))
 
 
-def behind(slug: str) -> Any:
+def behind(slug: str) -> Alarm:
     """The critical alarm of a row, firing."""
-    row = next(one for one in ROWS if one.slug == slug)
-    words = description(f"{row.title} past its line", row.cause, row.severity[1], row.section)
-    return parsed(described(ENVIRONMENT.alarm(slug, "critical"), words), SETTINGS.alarms_topic)
+    return alarm(PRODUCTION.alarm(slug, "critical"))
 
 
-def message(told: Notification, *alarms: Any, outcome: Outcome | None = None, unread: str = "") -> str:
-    return text(told, Situation(NOON + timedelta(minutes=3), alarms, outcome, unread), SETTINGS)
+def message(notification: Notification, *alarms: Alarm, outcome: Outcome | None = None, unread: str = "") -> str:
+    return text(notification, Situation(NOON + timedelta(minutes=3), alarms, outcome, unread), NOTIFY)
 
 
 def part(words: str, title: str) -> str:
@@ -91,14 +84,16 @@ def test_since_when() -> None:
 
 
 def test_how_often_where_it_flaps() -> None:
-    told = page("database-down")
-    flapping = replace(told, memory=replace(told.memory, times=4))
+    flapping = replace(page("database-down"), memory=Memory(NOON, times=4))
     assert part(message(flapping), "Since").endswith("(3 min), 4 times")
 
 
 def test_the_value_against_the_line() -> None:
     measured = part(message(page("service-down"), behind("alb-5xx-rate"), behind("api-availability")), "Measured")
-    assert measured.splitlines() == ["ALB 5XX rate past its line: 100", "API availability past its line: 100"]
+    assert measured.splitlines() == [
+        "ALB 5XX rate over 5 %, normal is up to 0.1: 100",
+        "API availability under 50 %, normal is from 100: 100",
+    ]
 
 
 def test_the_likely_cause_is_what_rollback_found() -> None:
@@ -107,7 +102,9 @@ def test_the_likely_cause_is_what_rollback_found() -> None:
 
 def test_else_the_dependency_whose_alarm_fires() -> None:
     cause = part(message(page("service-down"), behind("alb-5xx-rate"), behind("rds-connections")), "Likely cause")
-    assert cause == "RDS connections past its line: connections that are not given back, or too many tasks"
+    assert cause == (
+        "RDS connections over 180 connections, normal is up to 100: connections that are not given back, or too many tasks"
+    )
 
 
 def test_else_what_is_mostly_behind_it() -> None:
@@ -128,7 +125,7 @@ def test_that_it_could_not_be_read_what_automation_did() -> None:
 
 
 def test_the_runbook_section_as_a_link() -> None:
-    link = f"{ENVIRONMENT.docs_url}/runbook.md#34-database-connection-issues"
+    link = f"{PRODUCTION.docs_url}/runbook.md#34-database-connection-issues"
     assert part(message(page("database-down")), "Runbook") == f"3.4 Database Connection Issues {link}"
 
 
@@ -139,12 +136,12 @@ def test_the_link_leads_to_a_heading_of_the_runbook(slug: str) -> None:
 
 
 def test_the_runbook_section_without_a_link_where_nobody_can_read_it() -> None:
-    settings = SETTINGS.model_copy(update={"runbook_url": ""})
+    settings = NOTIFY.model_copy(update={"runbook_url": ""})
     assert "Runbook\n  3.4 Database Connection Issues\n" in text(page("database-down"), Situation(NOON, [], None), settings)
 
 
 def test_the_dashboard_link() -> None:
-    assert part(message(page("database-down")), "Dashboard").endswith(f"#dashboards/dashboard/{ENVIRONMENT.dashboard}")
+    assert part(message(page("database-down")), "Dashboard").endswith(f"#dashboards/dashboard/{PRODUCTION.dashboard}")
 
 
 def test_who_is_next_on_the_escalation_path() -> None:
@@ -156,12 +153,12 @@ def test_who_is_next_on_the_escalation_path() -> None:
 
 @pytest.mark.parametrize("slug", [one.slug for one in PAGES])
 @pytest.mark.parametrize("kind", ["open", "close"])
-def test_status_page_texts_are_ready_to_paste(slug: str, kind: str) -> None:
+def test_status_page_texts_are_ready_to_paste(slug: str, kind: Kind) -> None:
     words = message(page(slug, kind))
     titles = ["Status page, investigating", "Status page, identified"] if kind == "open" else ["Status page, resolved"]
     for title in titles:
         assert part(words, title)
-    assert "[" not in words
+    assert not set("[]{}") & set(words)
 
 
 def test_the_status_page_says_what_users_see_and_what_is_done() -> None:
@@ -175,7 +172,7 @@ def test_the_status_page_says_what_users_see_and_what_is_done() -> None:
     assert "A recent update was undone." in message(page("service-down", "close"), outcome=OUTCOME)
 
 
-@pytest.mark.parametrize("template", [INVESTIGATING, IDENTIFIED, RESOLVED])
+@pytest.mark.parametrize("template", [status_page.INVESTIGATING, status_page.IDENTIFIED, status_page.RESOLVED])
 def test_the_status_pages_templates_are_the_runbooks(template: str) -> None:
     lines = [line.rstrip() for line in (DOCS / "runbook.md").read_text().splitlines()]
     assert template in "\n".join(lines)
@@ -198,70 +195,81 @@ def test_what_automation_handled_needs_no_status_page() -> None:
 
 
 def test_a_warning_is_for_working_hours_and_not_for_the_status_page() -> None:
-    row = next(one for one in ROWS if one.slug == "ecs-cpu")
-    words = description("ECS CPU over 70 %, normal is up to 60", row.cause, "P3", row.section)
-    warning = parsed(described(ENVIRONMENT.alarm("ecs-cpu", "warning"), words), SETTINGS.alarms_topic)
-    told = message(Notification("open", warning, Memory(NOON, told_at=NOON)))
-    assert part(told, "Measured") == "ECS CPU over 70 %, normal is up to 60: 100"
-    assert part(told, "Who") == "L1 on-call engineer, within 4 hours"
-    assert part(told, "Automation") == "nothing is done about a warning"
-    assert "Status page" not in told
+    words = message(Notification("open", alarm(PRODUCTION.alarm("ecs-cpu", "warning")), Memory(NOON, told_at=NOON)))
+    assert part(words, "Measured") == "ECS CPU over 70 %, normal is up to 60: 100"
+    assert part(words, "Who") == "L1 on-call engineer, within 4 hours"
+    assert part(words, "Automation") == "nothing is done about a warning"
+    assert "Status page" not in words
+
+
+def test_an_environments_own_lines_are_in_its_messages() -> None:
+    own = NOTIFY.model_copy(update={"lines": {"ecs-cpu": {"warning": 72.5}}})
+    described = {"AlarmName": PRODUCTION.alarm("ecs-cpu", "warning"), "StateValue": "ALARM", "StateUpdatedTimestamp": NOON}
+    assert Alarms(own).alarm(described).description.title == "ECS CPU over 72.5 %, normal is up to 60"
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda one: one.slug)
-def test_a_failure_of_ours_is_understood(failure: Any) -> None:
-    words = description(failure.title, failure.cause, failure.severity, failure.section)
-    found = parsed(described("x", words), SETTINGS.alarms_topic)
-    assert (found.title, found.cause, found.severity) == (failure.title, failure.cause, failure.severity)
+def test_a_failure_of_ours_is_understood(failure: Failure) -> None:
+    found = alarm(PRODUCTION.alarm(failure.slug, failure.level))
+    assert found.page is None
+    assert (found.description.title, found.description.cause) == (failure.title, failure.cause)
+    assert (found.description.severity, found.description.section) == (failure.severity, failure.section)
+
+
+# What is not in the runbook
+
+
+def test_an_alarm_that_the_runbook_does_not_have_is_taken_seriously_and_quoted() -> None:
+    found = alarm(f"{PRODUCTION.prefix}-by-hand", AlarmDescription="Look at this!")
+    assert (found.description.severity, found.description.title, found.page) == ("P2", "Look at this!", None)
+    words = message(Notification("open", found, Memory(NOON)))
+    assert words.startswith("P2 production: Look at this!\n")
+    assert "within 1 hour" in part(words, "Who")
+    assert part(words, "Runbook").startswith("7.1 Key Metrics to Watch")
+
+
+def test_an_alarm_without_a_description_is_called_by_its_name() -> None:
+    assert alarm("by-hand", AlarmDescription="").description.title == "by-hand"
 
 
 # What cannot be read
 
 
-def test_an_alarm_with_another_description_is_taken_seriously_and_quoted() -> None:
-    found = parsed(described("by-hand", "Look at this!"), SETTINGS.alarms_topic)
-    assert (found.severity, found.title) == ("P2", "Look at this!")
-    assert message(Notification("open", found, Memory(NOON))).startswith("P2 production: Look at this!\n")
-
-
-def test_an_alarm_without_a_description_is_called_by_its_name() -> None:
-    assert parsed(described("by-hand", ""), SETTINGS.alarms_topic).title == "by-hand"
-
-
 @pytest.mark.parametrize("data", ["{}", "no json", '{"recentDatapoints": []}', '{"recentDatapoints": [null]}'])
 def test_without_datapoints_the_reason_is_quoted(data: str) -> None:
-    found = parsed(described("x", "words", StateReasonData=data), SETTINGS.alarms_topic)
-    assert found.measured == "Threshold Crossed"
+    assert alarm("x", StateReasonData=data).measured == "Threshold Crossed"
 
 
 def test_an_alarm_is_as_old_as_its_state_and_not_as_its_newest_reason() -> None:
-    moved = described("x", "words", StateTransitionedTimestamp=NOON - timedelta(hours=1))
-    assert parsed(moved, SETTINGS.alarms_topic).since == NOON - timedelta(hours=1)
+    assert alarm("x", StateTransitionedTimestamp=NOON - timedelta(hours=1)).since == NOON - timedelta(hours=1)
 
 
 # As each receiver takes it
 
 
 @pytest.mark.parametrize(("kind", "state"), [("open", "ALARM"), ("close", "OK")])
-def test_pagerduty_opens_and_resolves_one_incident_a_page(kind: str, state: str) -> None:
+def test_pagerduty_opens_and_resolves_one_incident_a_page(kind: Kind, state: str) -> None:
     """By the word before the subject's colon, which has to be the message's state, and the alarm's name."""
-    told = page("service-down", kind)
-    body = json.loads(for_pagerduty(told, "the words"))
-    assert (body["AlarmName"], body["NewStateValue"]) == (ENVIRONMENT.page("service-down"), state)
+    notification = page("service-down", kind)
+    body = json.loads(for_pagerduty(notification, "the words"))
+    assert (body["AlarmName"], body["NewStateValue"]) == (PRODUCTION.page("service-down"), state)
     assert body["NewStateReason"] == "the words"
-    assert subject(told, SETTINGS).startswith(f"{state}: P1 production: ")
+    assert subject(notification, NOTIFY).startswith(f"{state}: P1 production: ")
 
 
 def test_a_subject_is_one_short_line_of_ascii() -> None:
-    told = page("service-down")
-    long = replace(told, alarm=replace(told.alarm, title="\u00dcberlast " * 30))
-    assert len(subject(long, SETTINGS)) == 100
-    assert subject(long, SETTINGS).isascii()
+    long = alarm(f"{PRODUCTION.prefix}-by-hand", AlarmDescription="\u00dcberlast " * 30)
+    words = subject(Notification("open", long, Memory(NOON)), NOTIFY)
+    assert len(words) == 100
+    assert words.isascii()
 
 
 def test_the_chat_gets_a_custom_notification_in_one_thread_an_incident() -> None:
     seen = Situation(NOON, [], None)
-    opened, closed = (json.loads(for_chat(page("service-down", kind), seen, SETTINGS)) for kind in ("open", "close"))
+    opened, closed = (
+        json.loads(for_chat(notification, seen, NOTIFY))
+        for notification in (page("service-down"), page("service-down", "close"))
+    )
     assert (opened["version"], opened["source"]) == ("1.0", "custom")
     assert opened["content"]["textType"] == "client-markdown"
     assert opened["content"]["title"] == "P1 production: The service fails for its users"

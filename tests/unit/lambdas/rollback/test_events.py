@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from lambdas.common.events import EventError, parse
+from lambdas.common.events import EventError
+from lambdas.rollback.events import parse
 
 COMPOSITE: dict[str, Any] = {
     "source": "aws.cloudwatch",

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from lambdas.common.events import parse
-from lambdas.common.incidents import Incidents
-from lambdas.common.settings import RollbackSettings, read
+from lambdas.rollback.changes import Changes
 from lambdas.rollback.decisions import Evidence
-from lambdas.rollback.evidence import CANDIDATES, HISTORY, Reader
+from lambdas.rollback.evidence import Reader
+from runbook.rules import CANDIDATES, DEPLOYMENTS_READ
+from tests.environments import PRODUCTION
 
-from .world import ENVIRONMENT, VARIABLES, World, event, refusal
+from ..world import DEPENDENCIES, ROLLBACK, World, refusal, rollback_clients
 
 READS = (
     "ecs:DescribeServices",
@@ -26,10 +26,10 @@ READS = (
 )
 
 
-def look(aws: World, **variables: str) -> Evidence:
-    settings = read(RollbackSettings, VARIABLES | variables)
-    aws.calls.clear()
-    return Reader(settings, Incidents(settings)).read(parse(event("ALARM", aws.now)))
+def look(aws: World, **changed: str) -> Evidence:
+    """What is read now, with some settings changed."""
+    clients = rollback_clients()
+    return Reader(ROLLBACK.model_copy(update=changed), clients, Changes(clients.incidents)).read(aws.now)
 
 
 def test_the_evidence_is_what_aws_says(aws: World) -> None:
@@ -50,7 +50,7 @@ def test_the_evidence_is_what_aws_says(aws: World) -> None:
     assert (evidence.database, evidence.cache, evidence.dependency_alarms, evidence.missing) == (
         "available",
         "available",
-        (),
+        {},
         (),
     )
 
@@ -58,11 +58,16 @@ def test_the_evidence_is_what_aws_says(aws: World) -> None:
 def test_the_dependencies_are_read_as_they_are(aws: World) -> None:
     aws.database("storage-full")
     aws.cache("modifying")
-    firing = ENVIRONMENT.dependency_alarms[-1]
-    aws.dependency_alarm(firing, "ALARM")
-    aws.dependency_alarm(ENVIRONMENT.dependency_alarms[0], "INSUFFICIENT_DATA")
+    unknown, *firing = DEPENDENCIES
+    aws.set_alarm(unknown, "INSUFFICIENT_DATA")
+    for name in firing:
+        aws.set_alarm(name, "ALARM")
     evidence = look(aws)
-    assert (evidence.database, evidence.cache, evidence.dependency_alarms) == ("storage-full", "modifying", (firing,))
+    assert (evidence.database, evidence.cache) == ("storage-full", "modifying")
+    assert evidence.dependency_alarms == {
+        f"{PRODUCTION.prefix}-rds-connections-critical": "database",
+        f"{PRODUCTION.prefix}-redis-memory-critical": "cache",
+    }
 
 
 @pytest.mark.parametrize("operation", READS)
@@ -79,16 +84,16 @@ def test_all_missing_facts_are_named_at_once(aws: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "words"),
+    ("changed", "words"),
     [
-        ({"SERVICE": "another"}, "service another"),
-        ({"DATABASE_INSTANCE": "another"}, "database another"),
-        ({"REPLICATION_GROUP": "another"}, "cache another"),
-        ({"DEPENDENCY_ALARMS": f"{ENVIRONMENT.dependency_alarms[0]},another"}, "no such alarm: another"),
+        ({"service": "another"}, "service another"),
+        ({"database_instance": "another"}, "database another"),
+        ({"replication_group": "another"}, "cache another"),
+        ({"alarm_prefix": "another-"}, "no such alarm: another-rds-connections-critical"),
     ],
 )
-def test_what_does_not_exist_is_missing_not_healthy(aws: World, variables: dict[str, str], words: str) -> None:
-    missing = " ".join(look(aws, **variables).missing)
+def test_what_does_not_exist_is_missing_not_healthy(aws: World, changed: dict[str, str], words: str) -> None:
+    missing = " ".join(look(aws, **changed).missing)
     assert words in missing
 
 
@@ -99,11 +104,11 @@ def test_a_service_revision_that_cannot_be_read_is_missing(aws: World) -> None:
 
 def test_the_history_is_read_over_all_pages_newest_first(aws: World) -> None:
     aws.ecs.page = 7
-    for _ in range(HISTORY):
+    for _ in range(DEPLOYMENTS_READ):
         aws.release()
         aws.wait(minutes=1)
     evidence = look(aws)
-    assert len(evidence.deployments) == HISTORY
+    assert len(evidence.deployments) == DEPLOYMENTS_READ
     assert [found.created_at for found in evidence.deployments] == sorted(
         (found.created_at for found in evidence.deployments), reverse=True
     )
