@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from local.drills.production import MINUTE, Production
-
 from local.cloud import Cloud
 from local.cloudwatch.alarms import Metric
+from local.drills.production import MINUTE, Production
 from local.preview.recording import load_recording, record
 
 
