@@ -4,7 +4,7 @@ from pathlib import Path
 
 from local.cloud import Cloud
 from local.cloudwatch.alarms import Metric
-from local.drills.production import MINUTE, Production
+from local.drills.simulation import MINUTE, Simulation
 from local.preview.recording import load_recording, record
 
 
