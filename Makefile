@@ -65,6 +65,6 @@ lint: setup ## ruff, the format check and mypy strict
 acknowledgements: setup ## list every policy finding that is acknowledged, and why
 	@python -m stacks.policy
 
-lock: setup ## resolve pyproject.toml anew into requirements.txt, with hashes
-	@uv pip compile --quiet pyproject.toml --generate-hashes --no-annotate --universal --python-version 3.11 \
+lock: setup ## resolve pyproject.toml to the newest versions into requirements.txt, with hashes
+	@uv pip compile --quiet --upgrade pyproject.toml --generate-hashes --no-annotate --universal --python-version 3.11 \
 		--custom-compile-command "make lock" --output-file requirements.txt

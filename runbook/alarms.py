@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from runbook.failures import FAILURES
 from runbook.pages import PAGES
-from runbook.rows import LEVELS, ROWS, Level, Row
+from runbook.rows import LEVELS, ROWS, Dependency, Level, Row
 from runbook.sections import Section
 from runbook.severities import RESPONSE_TIMES, Severity
 
@@ -30,6 +30,12 @@ class Description:
 def alarm_name(slug: str, level: Level) -> str:
     """The name of a row's or a failure's alarm below the environment's prefix; a page's is its slug."""
     return f"{slug}-{level}"
+
+
+DEPENDENCY_ALARMS: Mapping[str, Dependency] = {
+    alarm_name(row.slug, "critical"): row.dependency for row in ROWS if row.dependency
+}
+"""The alarms, by their names below the prefix, that say which dependency is impaired, and that no release is to blame."""
 
 
 def descriptions(rows: Iterable[Row] = ROWS) -> Mapping[str, Description]:

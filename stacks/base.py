@@ -96,7 +96,7 @@ class EnvironmentStack(cdk.Stack):
 
     @cached_property
     def zone(self) -> route53.IHostedZone | None:
-        """The hosted zone of the environment's domains; None where the configuration brings certificates instead."""
+        """The hosted zone of the environment's domains; None where the configuration has certificates instead."""
         domain = self._environment.domain
         if not domain.hosted_zone_id:
             return None

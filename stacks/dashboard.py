@@ -1,7 +1,7 @@
 """The dashboard (runbook 7.2): is it us, the database, the cache or the last release?
 
-Alarm states stand on top, then a section for each suspect: the table's rows with their bands, graphs that explain them, and
-what the logs say. All graphs are of one-minute periods over the same hours, so that a deployment and its effects line up.
+Alarm states come first, then a section for each suspect: the table's rows with their bands, graphs that explain them, and
+log queries. All graphs are of one-minute periods over the same hours, so that a deployment and its effects line up.
 """
 
 from collections.abc import Mapping, Sequence
@@ -98,7 +98,7 @@ SECTIONS: tuple[Section, ...] = (
                     Signal("ECS/ContainerInsights", "PendingTaskCount", _SERVICE, "Average", "pending"),
                 ),
             ),
-            Graph(  # more than one deployment is a rollout under way
+            Graph(  # more than one deployment means that a rollout is under way
                 "Deployments under way, and calls of rollback",
                 "at a time",
                 (

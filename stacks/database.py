@@ -45,8 +45,8 @@ class Database(EnvironmentStack):
                 secret_string_template=json.dumps({"username": size.user, "dbname": size.name}),
                 generate_string_key="password",
                 password_length=32,
-                exclude_characters=string.punctuation,  # the runbook writes the password into a URL as it is
-                require_each_included_type=False,  # or Secrets Manager would ask for punctuation all the same
+                exclude_characters=string.punctuation,  # the runbook puts the password into a URL unencoded
+                require_each_included_type=False,  # or Secrets Manager would require punctuation anyway
             ),
             removal_policy=cdk.RemovalPolicy.RETAIN,
         )

@@ -1,4 +1,4 @@
-"""The runbook's threshold table as alarms and a dashboard: what calls people, and what the rollback function hangs on."""
+"""The runbook's threshold table as alarms and a dashboard: what notifies people, and what invokes `rollback`."""
 
 from collections.abc import Mapping
 
@@ -62,7 +62,7 @@ class Monitoring(EnvironmentStack):
             actions_suppressor_wait_period=cdk.Duration.seconds(10),  # a rollback does not wait longer for what is rare
             actions_suppressor_extension_period=cdk.Duration.minutes(1),
         )
-        # Imported, so that the permission for this one alarm stands in this stack: in the function's own it would make a cycle.
+        # Imported, so that the permission for this one alarm is in this stack: in the function's own it would make a cycle.
         rollback = lambda_.Function.from_function_attributes(
             self, "Rollback", function_arn=remediation.rollback.function_arn, same_environment=True
         )
@@ -131,7 +131,7 @@ class Monitoring(EnvironmentStack):
         return alarm
 
     def _maintenance(self) -> cloudwatch.Alarm:
-        """Set by hand, and it stays as it was set: nobody publishes its metric, and missing data is ignored."""
+        """Set by a person, and stays as it was set: nothing publishes its metric, and missing data is ignored."""
         alarm = cloudwatch.Alarm(
             self,
             "maintenance",

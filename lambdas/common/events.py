@@ -1,87 +1,17 @@
-"""The events that functions are invoked with: above all the one that CloudWatch sends when an alarm changes state.
+"""What all events that invoke a function have in common."""
 
-https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-actions-Lambda.html
-"""
-
-import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
-
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError
-
-State = Literal["ALARM", "OK", "INSUFFICIENT_DATA"]
+from typing import Any
 
 
 class EventError(Exception):
-    """An event that is none of those expected; the message says what is wrong with it."""
-
-
-@dataclass(frozen=True)
-class Alarm:
-    """An alarm's change to `state` at `at` (UTC); `triggers` names the alarms below a composite that caused it."""
-
-    arn: str
-    name: str
-    state: State
-    at: datetime
-    reason: str
-    triggers: tuple[str, ...] = ()
-
-    @property
-    def id(self) -> str:
-        """The same for every delivery of one change of state, and for no other."""
-        return f"{self.arn}#{self.at.isoformat()}"
-
-
-class _State(BaseModel):
-    value: State
-    timestamp: AwareDatetime
-    reason: str = ""
-    reason_data: str = Field("", alias="reasonData")
-
-
-class _AlarmData(BaseModel):
-    name: str = Field(alias="alarmName", min_length=1)
-    state: _State
-
-
-class _Event(BaseModel):
-    source: Literal["aws.cloudwatch"]
-    arn: str = Field(alias="alarmArn", pattern=r"^arn:[\w-]+:cloudwatch:")
-    data: _AlarmData = Field(alias="alarmData")
-
-
-def parse(event: Any) -> Alarm:
-    """The alarm of an event; EventError names each field that is missing or wrong."""
-    try:
-        parsed = _Event.model_validate(event)
-    except ValidationError as error:
-        problems = [f"{'.'.join(map(str, problem['loc'])) or 'event'}: {problem['msg']}" for problem in error.errors()]
-        raise EventError("; ".join(problems)) from None
-    state = parsed.data.state
-    return Alarm(
-        arn=parsed.arn,
-        name=parsed.data.name,
-        state=state.value,
-        at=state.timestamp.astimezone(UTC),
-        reason=state.reason,
-        triggers=_triggers(state.reason_data),
-    )
+    """An event that the function does not expect; the message says what is wrong with it."""
 
 
 def sent_at(event: Any) -> datetime:
-    """When a schedule or a topic sent an event, UTC; EventError when it is of neither."""
+    """When a schedule or a topic sent an event, in UTC; EventError when neither did."""
     try:
         stamp = event["time"] if "time" in event else event["Records"][0]["Sns"]["Timestamp"]
         return datetime.fromisoformat(stamp).astimezone(UTC)
     except (LookupError, TypeError, ValueError):
         raise EventError("the event is neither a schedule's nor a topic's") from None
-
-
-def _triggers(reason_data: str) -> tuple[str, ...]:
-    """The names of the triggering alarms; empty when the data has none, since they only inform the reader."""
-    try:
-        return tuple(alarm["arn"].rpartition(":")[2] for alarm in json.loads(reason_data)["triggeringAlarms"])
-    except (ValueError, LookupError, TypeError, AttributeError):
-        return ()

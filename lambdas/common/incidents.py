@@ -1,38 +1,36 @@
-"""The record of incidents: what each alarm led to, and what was done to the service, in one DynamoDB table.
+"""The record of incidents: what each alarm led to, in one DynamoDB table.
 
 Items by `id`:
 - `<alarm ARN>#<time>`: one for each change of an alarm's state, with its outcome. It is written before anything is done, and
   has a `lease_until` as long as no outcome is final: a second delivery finds one or the other.
 - `latest`: the newest change of state that arrived, and the incident that is still open.
-- `changes`: every change we made to the service, under the ARN of the deployment that was its cause, and their number,
-  `version`. A change is claimed here before it is made: two runs cannot both claim, nor can one go beyond the budget it saw.
-- `notifications`: what people were told and have not been told the end of; `notify` alone reads and writes it.
+- `changes`: see `lambdas.rollback.changes`.
+- `notifications`: see `lambdas.notify.memory`.
 """
 
-import json
-import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import boto3
 from botocore.exceptions import ClientError
+from pydantic import TypeAdapter
 
-from lambdas.common.events import Alarm
-from lambdas.common.settings import CLIENT, IncidentSettings
-from lambdas.rollback.decisions import Change, Evidence
+from lambdas.common.clock import Clock
+from runbook.sections import Section
 
-LATEST, CHANGES, NOTIFICATIONS = "latest", "changes", "notifications"
-REMEMBERED = timedelta(days=90)
-"""How long a change is remembered: far past the budget's window, and short enough for one item to hold them all."""
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+LATEST = "latest"
 
 Kind = Literal[
     "rollback requested", "waiting", "escalated", "recorded", "observed", "recovered", "noted", "malformed event", "failed"
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What one alarm led to.
 
@@ -48,7 +46,7 @@ class Outcome:
     wrong: str
     done: str
     look_at: str
-    section: str
+    section: Section
     decision: str = ""
     reason: str = ""
     from_task_definition: str = ""
@@ -60,28 +58,74 @@ class Outcome:
     needs_person: bool = False
 
 
+_OUTCOME = TypeAdapter(Outcome)
+
+
 class InProgressError(Exception):
     """Another run is at work on this change of state; Lambda tries this one again later."""
 
 
-class ClaimedError(Exception):
-    """Another run changed the service since the evidence was read."""
+@dataclass
+class Delivery:
+    """One delivery of a change of state.
+
+    `outcome` is what is recorded, by an earlier delivery or by this one; `announced` says that an earlier one also told
+    everybody.
+    """
+
+    id: str
+    table: "Table"
+    outcome: Outcome | None = None
+    announced: bool = False
+
+    def record(self, outcome: Outcome) -> Outcome:
+        """Record the outcome: final, unless it is `failed`, which the next delivery takes up again."""
+        failed = outcome.outcome == "failed"
+        self.table.update_item(
+            Key={"id": self.id},
+            UpdateExpression="SET kind = :kind, outcome = :outcome"
+            + (", lease_until = :past" if failed else " REMOVE lease_until"),
+            ExpressionAttributeValues={":kind": outcome.outcome, ":outcome": _OUTCOME.dump_json(outcome).decode()}
+            | ({":past": 0} if failed else {}),
+        )
+        self.outcome = outcome
+        return outcome
 
 
 class Incidents:
     """The table of one environment."""
 
-    def __init__(self, settings: IncidentSettings) -> None:
-        self._table = boto3.resource("dynamodb", config=CLIENT).Table(settings.incidents_table)
-        self._retention = timedelta(days=settings.retention_days)
+    def __init__(self, table: "Table", retention_days: int, clock: Clock) -> None:
+        self._table = table
+        self._retention = timedelta(days=retention_days)
+        self._clock = clock
 
     # One change of an alarm's state
 
-    def begin(self, identifier: str, seconds: float) -> tuple[Outcome, bool] | None:
-        """Take up a change of state for so many seconds. None: go on. Else its outcome, and whether it was announced.
+    @contextmanager
+    def delivery(self, identifier: str, seconds: float, failure: Callable[[Exception], Outcome]) -> Iterator[Delivery]:
+        """Take up a change of state for this many seconds, to record its outcome and then announce it.
 
-        A run that failed or ran out of its time is taken up again; InProgressError while another still has time."""
-        now = time.time()
+        Where the body fails before it records an outcome, that of `failure` is recorded, and the next delivery starts anew. A
+        run that ended without a trace is taken up again when its time is over. Where the body fails later, the next delivery
+        finds the outcome and announces it again. InProgressError while another run has time left."""
+        delivery = self._take_up(identifier, seconds)
+        try:
+            yield delivery
+        except Exception as error:
+            if delivery.outcome is None:
+                try:
+                    delivery.record(failure(error))
+                except Exception as unrecorded:  # whatever it is, the failure of the body is what to raise
+                    error.add_note(f"The failure could not be recorded: {unrecorded}")
+            raise
+        if not delivery.announced:
+            self._table.update_item(
+                Key={"id": identifier}, UpdateExpression="SET announced = :yes", ExpressionAttributeValues={":yes": True}
+            )
+
+    def _take_up(self, identifier: str, seconds: float) -> Delivery:
+        now = self._clock().timestamp()
         try:
             self._table.put_item(
                 Item={
@@ -93,30 +137,13 @@ class Incidents:
                 ExpressionAttributeValues={":now": int(now)},
             )
         except ClientError as error:
-            if not _refused(error):
+            if not refused(error):
                 raise
             item = self._table.get_item(Key={"id": identifier}, ConsistentRead=True)["Item"]
             if "lease_until" in item:
                 raise InProgressError(identifier) from None
-            return _outcome(item), "announced" in item
-        return None
-
-    def end(self, identifier: str, outcome: Outcome) -> None:
-        """Record the outcome: final, unless it is `failed`, which the next run takes up again."""
-        failed = outcome.outcome == "failed"
-        self._table.update_item(
-            Key={"id": identifier},
-            UpdateExpression="SET kind = :kind, outcome = :outcome"
-            + (", lease_until = :past" if failed else " REMOVE lease_until"),
-            ExpressionAttributeValues={":kind": outcome.outcome, ":outcome": json.dumps(asdict(outcome))}
-            | ({":past": 0} if failed else {}),
-        )
-
-    def announced(self, identifier: str) -> None:
-        """Record that the outcome reached its topics."""
-        self._table.update_item(
-            Key={"id": identifier}, UpdateExpression="SET announced = :yes", ExpressionAttributeValues={":yes": True}
-        )
+            return Delivery(identifier, self._table, _outcome(item), "announced" in item)
+        return Delivery(identifier, self._table)
 
     def outcome(self, identifier: str) -> Outcome | None:
         """The recorded outcome of a change of state, if it has one."""
@@ -125,21 +152,21 @@ class Incidents:
 
     # The alarm over time
 
-    def arrive(self, alarm: Alarm) -> str | None:
-        """Note that this state is the alarm's newest, and open an incident on ALARM where none is open.
+    def arrive(self, identifier: str, at: datetime, *, opens: bool) -> str | None:
+        """Note that this change of state is the newest; where it `opens` an incident and none is open, that one is.
 
-        The id of the incident that is open, empty when none is; None when a newer state was here before: it is old news."""
-        opening = ", open_incident = if_not_exists(open_incident, :id)" if alarm.state == "ALARM" else ""
+        The id of the incident that is open, empty when none is; None when a newer state arrived before."""
+        opening = ", open_incident = if_not_exists(open_incident, :id)" if opens else ""
         try:
             answer = self._table.update_item(
                 Key={"id": LATEST},
                 UpdateExpression=f"SET newest_at = :at{opening}",
                 ConditionExpression="attribute_not_exists(newest_at) OR newest_at <= :at",
-                ExpressionAttributeValues={":at": _stamp(alarm.at)} | ({":id": alarm.id} if opening else {}),
+                ExpressionAttributeValues={":at": _stamp(at)} | ({":id": identifier} if opens else {}),
                 ReturnValues="ALL_NEW",
             )
         except ClientError as error:
-            if not _refused(error):
+            if not refused(error):
                 raise
             return None
         return str(answer["Attributes"].get("open_incident", ""))
@@ -162,77 +189,17 @@ class Incidents:
                 ExpressionAttributeValues={":id": identifier},
             )
         except ClientError as error:
-            if not _refused(error):
+            if not refused(error):
                 raise
 
-    # Notifications
 
-    def notifications(self) -> str:
-        """What `remember` was given last, empty at first."""
-        item = self._table.get_item(Key={"id": NOTIFICATIONS}, ConsistentRead=True).get("Item", {})
-        return str(item.get("text", ""))
-
-    def remember(self, text: str) -> None:
-        self._table.put_item(Item={"id": NOTIFICATIONS, "text": text})
-
-    # Changes of the service
-
-    def changes(self) -> Mapping[str, Any]:
-        """`changes`, all that were claimed, and `version`, their number."""
-        item = self._table.get_item(Key={"id": CHANGES}, ConsistentRead=True).get("Item", {})
-        recorded = [json.loads(str(value)) for name, value in item.items() if name.startswith("arn:")]
-        return {
-            "changes": tuple(Change(**{**change, "at": datetime.fromisoformat(change["at"])}) for change in recorded),
-            "version": int(str(item.get("version", 0))),
-        }
-
-    def claim(self, change: Change, seen: Evidence) -> None:
-        """Claim a change before it is made, and forget those long past.
-
-        ClaimedError when its deployment has a change already, or anything was claimed since `seen`."""
-        old = [before.deployment for before in seen.changes if change.at - before.at > REMEMBERED]
-        forgotten = {f"#old{number}": deployment for number, deployment in enumerate(old)}
-        try:
-            self._table.update_item(
-                Key={"id": CHANGES},
-                UpdateExpression="SET #deployment = :change, version = :next"
-                + (f" REMOVE {', '.join(forgotten)}" if forgotten else ""),
-                ConditionExpression="attribute_not_exists(#deployment) AND (attribute_not_exists(version) OR version = :seen)",
-                ExpressionAttributeNames={"#deployment": change.deployment, **forgotten},
-                ExpressionAttributeValues={":change": _text(change), ":seen": seen.version, ":next": seen.version + 1},
-            )
-        except ClientError as error:
-            if not _refused(error):
-                raise
-            raise ClaimedError(change.deployment) from None
-
-    def reported(self, deployment: str) -> None:
-        """Record that a person was told of the deployment's unconfirmed change; harmless when it is recorded already."""
-        for change in self.changes()["changes"]:
-            if change.deployment == deployment and change.state == "started":
-                self.settle(replace(change, state="reported"))
-
-    def settle(self, change: Change) -> None:
-        """Record the state of a change that was claimed."""
-        self._table.update_item(
-            Key={"id": CHANGES},
-            UpdateExpression="SET #deployment = :change",
-            ExpressionAttributeNames={"#deployment": change.deployment},
-            ExpressionAttributeValues={":change": _text(change)},
-        )
-
-
-def _text(change: Change) -> str:
-    return json.dumps(asdict(change) | {"at": _stamp(change.at)})
+def refused(error: ClientError) -> bool:
+    """Whether DynamoDB refused a write because its condition did not hold."""
+    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
 
 
 def _outcome(item: Mapping[str, Any]) -> Outcome:
-    stored = json.loads(item["outcome"])
-    return Outcome(**{**stored, "missing": tuple(stored["missing"]), "reports": tuple(stored["reports"])})
-
-
-def _refused(error: ClientError) -> bool:
-    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
+    return _OUTCOME.validate_json(item["outcome"])
 
 
 def _stamp(moment: datetime) -> str:

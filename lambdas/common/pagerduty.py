@@ -9,7 +9,7 @@ from typing import Literal
 
 
 def message(name: str, state: Literal["ALARM", "OK"], at: str, title: str, words: str) -> str:
-    """The message for `https` subscriptions: since when in ISO 8601, in a line, and all of it."""
+    """The message for `https` subscriptions: `at` is since when, in ISO 8601; `title` is one line, `words` is everything."""
     return json.dumps(
         {
             "AlarmName": name,

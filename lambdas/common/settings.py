@@ -1,4 +1,4 @@
-"""What a function is told about its environment: one frozen object, built by its stack, carried by environment variables.
+"""What a function knows of its environment: one frozen object, built by its stack, carried by environment variables.
 
 A field's variable is its name in capitals. Lists are separated by commas, anything with keys is JSON.
 """
@@ -26,7 +26,7 @@ class SettingsError(Exception):
 
 
 class Settings(BaseModel):
-    """What every function is told."""
+    """What every function knows."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -5,8 +5,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException
+from typing import Any
 from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from urllib.request import OpenerDirector, Request
+
+from lambdas.health_check.settings import HealthReport
 
 TIMEOUT_SECONDS = 5.0
 _WORDS = {"api": "API", "frontend": "Frontend"}
@@ -23,9 +26,16 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """What an answer means: the `problem` in words, and what it says of the database; empty where there is none."""
+
+    problem: str = ""
+    database: str = ""
+
+
+@dataclass(frozen=True)
 class Probe:
-    """What a probe of a target saw: `problem` in words, empty when it is healthy; `latency` in milliseconds; `database`: what
-    the answer says of the database, empty when it says nothing."""
+    """What a probe of a target saw: `problem` and `database` as in its verdict, `latency` in milliseconds."""
 
     target: str
     url: str
@@ -38,60 +48,58 @@ class Probe:
         return not self.problem
 
 
-def probe(target: str, url: str, judge: Callable[[Answer], str], seconds: float = TIMEOUT_SECONDS) -> Probe:
-    """Get the URL and judge the answer; no answer within so many seconds is a problem as well."""
+def probe(
+    opener: OpenerDirector,
+    target: str,
+    url: str,
+    judge: Callable[[Answer], Verdict],
+    seconds: float = TIMEOUT_SECONDS,
+) -> Probe:
+    """Get the URL and judge the answer; no answer within this many seconds is a problem as well."""
     started = time.monotonic()
-    database = ""
     try:
-        answer = _get(url, seconds)
-        problem, database = judge(answer), database_state(answer)
+        verdict = judge(_get(opener, url, seconds))
     except (OSError, HTTPException) as error:  # refused, timed out, no such name, no trust, no HTTP
-        problem = f"{_WORDS[target]} does not answer: {getattr(error, 'reason', None) or error or type(error).__name__}"
-    return Probe(target, url, problem, round(1000 * (time.monotonic() - started), 1), database)
+        reason = getattr(error, "reason", None) or error or type(error).__name__
+        verdict = Verdict(f"{_WORDS[target]} does not answer: {reason}")
+    return Probe(target, url, verdict.problem, round(1000 * (time.monotonic() - started), 1), verdict.database)
 
 
-def _get(url: str, seconds: float) -> Answer:
-    request = Request(url, headers={"User-Agent": "hz-navigator-health-check"})  # noqa: S310 - the settings only take https
+def _get(opener: OpenerDirector, url: str, seconds: float) -> Answer:
+    request = Request(url, headers={"User-Agent": "operations-health-check"})  # noqa: S310 - the settings only take https
     try:
-        answer = urlopen(request, timeout=seconds)  # noqa: S310 - as above
+        answer = opener.open(request, timeout=seconds)
     except HTTPError as error:  # a status that is no success is an answer too
         answer = error
     with answer:
         return Answer(answer.status, answer.headers.get_content_type(), answer.read(_MOST))
 
 
-def api_problem(answer: Answer) -> str:
-    """What is wrong with the answer of the API's health path, empty when nothing is."""
-    report = _health_report(answer)
-    if report is None:
-        return f"API answers {answer.status}, and its body is not the health report"
-    status, database = report
-    if (answer.status, status, database) == (200, "healthy", "connected"):
-        return ""
-    if database != "connected":
-        return f"API answers {answer.status}: database {database}"
-    return f"API answers {answer.status}: {status}"
-
-
-def database_state(answer: Answer) -> str:
-    """What an answer of the API's health path says of the database; empty when it is no health report."""
-    report = _health_report(answer)
-    return report[1] if report else ""
-
-
-def _health_report(answer: Answer) -> tuple[str, str] | None:
-    """The status and the database's state, as far as the answer is a health report."""
+def judge_api(report: HealthReport, answer: Answer) -> Verdict:
+    """The verdict on an answer of the API's health path, which should be such a report."""
     try:
         body = json.loads(answer.body)
-        return str(body["status"]), str(body["services"]["database"])
+        status, database = _member(body, report.status), _member(body, report.database)
     except (ValueError, LookupError, TypeError):
-        return None
+        return Verdict(f"API answers {answer.status}, and its body is not the health report")
+    if database != report.connected:
+        return Verdict(f"API answers {answer.status}: database {database}", database)
+    if (answer.status, status) != (200, report.healthy):
+        return Verdict(f"API answers {answer.status}: {status}", database)
+    return Verdict(database=database)
 
 
-def frontend_problem(answer: Answer) -> str:
-    """What is wrong with the answer of the frontend, empty when nothing is."""
+def _member(body: Any, path: str) -> str:
+    """The member at a path, in which a dot goes one level down."""
+    for name in path.split("."):
+        body = body[name]
+    return str(body)
+
+
+def judge_frontend(answer: Answer) -> Verdict:
+    """The verdict on an answer of the frontend."""
     if answer.status != 200:
-        return f"Frontend answers {answer.status}"
+        return Verdict(f"Frontend answers {answer.status}")
     if answer.content_type != "text/html":
-        return f"Frontend answers 200 with {answer.content_type} instead of a page"
-    return ""
+        return Verdict(f"Frontend answers 200 with {answer.content_type} instead of a page")
+    return Verdict()

@@ -1,4 +1,4 @@
-"""What `health_check` is told."""
+"""The settings of `health_check`."""
 
 from typing import Annotated
 

@@ -1,86 +1,86 @@
-"""The alarms as CloudWatch has them now: what `notify` decides on. Whatever woke it up, it looks at all of them."""
+"""The alarms as CloudWatch has them now: what `notify` decides on. Whatever invoked it, it looks at all of them."""
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import boto3
+from lambdas.notify.settings import NotifySettings
+from runbook.alarms import Description, descriptions
+from runbook.pages import PAGES, Page
+from runbook.rows import rows_with
+from runbook.sections import Section
 
-from lambdas.common.settings import CLIENT, NotifySettings
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
 
-# As `description` in stacks/thresholds.py writes it.
-_DESCRIPTION = re.compile(
-    r"(?P<title>.+)\. Likely cause: (?P<cause>.+)\. (?P<severity>P[1-4]): respond within (?P<response>.+)\."
-    r" Runbook section (?P<section>\d\.\d .+)"
-)
+_PAGES = {page.slug: page for page in PAGES}
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """An alarm: `firing` since `since` or calm since then (UTC); `told` when people are to hear of it.
+    """An alarm: `firing` since `since` or calm since then (UTC); `notifies` when people should hear of it.
 
-    `measured` is the newest value behind the state, in words, empty for a composite. `response` is the time within which to
-    respond, `section` the runbook's with its title.
+    `slug` is its name below the environment's prefix; `measured` the newest value behind the state, in words, empty for a
+    composite.
     """
 
     name: str
+    slug: str
     firing: bool
     since: datetime
-    told: bool
-    title: str
-    cause: str
-    severity: str
-    response: str
-    section: str
+    notifies: bool
+    description: Description
     measured: str = ""
 
-
-def read(settings: NotifySettings) -> tuple[Alarm, ...]:
-    """Every alarm of the environment; raises what AWS raises."""
-    pages = boto3.client("cloudwatch", config=CLIENT).get_paginator("describe_alarms")
-    found = pages.paginate(AlarmNamePrefix=settings.alarm_prefix, AlarmTypes=["MetricAlarm", "CompositeAlarm"])
-    return tuple(
-        alarm(described, settings.alarms_topic)
-        for page in found
-        for described in (*page["MetricAlarms"], *page["CompositeAlarms"])
-    )
+    @property
+    def page(self) -> Page | None:
+        """The page that it stands for, if it is one."""
+        return _PAGES.get(self.slug)
 
 
-def alarm(described: Mapping[str, Any], topic: str) -> Alarm:
-    """An alarm as DescribeAlarms has it. One whose description is not ours is taken seriously and quoted."""
-    words = described.get("AlarmDescription", "")
-    said = _DESCRIPTION.fullmatch(words)
-    parts = (
-        said.groupdict()
-        if said
-        else {
-            "title": words or described["AlarmName"],
-            "cause": "unknown: the alarm's description does not say",
-            "severity": "P2",
-            "response": "1 hour",
-            "section": "7.1 Key Metrics to Watch",
-        }
-    )
-    since = described.get("StateTransitionedTimestamp") or described["StateUpdatedTimestamp"]
-    return Alarm(
-        name=described["AlarmName"],
-        firing=described["StateValue"] == "ALARM",
-        since=since.astimezone(UTC),
-        told=topic in described.get("AlarmActions", ()),
-        measured=_measured(described),
-        **parts,
-    )
+class Alarms:
+    """The alarms of one environment."""
+
+    def __init__(self, settings: NotifySettings) -> None:
+        self._settings = settings
+        self._descriptions = descriptions(rows_with(settings.lines))
+
+    def read(self, cloudwatch: "CloudWatchClient") -> tuple[Alarm, ...]:
+        """All of them as they are now; raises what AWS raises."""
+        pages = cloudwatch.get_paginator("describe_alarms").paginate(
+            AlarmNamePrefix=self._settings.alarm_prefix, AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+        )
+        return tuple(self.alarm(found) for page in pages for found in (*page["MetricAlarms"], *page["CompositeAlarms"]))
+
+    def alarm(self, found: Mapping[str, Any]) -> Alarm:
+        """An alarm as DescribeAlarms has it. One whose name is not in the runbook is taken seriously and quoted."""
+        name = found["AlarmName"]
+        slug = name.removeprefix(self._settings.alarm_prefix)
+        since = found.get("StateTransitionedTimestamp") or found["StateUpdatedTimestamp"]
+        return Alarm(
+            name=name,
+            slug=slug,
+            firing=found["StateValue"] == "ALARM",
+            since=since.astimezone(UTC),
+            notifies=self._settings.alarms_topic in found.get("AlarmActions", ()),
+            description=self._descriptions.get(slug) or _quoted(found),
+            measured=_measured(found),
+        )
 
 
-def _measured(described: Mapping[str, Any]) -> str:
+def _quoted(found: Mapping[str, Any]) -> Description:
+    title = found.get("AlarmDescription") or found["AlarmName"]
+    return Description(title, "unknown: the runbook has no such alarm", "P2", Section.KEY_METRICS)
+
+
+def _measured(found: Mapping[str, Any]) -> str:
     """The newest datapoint behind the state; the reason in CloudWatch's words where it gives no datapoints."""
-    if "AlarmRule" in described:
+    if "AlarmRule" in found:
         return ""
     try:
-        newest = [one for one in json.loads(described["StateReasonData"])["recentDatapoints"] if one is not None][-1]
+        newest = [one for one in json.loads(found["StateReasonData"])["recentDatapoints"] if one is not None][-1]
     except (ValueError, LookupError, TypeError):
-        return str(described.get("StateReason", ""))
+        return str(found.get("StateReason", ""))
     return f"{newest:.4g}"

@@ -1,10 +1,10 @@
-"""What `notify` is told."""
+"""The settings of `notify`."""
 
 from typing import Annotated
 
 from pydantic import Field
 
-from lambdas.common.settings import FROM_JSON, IncidentSettings, Name, Names, Topic
+from lambdas.common.settings import FROM_JSON, IncidentSettings, Name, Topic
 from runbook.severities import Severity
 
 
@@ -16,7 +16,6 @@ class NotifySettings(IncidentSettings):
     lines: Annotated[dict[str, dict[str, float]], FROM_JSON]
     """The environment's own lines of the threshold table, by the row's slug."""
     maintenance_alarm: Name
-    dependency_alarms: Names
     cluster: Name
     service: Name
     alarms_topic: Topic

@@ -3,25 +3,17 @@
 import json
 from dataclasses import replace
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lambdas.common import pagerduty, runbook
-from lambdas.common.incidents import Incidents, Outcome
-from lambdas.common.settings import CLIENT, RollbackSettings
+from lambdas.common import pagerduty
+from lambdas.common.incidents import Outcome
+from lambdas.rollback.changes import Changes
+from lambdas.rollback.clients import Clients
 from lambdas.rollback.decisions import Change, Evidence
-
-SECTIONS = {  # of the runbook
-    "2": "Incident Response",
-    "3.1": "High Error Rate (5XX)",
-    "3.4": "Database Connection Issues",
-    "3.5": "Redis Connection Issues",
-    "4.1": "Backend Rollback (ECS)",
-}
-
+from lambdas.rollback.settings import RollbackSettings
 
 _PAGED = ("escalated", "failed")
-"""Outcomes that a page tells of: the service is impaired, or the function's errors are an alarm."""
+"""Outcomes for which somebody is called anyway: a page says that the service is impaired, an alarm that the function failed."""
 
 
 class ChangeError(Exception):
@@ -31,33 +23,33 @@ class ChangeError(Exception):
 class Actions:
     """What may be written in one environment."""
 
-    def __init__(self, settings: RollbackSettings, incidents: Incidents) -> None:
+    def __init__(self, settings: RollbackSettings, clients: Clients, changes: Changes) -> None:
         self._settings = settings
-        self._incidents = incidents
-        self._ecs = boto3.client("ecs", config=CLIENT)
-        self._ssm = boto3.client("ssm", config=CLIENT)
-        self._sns = boto3.client("sns", config=CLIENT)
+        self._changes = changes
+        self._ecs = clients.ecs
+        self._ssm = clients.ssm
+        self._sns = clients.sns
 
     def make(self, change: Change, seen: Evidence) -> str:
-        """Claim the change, make it, and record that it was made. Returns what went wrong besides, in words, or nothing.
+        """Claim the change, make it, and record that it was made. Returns what went wrong beside it, in words; or nothing.
 
         The image parameter is written before the service is changed: a crash in between leaves it naming a good image. Raises
         ClaimedError when another run was faster, and ChangeError when ECS refused."""
-        self._incidents.claim(change, seen)
+        self._changes.claim(change, seen)
         flaw = self.keep(change.image)
         try:
             if change.action == "stop":
                 self._ecs.stop_service_deployment(serviceDeploymentArn=change.deployment, stopType="ROLLBACK")
             else:
-                # ECS does not watch a deployment alarm that is in ALARM when the deployment starts, so it lets this one be:
+                # ECS ignores a deployment alarm that is in ALARM when the deployment starts, so it does not stop this one:
                 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html
                 self._ecs.update_service(
                     cluster=self._settings.cluster, service=self._settings.service, taskDefinition=change.to_task_definition
                 )
         except (BotoCoreError, ClientError) as error:
-            self._incidents.settle(replace(change, state="failed"))
+            self._changes.settle(replace(change, state="failed"))
             raise ChangeError(str(error)) from error
-        self._incidents.settle(replace(change, state="done"))
+        self._changes.settle(replace(change, state="done"))
         return flaw
 
     def keep(self, image: str) -> str:
@@ -103,6 +95,6 @@ def text(outcome: Outcome, runbook_url: str) -> str:
         "What was done": outcome.done,
         "Why": outcome.reason,
         "What to look at": outcome.look_at,
-        "Runbook": runbook.section(f"{outcome.section} {SECTIONS[outcome.section]}", runbook_url),
+        "Runbook": outcome.section.link(runbook_url),
     }
     return "\n\n".join(f"{title}\n  {words}" for title, words in parts.items() if words)

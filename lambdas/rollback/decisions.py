@@ -3,19 +3,23 @@
 Pure: no AWS client, no clock. "Now" is the moment of the alarm, so that a decision can be replayed.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
-# The states of a service deployment: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ServiceDeployment.html
-RUNNING = frozenset({"PENDING", "IN_PROGRESS"})
-ROLLING_BACK = frozenset({"STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"})
+from lambdas.common.ecs import ROLLING_BACK, RUNNING
+from runbook.rows import Dependency
+from runbook.rules import BUDGET, BUDGET_WINDOW, DETECTION, SUSPECT_WINDOW
+from runbook.sections import Section
+
+Mode = Literal["on", "observe", "off"]
+
 FAILED = frozenset({"STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"}) | ROLLING_BACK
 
 # The states in which a database or a cache serves as usual; any other explains an impaired service by itself.
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/accessing-monitoring.html
-SERVING = {
+SERVING: Mapping[Dependency, frozenset[str]] = {
     "database": frozenset(
         {
             "available",
@@ -73,11 +77,20 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Impairment:
+    """A dependency that does not serve as usual, and what shows that, in words."""
+
+    dependency: Dependency
+    words: str
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What was read about the service at the moment of the alarm.
 
-    `deployments` are newest first; `task_definitions` are those that successful deployments brought; `changes` are ours, and
-    `version` counts them for the claim of the next. `missing` names what could not be read, and then nothing else counts.
+    `deployments` are newest first; `task_definitions` are those that successful deployments brought; `dependency_alarms` are
+    the ones in ALARM, each with what it says is impaired; `changes` are ours, and `version` counts them for the claim of the
+    next. `missing` names what could not be read, and then nothing else counts.
     """
 
     at: datetime
@@ -90,7 +103,7 @@ class Evidence:
     cache: str = ""
     database_name: str = ""
     cache_name: str = ""
-    dependency_alarms: tuple[str, ...] = ()
+    dependency_alarms: Mapping[str, Dependency] = field(default_factory=dict)
     changes: tuple[Change, ...] = ()
     version: int = 0
     missing: tuple[str, ...] = ()
@@ -100,11 +113,20 @@ class Evidence:
         return self.deployments[0] if self.deployments else None
 
     @property
-    def impaired(self) -> tuple[str, ...]:
-        """What is wrong with the database or the cache, in words."""
-        found = (("database", self.database_name, self.database), ("cache", self.cache_name, self.cache))
-        states = tuple(f"the {kind} {name} is {status}" for kind, name, status in found if status not in SERVING[kind])
-        return states + tuple(f"{alarm} is in ALARM" for alarm in self.dependency_alarms)
+    def impaired(self) -> tuple[Impairment, ...]:
+        """What shows that the database or the cache does not serve as usual."""
+        states: tuple[tuple[Dependency, str, str], ...] = (
+            ("database", self.database_name, self.database),
+            ("cache", self.cache_name, self.cache),
+        )
+        return (
+            *(
+                Impairment(dependency, f"the {dependency} {name} is {status}")
+                for dependency, name, status in states
+                if status not in SERVING[dependency]
+            ),
+            *(Impairment(dependency, f"{alarm} is in ALARM") for alarm, dependency in self.dependency_alarms.items()),
+        )
 
     @property
     def last_change(self) -> Change | None:
@@ -135,59 +157,48 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Policy:
-    """What may be done: see `common.settings.RollbackSettings`."""
-
-    mode: Literal["on", "observe", "off"]
-    detection: timedelta
-    suspect_window: timedelta
-    budget: int
-    budget_window: timedelta
-
-
-@dataclass(frozen=True)
 class Decision:
     """What to do and why: `change` to make, if any; `section` of the runbook and `look_at` for the person who reads it;
     `reports` the deployments of unconfirmed changes that the reason tells of."""
 
     verb: Literal["record", "observe", "wait", "stop", "roll back", "escalate"]
     reason: str
-    section: str
+    section: Section
     look_at: str
     change: Change | None = None
     reports: tuple[str, ...] = ()
 
 
-def decide(evidence: Evidence, policy: Policy) -> Decision:
-    """The decision of the first row of TABLE that says something."""
-    return next(decision for _, row in TABLE if (decision := row(evidence, policy)))
+def decide(evidence: Evidence, mode: Mode) -> Decision:
+    """The decision of the first row of TABLE that says something; `mode` is whether remediation acts, observes or is off."""
+    return next(decision for _, row in TABLE if (decision := row(evidence, mode)))
 
 
 # The rows
 
 
-def _unreadable(evidence: Evidence, _: Policy) -> Decision | None:
+def _unreadable(evidence: Evidence, _: Mode) -> Decision | None:
     if not evidence.missing:
         return None
     return Decision(
         "escalate",
         f"Nothing was changed, because this could not be read: {'; '.join(evidence.missing)}.",
-        "2",
+        Section.INCIDENT_RESPONSE,
         "the service, its last deployment and its dependencies, by hand",
     )
 
 
-def _held_back(evidence: Evidence, policy: Policy) -> Decision | None:
-    if policy.mode == "off":
-        return Decision("record", "Remediation is off in this environment.", "4.1", "the last deployment")
-    if policy.mode == "observe":
-        would = decide(evidence, replace(policy, mode="on"))
+def _held_back(evidence: Evidence, mode: Mode) -> Decision | None:
+    if mode == "off":
+        return Decision("record", "Remediation is off in this environment.", Section.BACKEND_ROLLBACK, "the last deployment")
+    if mode == "observe":
+        would = decide(evidence, "on")
         reason = f"Remediation only observes; it would {would.verb}: {would.reason}"
-        return replace(would, verb="observe", reason=reason, change=None, reports=())
+        return Decision("observe", reason, would.section, would.look_at)
     return None
 
 
-def _unconfirmed(evidence: Evidence, _: Policy) -> Decision | None:
+def _unconfirmed(evidence: Evidence, _: Mode) -> Decision | None:
     change = next((change for change in evidence.changes if change.state == "started"), None)
     if change is None:
         return None
@@ -195,14 +206,14 @@ def _unconfirmed(evidence: Evidence, _: Policy) -> Decision | None:
     return Decision(
         "escalate",
         f"At {_time(change.at)} an earlier run began to take the service from {_short(change.from_task_definition)} to {target}"
-        f" ({change.action}) and did not live to record how that ended. The service runs {_short(evidence.task_definition)}.",
-        "4.1",
+        f" ({change.action}) and recorded no result. The service runs {_short(evidence.task_definition)}.",
+        Section.BACKEND_ROLLBACK,
         f"whether the service runs {target}, and whether the image parameter says {change.image}",
         reports=(change.deployment,),
     )
 
 
-def _rolling_back(evidence: Evidence, _: Policy) -> Decision | None:
+def _rolling_back(evidence: Evidence, _: Mode) -> Decision | None:
     last, ours = evidence.last, evidence.last_change
     if last is None:
         return None
@@ -212,83 +223,86 @@ def _rolling_back(evidence: Evidence, _: Policy) -> Decision | None:
         reason = f"The rollback to {_short(ours.to_task_definition)} is under way (deployment {last.id}, {last.status})."
     else:
         return None
-    return Decision("wait", reason, "4.1", f"whether deployment {last.id} ends, and the alarm with it")
+    return Decision("wait", reason, Section.BACKEND_ROLLBACK, f"whether deployment {last.id} ends, and the alarm with it")
 
 
-def _failing_deployment(evidence: Evidence, policy: Policy) -> Decision | None:
-    failing, target = _failing(evidence, policy), evidence.native_target
-    if failing is None or target is None or _spent_on(failing, evidence, policy):
+def _failing_deployment(evidence: Evidence, _: Mode) -> Decision | None:
+    failing, target = _failing(evidence), evidence.native_target
+    if failing is None or target is None or _spent_on(failing, evidence):
         return None
     bad = failing.task_definition
     return Decision(
         "stop",
         f"Deployment {failing.id} of {_short(bad)} is running since {_time(failing.created_at)}, and the service is impaired.",
-        "4.1",
+        Section.BACKEND_ROLLBACK,
         "why the release failed: the backend's logs since that deployment began",
         Change("stop", failing.arn, bad, target.arn, target.image, evidence.at),
     )
 
 
-def _dependency_impaired(evidence: Evidence, _: Policy) -> Decision | None:
-    if not evidence.impaired:
+def _dependency_impaired(evidence: Evidence, _: Mode) -> Decision | None:
+    impaired = evidence.impaired
+    if not impaired:
         return None
     return Decision(
         "escalate",
-        f"The service was left alone, a release is not to blame: {', '.join(evidence.impaired)}.",
-        "3.5" if all("redis" in words or "cache" in words for words in evidence.impaired) else "3.4",
+        f"The service was left alone, a release is not to blame: {', '.join(one.words for one in impaired)}.",
+        Section.REDIS_CONNECTIONS if {one.dependency for one in impaired} == {"cache"} else Section.DATABASE_CONNECTIONS,
         "the status, the connections and the maintenance of the database and the cache",
     )
 
 
-def _recent_deployment(evidence: Evidence, policy: Policy) -> Decision | None:
-    suspect, target = _suspect(evidence, policy), evidence.known_good
-    if suspect is None or target is None or _spent_on(suspect, evidence, policy):
+def _recent_deployment(evidence: Evidence, _: Mode) -> Decision | None:
+    suspect, target = _suspect(evidence), evidence.known_good
+    if suspect is None or target is None or _spent_on(suspect, evidence):
         return None
     bad = suspect.task_definition
     return Decision(
         "roll back",
         f"Deployment {suspect.id} of {_short(bad)} ended {_before(suspect, evidence)} the alarm."
         f" {_short(target.arn)} is known good.",
-        "4.1",
+        Section.BACKEND_ROLLBACK,
         "why the release failed: the backend's logs since that deployment ended",
         Change("update", suspect.arn, bad, target.arn, target.image, evidence.at),
     )
 
 
-def _rolled_back_or_spent(evidence: Evidence, policy: Policy) -> Decision | None:
-    last, in_question = evidence.last, _failing(evidence, policy) or _suspect(evidence, policy)
-    if last and last.status in FAILED and _recent(last, evidence, policy):
+def _rolled_back_or_spent(evidence: Evidence, _: Mode) -> Decision | None:
+    last, in_question = evidence.last, _failing(evidence) or _suspect(evidence)
+    if last and last.status in FAILED and _recent(last, evidence):
         reason = f"Deployment {last.id} is undone already ({last.status}), and the service is still impaired."
-    elif in_question and (spent := _spent_on(in_question, evidence, policy)):
+    elif in_question and (spent := _spent_on(in_question, evidence)):
         reason = spent
     else:
         return None
-    return Decision("escalate", reason, "4.1", "what else changed: configuration, secrets, traffic, dependencies")
+    return Decision(
+        "escalate", reason, Section.BACKEND_ROLLBACK, "what else changed: configuration, secrets, traffic, dependencies"
+    )
 
 
-def _unexplained(evidence: Evidence, policy: Policy) -> Decision:
-    last, suspect = evidence.last, _suspect(evidence, policy)
+def _unexplained(evidence: Evidence, _: Mode) -> Decision:
+    last, suspect = evidence.last, _suspect(evidence)
     if last is None:
         diagnosis = "The service has no deployment."
-    elif _failing(evidence, policy):
+    elif _failing(evidence):
         diagnosis = f"Deployment {last.id} is running and failing, and what ECS would go back to is not known good."
     elif last.status in RUNNING:
         diagnosis = f"Deployment {last.id} is running, and began too late to have caused the alarm: somebody is at work."
     elif suspect:
         diagnosis = f"Deployment {suspect.id} ended {_before(suspect, evidence)} the alarm, and no revision is known good."
     else:
-        window = _minutes(policy.suspect_window)
+        window = _minutes(SUSPECT_WINDOW)
         diagnosis = f"No deployment ended within {window} before the alarm: a rollback would not undo the cause."
     return Decision(
         "escalate",
         f"{diagnosis} {evidence.running} of {evidence.desired} tasks run, on {_short(evidence.task_definition)}; the database"
         f" is {evidence.database}, the cache {evidence.cache}.",
-        "3.1",
+        Section.HIGH_ERROR_RATE,
         "the backend's errors, CPU and memory, and the traffic",
     )
 
 
-Row = Callable[[Evidence, Policy], Decision | None]
+Row = Callable[[Evidence, Mode], Decision | None]
 
 # "No recent deployment, CPU or memory exhausted: scale out" is a row still to come; until then it ends in the last one.
 TABLE: tuple[tuple[str, Row], ...] = (
@@ -308,16 +322,16 @@ TABLE: tuple[tuple[str, Row], ...] = (
 # What the rows ask
 
 
-def _failing(evidence: Evidence, policy: Policy) -> Deployment | None:
-    """The running deployment, when it began early enough before the alarm to be its cause. One that began later is somebody's
-    mend, and ECS's own monitors are on it."""
+def _failing(evidence: Evidence) -> Deployment | None:
+    """The running deployment, when it began early enough before the alarm to be its cause. One that began later may be
+    somebody's fix, and ECS's own monitors watch it."""
     last = evidence.last
-    if last and last.status in RUNNING and last.created_at <= evidence.at - policy.detection:
+    if last and last.status in RUNNING and last.created_at <= evidence.at - DETECTION:
         return last
     return None
 
 
-def _suspect(evidence: Evidence, policy: Policy) -> Deployment | None:
+def _suspect(evidence: Evidence) -> Deployment | None:
     """The deployment that brought the current task definition, when it ended within the suspect window before the alarm.
 
     Deploying again what already ran (`--force-new-deployment`) brings nothing new, so those are passed over."""
@@ -326,25 +340,25 @@ def _suspect(evidence: Evidence, policy: Policy) -> Deployment | None:
         if deployment.status != "SUCCESSFUL" or deployment.task_definition != evidence.task_definition:
             break
         suspect = deployment
-    if suspect is None or suspect.created_at > evidence.at or not _recent(suspect, evidence, policy):
+    if suspect is None or suspect.created_at > evidence.at or not _recent(suspect, evidence):
         return None
     return suspect
 
 
-def _recent(deployment: Deployment, evidence: Evidence, policy: Policy) -> bool:
-    return deployment.finished_at is not None and evidence.at - deployment.finished_at <= policy.suspect_window
+def _recent(deployment: Deployment, evidence: Evidence) -> bool:
+    return deployment.finished_at is not None and evidence.at - deployment.finished_at <= SUSPECT_WINDOW
 
 
-def _spent_on(deployment: Deployment, evidence: Evidence, policy: Policy) -> str:
-    """Why this deployment may not be the cause of another change; empty when it may."""
+def _spent_on(deployment: Deployment, evidence: Evidence) -> str:
+    """Why no change may be made because of this deployment, in words; empty when one may."""
     ours, runs = evidence.last_change, _short(deployment.task_definition)
     if any(change.deployment == deployment.arn for change in evidence.changes):
         return f"Deployment {deployment.id} was acted on already, and the service is impaired again."
     if ours and ours.to_task_definition == deployment.task_definition:
         return f"The service was taken back to {runs} at {_time(ours.at)} already, and is impaired again."
-    recent = [change for change in evidence.changes if change.at > evidence.at - policy.budget_window]
-    if len(recent) >= policy.budget:
-        return f"The budget is spent: {policy.budget} automatic changes within {_minutes(policy.budget_window)}."
+    recent = [change for change in evidence.changes if change.at > evidence.at - BUDGET_WINDOW]
+    if len(recent) >= BUDGET:
+        return f"The budget is spent: {BUDGET} automatic changes within {_minutes(BUDGET_WINDOW)}."
     return ""
 
 
@@ -361,5 +375,5 @@ def _minutes(span: timedelta) -> str:
 
 
 def _before(deployment: Deployment, evidence: Evidence) -> str:
-    assert deployment.finished_at is not None
-    return f"{_minutes(max(evidence.at - deployment.finished_at, timedelta()))} before"
+    ended = deployment.finished_at or evidence.at
+    return f"{_minutes(max(evidence.at - ended, timedelta()))} before"

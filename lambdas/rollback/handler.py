@@ -4,8 +4,13 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any, Protocol
 
-from lambdas.common.settings import RollbackSettings, read
-from lambdas.rollback.response import Rollback
+import boto3
+
+from lambdas.common import clock, settings
+from lambdas.common.aws import CLIENT
+from lambdas.rollback.clients import Clients
+from lambdas.rollback.function import Rollback
+from lambdas.rollback.settings import RollbackSettings
 
 
 class Context(Protocol):
@@ -17,7 +22,7 @@ class Context(Protocol):
 def handle(event: Any, context: Context) -> dict[str, Any]:
     """The event of an alarm in, the outcome out.
 
-    What goes wrong here is told to a person and raised again, so that Lambda tries again and at last sends the event to the
+    A failure is reported to a person and raised again, so that Lambda tries again and at last sends the event to the
     escalations: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
     """
     return asdict(_function().run(event, context.get_remaining_time_in_millis() / 1000))
@@ -25,4 +30,14 @@ def handle(event: Any, context: Context) -> dict[str, Any]:
 
 @cache
 def _function() -> Rollback:
-    return Rollback(read(RollbackSettings))
+    configured = settings.read(RollbackSettings)
+    clients = Clients(
+        cloudwatch=boto3.client("cloudwatch", config=CLIENT),
+        ecs=boto3.client("ecs", config=CLIENT),
+        elasticache=boto3.client("elasticache", config=CLIENT),
+        rds=boto3.client("rds", config=CLIENT),
+        sns=boto3.client("sns", config=CLIENT),
+        ssm=boto3.client("ssm", config=CLIENT),
+        incidents=boto3.resource("dynamodb", config=CLIENT).Table(configured.incidents_table),
+    )
+    return Rollback(configured, clients, clock.now)

@@ -1,21 +1,21 @@
-"""What `rollback` is told."""
+"""The settings of `rollback`."""
 
-from typing import Literal
-
-from lambdas.common.settings import IncidentSettings, Name, Names, Topic
+from lambdas.common.settings import IncidentSettings, Name, Topic
+from lambdas.rollback.decisions import Mode
 
 
 class RollbackSettings(IncidentSettings):
     """What `rollback` reads, writes and is allowed to do."""
 
-    mode: Literal["on", "observe", "off"]
+    mode: Mode
     cluster: Name
     service: Name
     image_parameter: Name
     database_instance: Name
     replication_group: Name
     service_impaired_alarm: Name
-    dependency_alarms: Names
+    alarm_prefix: Name
+    """What the names of the environment's alarms begin with."""
     outcomes_topic: Topic
     escalations_topic: Topic
     runbook_url: str

@@ -8,7 +8,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from lambdas.common.settings import SentrySettings
+from lambdas.sentry.settings import SentrySettings
 
 TIMEOUT_SECONDS = 8.0
 _MOST = 1_000_000  # bytes read of an answer, which is a few hundred
@@ -63,10 +63,10 @@ def count(settings: SentrySettings, token: str, start: datetime, end: datetime, 
 def _refusal(settings: SentrySettings, error: HTTPError) -> UnreadableError:
     match error.code:
         case 401 | 403:
-            mend = f"put one with the scope org:read into the secret {settings.token_secret}"
-            return RefusedError(f"Sentry refuses the token ({error.code}): {mend}")
+            fix = f"put one with the scope org:read into the secret {settings.token_secret}"
+            return RefusedError(f"Sentry refuses the token ({error.code}): {fix}")
         case 404:
-            return UnreadableError(f"Sentry knows no organization {settings.organization} (404): see [sentry] in the config")
+            return UnreadableError(f"Sentry has no organization {settings.organization} (404): see [sentry] in the config")
         case 429:
             wait = error.headers.get("Retry-After", "some")
             return UnreadableError(f"Sentry limits the rate (429), and asks to wait {wait} s: the next minute tries again")

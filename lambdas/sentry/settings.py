@@ -1,4 +1,4 @@
-"""What `sentry` is told."""
+"""The settings of `sentry`."""
 
 from lambdas.common.settings import Name, Origin, Settings
 

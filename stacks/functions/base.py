@@ -65,7 +65,7 @@ def function(
         code=lambda_.Code.from_asset(
             str(ROOT),
             ignore_mode=cdk.IgnoreMode.DOCKER,
-            exclude=["*", *(f"!{package}" for package in PACKAGES), "**/__pycache__"],
+            exclude=["*", *(f"!{package}" for package in PACKAGES), "**/__pycache__", "**/ruff.toml"],
         ),
         handler=f"lambdas.{name.replace('-', '_')}.handler.handle",
         layers=[
@@ -73,7 +73,7 @@ def function(
                 stack, f"{construct_id}Powertools", POWERTOOLS_LAYER.format(region=environment.region)
             )
         ],
-        role=role.without_policy_updates(),  # everything it may do stands above
+        role=role.without_policy_updates(),  # its permissions are the statements above
         environment=settings.variables(),
         environment_encryption=stack.key,
         memory_size=512,

@@ -25,7 +25,6 @@ def notify(stack: EnvironmentStack, environment: Environment, topics: Topics, in
             alarm_prefix=f"{environment.prefix}-",
             lines=environment.lines,
             maintenance_alarm=environment.maintenance_alarm,
-            dependency_alarms=environment.dependency_alarms,
             cluster=environment.cluster,
             service=environment.service,
             alarms_topic=environment.arn("sns", environment.alarms_topic),

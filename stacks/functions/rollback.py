@@ -31,7 +31,7 @@ def rollback(stack: EnvironmentStack, environment: Environment, topics: Topics, 
             database_instance=environment.database_instance,
             replication_group=environment.replication_group,
             service_impaired_alarm=environment.service_impaired_alarm,
-            dependency_alarms=environment.dependency_alarms,
+            alarm_prefix=f"{environment.prefix}-",
             incidents_table=environment.incidents_table,
             outcomes_topic=environment.arn("sns", environment.outcomes_topic),
             escalations_topic=environment.arn("sns", environment.escalations_topic),
@@ -54,7 +54,7 @@ def rollback(stack: EnvironmentStack, environment: Environment, topics: Topics, 
                 actions=["ecs:DescribeServiceRevisions"],
                 resources=[of_service, environment.arn("ecs", f"service-revision/{service}/*")],
             ),
-            # Knows no resource: https://docs.aws.amazon.com/service-authorization/latest/reference/list_ecs.html
+            # Has no resource-level permissions: https://docs.aws.amazon.com/service-authorization/latest/reference/list_ecs.html
             iam.PolicyStatement(actions=["ecs:DescribeTaskDefinition"], resources=["*"]),
             # UpdateService with a task definition passes that definition's roles, which the backend's stack makes. Cannot
             # be proven without AWS: moto and the local cloud do not ask for it.

@@ -179,4 +179,4 @@ def test_the_command_writes_a_file_or_prints(tmp_path: Path, capsys: pytest.Capt
 
 def test_an_unknown_environment_is_refused_by_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert runbook.main(["test"], CONFIG) == 1
-    assert "config/test.toml: no such environment: there is production, staging" in capsys.readouterr().err
+    assert "config/test.toml: no such environment: there are production, staging" in capsys.readouterr().err

@@ -59,7 +59,7 @@ def test_a_row_without_data_says_so() -> None:
     [
         ("staging", 0, "hz-navigator-staging-ecs-cpu-warning"),
         ("staging", 0, "config/staging.toml sets no line of its own"),
-        ("prod", 1, "config/prod.toml: no such environment: there is production, staging"),
+        ("prod", 1, "config/prod.toml: no such environment: there are production, staging"),
     ],
 )
 def test_the_command(name: str, status: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,82 @@
+"""A function says at its first breath which of its environment variables are missing or wrong."""
+
+import pytest
+
+from lambdas.common.settings import Settings, SettingsError, read
+from lambdas.health_check.settings import HealthCheckSettings
+from lambdas.notify.settings import NotifySettings
+from lambdas.rollback.settings import RollbackSettings
+from lambdas.sentry.settings import SentrySettings
+from tests.environments import STAGING
+
+from ..world import NOTIFY, ROLLBACK
+
+HEALTH_CHECK = HealthCheckSettings(
+    environment=STAGING.name,
+    api_url=STAGING.api_url,
+    health_check_path=STAGING.backend.health_check_path,
+    health_report=STAGING.application.health_report,
+    frontend_url=STAGING.frontend_url,
+    namespace=STAGING.application.metrics_namespace,
+)
+SENTRY = SentrySettings(
+    environment=STAGING.name,
+    url="https://sentry.io",
+    organization="an-organization",
+    project="a-project",
+    token_secret="a-secret",
+    namespace=STAGING.application.metrics_namespace,
+)
+WITH_LINES = NOTIFY.model_copy(update={"lines": {"ecs-cpu": {"warning": 72.5, "critical": 86.0}}})
+
+
+@pytest.mark.parametrize("settings", [ROLLBACK, NOTIFY, WITH_LINES, HEALTH_CHECK, SENTRY], ids=lambda one: type(one).__name__)
+def test_settings_are_read_from_their_variables(settings: Settings) -> None:
+    assert read(type(settings), settings.variables() | {"SOMETHING_ELSE": "is not read"}) == settings
+
+
+def test_every_missing_variable_is_named() -> None:
+    with pytest.raises(SettingsError) as raised:
+        read(RollbackSettings, {"MODE": "on"})
+    for name in ROLLBACK.variables().keys() - {"MODE"}:
+        assert f"{name} is missing" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MODE", "perhaps"),
+        ("CLUSTER", ""),
+        ("OUTCOMES_TOPIC", "hz-navigator-production-outcomes"),
+        ("RETENTION_DAYS", "a year"),
+        ("RETENTION_DAYS", "0"),
+        ("RETENTION_DAYS", "-1"),
+    ],
+)
+def test_a_wrong_variable_is_named_with_its_value(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=rf"{name} = '{value}' is wrong"):
+        read(RollbackSettings, ROLLBACK.variables() | {name: value})
+
+
+@pytest.mark.parametrize("value", ["not JSON", '{"ecs-cpu": 70}'])
+def test_lines_that_cannot_be_read_are_named(value: str) -> None:
+    with pytest.raises(SettingsError, match="LINES"):
+        read(NotifySettings, NOTIFY.variables() | {"LINES": value})
+
+
+@pytest.mark.parametrize("value", ["not JSON", '{"status": "status"}'])
+def test_a_health_report_that_cannot_be_read_is_named(value: str) -> None:
+    with pytest.raises(SettingsError, match="HEALTH_REPORT"):
+        read(HealthCheckSettings, HEALTH_CHECK.variables() | {"HEALTH_REPORT": value})
+
+
+@pytest.mark.parametrize("name", ["API_URL", "FRONTEND_URL"])
+@pytest.mark.parametrize("value", ["http://plain.hz-navigator.com", "https://host/with/path", "api.hz-navigator.com"])
+def test_probes_only_go_to_https_origins(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} = '{value}' is wrong"):
+        read(HealthCheckSettings, HEALTH_CHECK.variables() | {name: value})
+
+
+def test_settings_never_change() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        HEALTH_CHECK.environment = "production"  # type: ignore[misc]

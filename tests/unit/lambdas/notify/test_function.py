@@ -1,0 +1,255 @@
+"""`notify` on an AWS of its own: what it reads, whom it tells, and what happens when a part of that fails."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from lambdas.notify import handler
+from runbook.pages import PAGES
+from tests.environments import PRODUCTION
+
+from ..world import NOTIFY, World, bad_release, refusal, session
+
+P1, P2, P3, P4 = (PRODUCTION.on_call_topic(severity) for severity in ("P1", "P2", "P3", "P4"))
+DOWN, DATABASE = PRODUCTION.page("service-down"), PRODUCTION.page("database-down")
+IMPAIRED = PRODUCTION.page("database-impaired")
+OPENED = "ALARM: P1 production: The service fails for its users"
+
+
+@pytest.fixture(autouse=True)
+def _watched(aws: World) -> None:
+    """The alarms of the tests below, OK since yesterday."""
+    for page in PAGES:
+        aws.watch(PRODUCTION.page(page.slug))
+    aws.watch(PRODUCTION.alarm("redis-memory", "warning"))
+    aws.watch(PRODUCTION.alarm("alb-5xx-rate", "critical"), notifies=False)
+    aws.watch(PRODUCTION.alarm("frontend-availability", "critical"), notifies=False)
+    aws.watch(PRODUCTION.maintenance_alarm, notifies=False)
+    aws.wait(days=1)
+
+
+def sent(aws: World, topic: str) -> list[Any]:
+    """The messages of a topic, as they were published."""
+    return [json.loads(message.partition("\n")[2]) for message in aws.messages(topic)]
+
+
+# Whom it tells
+
+
+def test_a_page_reaches_the_topic_of_its_severity_and_the_chat_once(aws: World) -> None:
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.looks(8)
+    assert aws.subjects(P1) == ["ALARM: P1 production: The application has no database"]
+    assert len(aws.messages(PRODUCTION.chat_topic)) == 1
+    assert [aws.subjects(topic) for topic in (P2, P3, P4)] == [[], [], []]
+
+
+def test_a_lesser_page_and_a_warning_reach_theirs(aws: World) -> None:
+    aws.set_alarm(PRODUCTION.alarm("redis-memory", "warning"), "ALARM")
+    aws.looks(1)
+    aws.set_alarm(IMPAIRED, "ALARM")
+    aws.looks(3)
+    assert (len(aws.subjects(P2)), len(aws.subjects(P3))) == (1, 1)
+    assert aws.subjects(P1) == []
+
+
+def test_its_end_reaches_the_same_topic(aws: World) -> None:
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.looks(3)
+    aws.set_alarm(DATABASE, "OK")
+    aws.looks(11)
+    assert [subject.partition(":")[0] for subject in aws.subjects(P1)] == ["ALARM", "OK"]
+
+
+def test_mail_gets_words_and_pagerduty_what_it_can_read(aws: World) -> None:
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.looks(3)
+    (message,) = sent(aws, P1)
+    assert message["default"].startswith("P1 production: The application has no database")
+    assert json.loads(message["https"])["AlarmName"] == DATABASE
+
+
+def test_a_quiet_minute_writes_nothing(aws: World) -> None:
+    aws.notify()
+    assert {call.name for call in aws.calls} == {"cloudwatch:DescribeAlarms", "dynamodb:GetItem"}
+
+
+def test_a_cold_start_remembers_what_was_told(aws: World) -> None:
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.looks(3)
+    aws.cold()
+    aws.looks(3)
+    assert len(aws.subjects(P1)) == 1
+
+
+# What else it reads
+
+
+def test_the_message_says_what_rollback_did(aws: World) -> None:
+    bad_release(aws)
+    aws.alarm()
+    aws.set_alarm(DOWN, "ALARM")
+    aws.looks(12)  # past the wait for the rollback's own deployment, which does not end here
+    (message,) = sent(aws, P1)
+    assert "rollback requested: The service is going back to" in message["default"]
+    assert "known good" in message["default"]
+
+
+def test_what_rollback_repaired_is_told_without_a_call_and_with_what_it_did(aws: World) -> None:
+    bad_release(aws)
+    aws.set_alarm(DOWN, "ALARM")
+    aws.alarm()
+    aws.looks(3)
+    aws.ecs.settle()
+    aws.set_alarm(DOWN, "OK")
+    aws.ok()
+    aws.looks(11)
+    assert aws.subjects(P1) == []
+    assert aws.subjects(P4) == ["OK: P4 production: Handled without a call: The service fails for its users"]
+    (message,) = sent(aws, P4)
+    assert "The service is going back to" in message["default"]
+
+
+def test_a_deployment_that_ended_just_now_still_counts(aws: World) -> None:
+    aws.begin_release()
+    aws.set_alarm(DOWN, "ALARM")
+    aws.looks(3)
+    aws.ecs.settle()
+    aws.looks(2)
+    assert aws.subjects(P1) == []
+    aws.looks(1)
+    assert aws.subjects(P1) == [OPENED]
+
+
+def test_the_value_behind_a_page_is_that_of_its_own_rows(aws: World) -> None:
+    for slug, value in (("alb-5xx-rate", 61.5), ("frontend-availability", 3.0)):
+        aws.set_alarm(PRODUCTION.alarm(slug, "critical"), "ALARM", json.dumps({"recentDatapoints": [value]}))
+    aws.set_alarm(DOWN, "ALARM")
+    aws.looks(3)
+    (message,) = sent(aws, P1)
+    assert "ALB 5XX rate over 5 %, normal is up to 0.1: 61.5" in message["default"]
+    assert "Frontend availability" not in message["default"]
+
+
+# Maintenance
+
+
+def test_in_maintenance_nobody_is_told(aws: World) -> None:
+    aws.set_alarm(PRODUCTION.maintenance_alarm, "ALARM")
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.looks(10)
+    assert aws.subjects(P1) == []
+
+
+def test_maintenance_ends_early_when_it_is_set_ok(aws: World) -> None:
+    aws.set_alarm(PRODUCTION.maintenance_alarm, "ALARM")
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.looks(5)
+    aws.set_alarm(PRODUCTION.maintenance_alarm, "OK")
+    aws.looks(1)
+    assert len(aws.subjects(P1)) == 1
+
+
+def test_maintenance_that_nobody_ended_ends_by_itself(aws: World) -> None:
+    aws.set_alarm(PRODUCTION.maintenance_alarm, "ALARM")
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.wait(minutes=119)
+    aws.notify()
+    assert aws.subjects(P1) == []
+    aws.looks(1)
+    assert [call.parameters["AlarmName"] for call in aws.calls if call.operation == "SetAlarmState"] == [
+        PRODUCTION.maintenance_alarm
+    ]
+    assert len(aws.subjects(P1)) == 1
+
+
+# What goes wrong
+
+
+def test_a_notification_that_could_not_be_sent_is_an_error_and_sent_a_minute_later(aws: World) -> None:
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.looks(1)
+    aws.wait(minutes=1)
+    aws.refusals["sns:Publish"] = refusal("KMSAccessDenied")
+    with pytest.raises(ClientError):
+        aws.notify()
+    aws.refusals.clear()
+    aws.looks(2)
+    assert len(aws.subjects(P1)) == 1
+
+
+def test_what_rollback_did_may_be_unreadable_and_people_are_told_all_the_same(aws: World) -> None:
+    def unreadable() -> None:
+        aws.refusals["dynamodb:GetItem"] = refusal("ProvisionedThroughputExceededException")
+
+    aws.set_alarm(DOWN, "ALARM")
+    aws.looks(1)
+    aws.wait(minutes=1)
+    aws.meanwhile["ecs:ListServiceDeployments"] = unreadable  # after it read what it remembers
+    aws.notify()
+    (message,) = sent(aws, P1)
+    assert "What rollback did could not be read" in message["default"]
+
+
+def test_whether_a_deployment_is_under_way_may_be_unreadable_and_people_are_told_all_the_same(aws: World) -> None:
+    aws.begin_release()
+    aws.refusals["ecs:ListServiceDeployments"] = refusal("AccessDeniedException")
+    aws.set_alarm(DOWN, "ALARM")
+    aws.looks(3)
+    assert aws.subjects(P1) == [OPENED]
+
+
+@pytest.mark.parametrize("operation", ["cloudwatch:DescribeAlarms", "dynamodb:GetItem", "dynamodb:PutItem"])
+def test_without_the_alarms_or_its_memory_it_fails_and_its_own_alarm_fires(aws: World, operation: str) -> None:
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.refusals[operation] = refusal("AccessDeniedException")
+    with pytest.raises(ClientError):
+        aws.looks(3)
+
+
+# What invokes it
+
+
+@pytest.mark.parametrize("shape", ["schedule", "topic", "nonsense", "nothing"])
+def test_whatever_invokes_it_it_looks_at_the_alarms(aws: World, shape: str) -> None:
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.wait(minutes=2)
+    stamp = f"{aws.now:%Y-%m-%dT%H:%M:%S.000Z}"
+    event: Any = {
+        "schedule": {"source": "aws.events", "time": stamp},
+        "topic": {"Records": [{"Sns": {"Timestamp": stamp, "Message": "{}"}}]},
+        "nonsense": {"not": ["an", "event"]},
+        "nothing": None,
+    }[shape]
+    assert aws.notify_on(event) == {"open": [DATABASE]}
+
+
+def test_an_event_that_comes_late_takes_nothing_back(aws: World) -> None:
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.looks(2)
+    assert aws.notify_on({"time": f"{aws.now - timedelta(minutes=30):%Y-%m-%dT%H:%M:%SZ}"}) == {}
+    assert len(aws.subjects(P1)) == 1
+
+
+@pytest.fixture
+def _as_lambda(aws: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The environment in which Lambda starts the function."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", session())
+    for name, value in NOTIFY.variables().items():
+        monkeypatch.setenv(name, value)
+    handler._function.cache_clear()
+    yield
+    handler._function.cache_clear()
+
+
+@pytest.mark.usefixtures("_as_lambda")
+def test_lambda_is_answered_with_what_was_sent(aws: World) -> None:
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.wait(minutes=2)
+    assert handler.handle({"time": f"{aws.now:%Y-%m-%dT%H:%M:%SZ}"}, None) == {"open": [DATABASE]}
+    assert len(aws.subjects(P1)) == 1

@@ -1,0 +1,277 @@
+"""What people read: everything that somebody who was just woken up needs, in words."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lambdas.common.incidents import Outcome
+from lambdas.notify.alarms import Alarm, Alarms
+from lambdas.notify.messages import Situation, for_chat, for_pagerduty, subject, text
+from lambdas.notify.plan import Kind, Memory, Notification
+from runbook import status_page
+from runbook.failures import FAILURES, Failure
+from runbook.pages import PAGES
+from runbook.sections import Section
+from tests.environments import PRODUCTION
+
+from ..world import NOON, NOTIFY
+
+DOCS = Path(__file__).parents[4] / "docs"
+OUTCOME = Outcome(
+    outcome="rollback requested",
+    environment="production",
+    service="service",
+    alarm="alarm",
+    at=NOON.isoformat(),
+    wrong="",
+    done="The service is going back to backend:1.",
+    look_at="",
+    section=Section.BACKEND_ROLLBACK,
+    reason="Deployment 0002 of backend:2 ended 4 min before the alarm.",
+)
+
+
+def alarm(name: str, **changes: Any) -> Alarm:
+    """An alarm that fires since noon, as DescribeAlarms has it, understood."""
+    return Alarms(NOTIFY).alarm(
+        {
+            "AlarmName": name,
+            "AlarmActions": [NOTIFY.alarms_topic],
+            "StateValue": "ALARM",
+            "StateUpdatedTimestamp": NOON,
+            "StateReason": "Threshold Crossed",
+            "StateReasonData": json.dumps({"recentDatapoints": [12.5, None, 100.0]}),
+            **changes,
+        }
+    )
+
+
+def page(slug: str, kind: Kind = "open") -> Notification:
+    """A page that has lasted since noon, and ended 20 minutes later where it has ended."""
+    ended = None if kind == "open" else NOON + timedelta(minutes=20)
+    found = alarm(PRODUCTION.page(slug), AlarmRule="ALARM(x)")
+    return Notification(kind, found, Memory(NOON, told_at=NOON, calm_since=ended))
+
+
+def behind(slug: str) -> Alarm:
+    """The critical alarm of a row, firing."""
+    return alarm(PRODUCTION.alarm(slug, "critical"))
+
+
+def message(notification: Notification, *alarms: Alarm, outcome: Outcome | None = None, unread: str = "") -> str:
+    return text(notification, Situation(NOON + timedelta(minutes=3), alarms, outcome, unread), NOTIFY)
+
+
+def part(words: str, title: str) -> str:
+    """What stands under a title of a message."""
+    parts = dict(block.split("\n", 1) for block in words.split("\n\n")[1:])
+    return "\n".join(line.strip() for line in parts[title].splitlines())
+
+
+# Of a page
+
+
+def test_what_is_wrong_stands_first() -> None:
+    assert message(page("database-down")).startswith("P1 production: The application has no database\n")
+
+
+def test_since_when() -> None:
+    assert part(message(page("database-down")), "Since") == "2026-03-02 12:00:00 UTC (3 min)"
+
+
+def test_how_often_where_it_flaps() -> None:
+    flapping = replace(page("database-down"), memory=Memory(NOON, times=4))
+    assert part(message(flapping), "Since").endswith("(3 min), 4 times")
+
+
+def test_the_value_against_the_line() -> None:
+    measured = part(message(page("service-down"), behind("alb-5xx-rate"), behind("api-availability")), "Measured")
+    assert measured.splitlines() == [
+        "ALB 5XX rate over 5 %, normal is up to 0.1: 100",
+        "API availability under 50 %, normal is from 100: 100",
+    ]
+
+
+def test_the_likely_cause_is_what_rollback_found() -> None:
+    assert part(message(page("service-down"), outcome=OUTCOME), "Likely cause") == OUTCOME.reason
+
+
+def test_else_the_dependency_whose_alarm_fires() -> None:
+    cause = part(message(page("service-down"), behind("alb-5xx-rate"), behind("rds-connections")), "Likely cause")
+    assert cause == (
+        "RDS connections over 180 connections, normal is up to 100: connections that are not given back, or too many tasks"
+    )
+
+
+def test_else_what_is_mostly_behind_it() -> None:
+    assert part(message(page("service-down")), "Likely cause").startswith("a bad release, or")
+
+
+def test_what_automation_did() -> None:
+    words = part(message(page("service-down"), outcome=OUTCOME), "Automation")
+    assert words == "rollback requested: The service is going back to backend:1."
+
+
+def test_what_automation_will_do() -> None:
+    assert part(message(page("service-down")), "Automation").startswith("rollback decides whether a release is to blame")
+
+
+def test_that_it_could_not_be_read_what_automation_did() -> None:
+    assert "could not be read (no table)" in part(message(page("service-down"), unread="no table"), "Automation")
+
+
+def test_the_runbook_section_as_a_link() -> None:
+    link = f"{PRODUCTION.docs_url}/runbook.md#34-database-connection-issues"
+    assert part(message(page("database-down")), "Runbook") == f"3.4 Database Connection Issues {link}"
+
+
+@pytest.mark.parametrize("slug", [one.slug for one in PAGES])
+def test_the_link_leads_to_a_heading_of_the_runbook(slug: str) -> None:
+    number_and_title = part(message(page(slug)), "Runbook").partition(" http")[0]
+    assert f"### {number_and_title}\n" in (DOCS / "runbook.md").read_text()
+
+
+def test_the_runbook_section_without_a_link_where_nobody_can_read_it() -> None:
+    settings = NOTIFY.model_copy(update={"runbook_url": ""})
+    assert "Runbook\n  3.4 Database Connection Issues\n" in text(page("database-down"), Situation(NOON, [], None), settings)
+
+
+def test_the_dashboard_link() -> None:
+    assert part(message(page("database-down")), "Dashboard").endswith(f"#dashboards/dashboard/{PRODUCTION.dashboard}")
+
+
+def test_who_is_next_on_the_escalation_path() -> None:
+    assert part(message(page("database-down")), "Who") == (
+        "L1 on-call engineer now; when nobody has answered within 15 min:"
+        " L2 team lead, then L3 engineering manager, then L4 CTO"
+    )
+
+
+@pytest.mark.parametrize("slug", [one.slug for one in PAGES])
+@pytest.mark.parametrize("kind", ["open", "close"])
+def test_status_page_texts_are_ready_to_paste(slug: str, kind: Kind) -> None:
+    words = message(page(slug, kind))
+    titles = ["Status page, investigating", "Status page, identified"] if kind == "open" else ["Status page, resolved"]
+    for title in titles:
+        assert part(words, title)
+    assert not set("[]{}") & set(words)
+
+
+def test_the_status_page_says_what_users_see_and_what_is_done() -> None:
+    words = message(page("service-down"), outcome=OUTCOME)
+    assert part(words, "Status page, investigating").splitlines() == [
+        "We are currently investigating issues with the HZ Navigator API.",
+        "Some users may experience errors, or no answer at all.",
+        "We will provide updates as we learn more.",
+    ]
+    assert "related to a recent update, which is being undone" in part(words, "Status page, identified")
+    assert "A recent update was undone." in message(page("service-down", "close"), outcome=OUTCOME)
+
+
+@pytest.mark.parametrize("template", [status_page.INVESTIGATING, status_page.IDENTIFIED, status_page.RESOLVED])
+def test_the_status_pages_templates_are_the_runbooks(template: str) -> None:
+    lines = [line.rstrip() for line in (DOCS / "runbook.md").read_text().splitlines()]
+    assert template in "\n".join(lines)
+
+
+def test_its_end_says_how_long_it_lasted_and_calls_nobody() -> None:
+    words = message(page("service-down", "close"))
+    assert words.startswith("P1 production: Over: The service fails for its users\n")
+    assert part(words, "Since") == "2026-03-02 12:00:00 UTC until 12:20:00 UTC (20 min)"
+    assert "\nWho\n" not in words
+
+
+def test_what_automation_handled_needs_no_status_page() -> None:
+    words = message(page("service-down", "handled"), outcome=OUTCOME)
+    assert words.startswith("P4 production: Handled without a call: ")
+    assert "Status page" not in words
+
+
+# Of a warning, and of our own failures
+
+
+def test_a_warning_is_for_working_hours_and_not_for_the_status_page() -> None:
+    words = message(Notification("open", alarm(PRODUCTION.alarm("ecs-cpu", "warning")), Memory(NOON, told_at=NOON)))
+    assert part(words, "Measured") == "ECS CPU over 70 %, normal is up to 60: 100"
+    assert part(words, "Who") == "L1 on-call engineer, within 4 hours"
+    assert part(words, "Automation") == "nothing is done about a warning"
+    assert "Status page" not in words
+
+
+def test_an_environments_own_lines_are_in_its_messages() -> None:
+    own = NOTIFY.model_copy(update={"lines": {"ecs-cpu": {"warning": 72.5}}})
+    described = {"AlarmName": PRODUCTION.alarm("ecs-cpu", "warning"), "StateValue": "ALARM", "StateUpdatedTimestamp": NOON}
+    assert Alarms(own).alarm(described).description.title == "ECS CPU over 72.5 %, normal is up to 60"
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda one: one.slug)
+def test_a_failure_of_ours_is_understood(failure: Failure) -> None:
+    found = alarm(PRODUCTION.alarm(failure.slug, failure.level))
+    assert found.page is None
+    assert (found.description.title, found.description.cause) == (failure.title, failure.cause)
+    assert (found.description.severity, found.description.section) == (failure.severity, failure.section)
+
+
+# What is not in the runbook
+
+
+def test_an_alarm_that_the_runbook_does_not_have_is_taken_seriously_and_quoted() -> None:
+    found = alarm(f"{PRODUCTION.prefix}-by-hand", AlarmDescription="Look at this!")
+    assert (found.description.severity, found.description.title, found.page) == ("P2", "Look at this!", None)
+    words = message(Notification("open", found, Memory(NOON)))
+    assert words.startswith("P2 production: Look at this!\n")
+    assert "within 1 hour" in part(words, "Who")
+    assert part(words, "Runbook").startswith("7.1 Key Metrics to Watch")
+
+
+def test_an_alarm_without_a_description_is_called_by_its_name() -> None:
+    assert alarm("by-hand", AlarmDescription="").description.title == "by-hand"
+
+
+# What cannot be read
+
+
+@pytest.mark.parametrize("data", ["{}", "no json", '{"recentDatapoints": []}', '{"recentDatapoints": [null]}'])
+def test_without_datapoints_the_reason_is_quoted(data: str) -> None:
+    assert alarm("x", StateReasonData=data).measured == "Threshold Crossed"
+
+
+def test_an_alarm_is_as_old_as_its_state_and_not_as_its_newest_reason() -> None:
+    assert alarm("x", StateTransitionedTimestamp=NOON - timedelta(hours=1)).since == NOON - timedelta(hours=1)
+
+
+# As each receiver takes it
+
+
+@pytest.mark.parametrize(("kind", "state"), [("open", "ALARM"), ("close", "OK")])
+def test_pagerduty_opens_and_resolves_one_incident_a_page(kind: Kind, state: str) -> None:
+    """By the word before the subject's colon, which has to be the message's state, and the alarm's name."""
+    notification = page("service-down", kind)
+    body = json.loads(for_pagerduty(notification, "the words"))
+    assert (body["AlarmName"], body["NewStateValue"]) == (PRODUCTION.page("service-down"), state)
+    assert body["NewStateReason"] == "the words"
+    assert subject(notification, NOTIFY).startswith(f"{state}: P1 production: ")
+
+
+def test_a_subject_is_one_short_line_of_ascii() -> None:
+    long = alarm(f"{PRODUCTION.prefix}-by-hand", AlarmDescription="\u00dcberlast " * 30)
+    words = subject(Notification("open", long, Memory(NOON)), NOTIFY)
+    assert len(words) == 100
+    assert words.isascii()
+
+
+def test_the_chat_gets_a_custom_notification_in_one_thread_an_incident() -> None:
+    seen = Situation(NOON, [], None)
+    opened, closed = (
+        json.loads(for_chat(notification, seen, NOTIFY))
+        for notification in (page("service-down"), page("service-down", "close"))
+    )
+    assert (opened["version"], opened["source"]) == ("1.0", "custom")
+    assert opened["content"]["textType"] == "client-markdown"
+    assert opened["content"]["title"] == "P1 production: The service fails for its users"
+    assert "*Runbook*: 3.1 High Error Rate (5XX)" in opened["content"]["description"]
+    assert opened["metadata"]["threadId"] == closed["metadata"]["threadId"]

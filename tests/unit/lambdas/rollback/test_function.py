@@ -1,0 +1,523 @@
+"""`rollback` from the event to the message, as the runbook (4.1) has it: what it does, says, and never does."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from functools import cache
+from io import StringIO
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lambdas.common.incidents import InProgressError
+from lambdas.common.settings import SettingsError
+from lambdas.rollback import function, handler
+from lambdas.rollback.decisions import Mode
+from lambdas.rollback.function import Rollback
+from runbook.rules import BUDGET, BUDGET_WINDOW
+from tests.environments import PRODUCTION
+
+from ..world import NOON, ROLLBACK, Crash, World, bad_release, event, refusal, rollback_clients, session, world
+
+CONTEXT = SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000)
+
+
+def changed_to(aws: World) -> list[str]:
+    return [change.after for change in aws.ecs.changes]
+
+
+# A release goes bad
+
+
+def test_a_bad_release_is_rolled_back_and_a_person_can_read_it(aws: World) -> None:
+    good, bad = bad_release(aws)
+    outcome = aws.alarm()
+    assert outcome.outcome == "rollback requested"
+    assert (outcome.from_task_definition, outcome.to_task_definition) == (bad, good)
+    assert [(change.operation, change.after) for change in aws.ecs.changes] == [("UpdateService", good)]
+    assert aws.image == aws.ecs.definitions[good]["image"], "the next `cdk deploy` keeps it"
+    assert aws.escalations == []
+    (message,) = aws.outcomes
+    for words in (
+        PRODUCTION.service_impaired_alarm,
+        PRODUCTION.alarm("alb-5xx-rate", "critical"),
+        "5 min before",
+        "runbook.md#41-backend-rollback-ecs",
+    ):
+        assert words in message
+
+
+def test_the_alarms_ok_verifies_the_rollback_and_closes_the_incident(aws: World) -> None:
+    good, _ = bad_release(aws)
+    began = aws.now
+    aws.alarm()
+    aws.wait(minutes=7)
+    aws.ecs.settle()
+    outcome = aws.ok()
+    assert outcome.outcome == "recovered"
+    assert "7 min after the alarm" in outcome.done
+    assert f"{good.rpartition('/')[2]}, where the rollback took it" in outcome.done
+    incident = next(item for item in aws.items().values() if item["id"].endswith(f"#{began.isoformat()}"))
+    assert incident["recovered_at"] == aws.now.isoformat()
+    assert aws.escalations == []
+
+
+def test_a_recovery_on_another_revision_says_so(aws: World) -> None:
+    bad_release(aws)
+    aws.alarm()
+    aws.ecs.settle()
+    fixed = aws.release()
+    outcome = aws.ok()
+    assert outcome.outcome == "recovered"
+    assert f"It runs {fixed.rpartition('/')[2]}, not " in outcome.done
+
+
+def test_a_recovery_whose_service_cannot_be_read_is_still_a_recovery(aws: World) -> None:
+    bad_release(aws)
+    aws.alarm()
+    aws.wait(minutes=5)
+    aws.refusals["ecs:DescribeServices"] = refusal("ThrottlingException")
+    outcome = aws.ok()
+    assert (outcome.outcome, len(outcome.missing)) == ("recovered", 1)
+
+
+def test_an_ok_with_nothing_open_is_noted(aws: World) -> None:
+    assert aws.ok().outcome == "noted"
+    assert aws.escalations == []
+
+
+def test_a_release_that_fails_as_it_runs_is_stopped(aws: World) -> None:
+    good, bad = aws.ecs.current, aws.begin_release()
+    aws.wait(minutes=3)
+    outcome = aws.alarm()
+    assert outcome.outcome == "rollback requested"
+    assert (outcome.from_task_definition, outcome.to_task_definition) == (bad, good)
+    assert [(change.operation, change.after) for change in aws.ecs.changes] == [("StopServiceDeployment", good)]
+    assert aws.image == aws.ecs.definitions[good]["image"]
+
+
+def test_a_bad_revision_is_never_gone_back_to(aws: World) -> None:
+    good, bad = bad_release(aws)
+    aws.alarm()
+    aws.ecs.settle()
+    aws.wait(minutes=2)
+    aws.ok()
+    aws.wait(minutes=2)
+    outcome = aws.alarm()
+    assert outcome.outcome == "escalated"
+    assert changed_to(aws) == [good]
+    aws.ecs.settle()
+    aws.wait(minutes=2)
+    aws.ok()
+    worse = aws.release()
+    aws.wait(minutes=3)
+    assert aws.alarm().to_task_definition == good
+    assert changed_to(aws) == [good, good]
+    assert bad != worse
+
+
+def test_a_revision_that_failed_is_not_gone_back_to_though_it_is_the_one_before(aws: World) -> None:
+    good = aws.ecs.current
+    aws.begin_release()
+    aws.ecs.fail()
+    aws.ecs.settle()
+    aws.wait(minutes=1)
+    bad_release(aws)
+    assert aws.alarm().to_task_definition == good
+
+
+def test_a_third_bad_release_in_a_day_is_for_a_person(aws: World) -> None:
+    kinds = []
+    for _ in range(3):
+        bad_release(aws)
+        kinds.append(aws.alarm().outcome)
+        aws.ecs.settle()
+        aws.wait(minutes=5)
+        aws.ok()
+    assert kinds == ["rollback requested", "rollback requested", "escalated"]
+    assert len(aws.escalations) == 1
+    assert "budget is spent" in aws.escalations[0]
+
+
+# What is no release's fault
+
+
+def test_a_native_rollback_is_waited_for_and_what_it_brought_back_is_kept(aws: World) -> None:
+    good = aws.ecs.current
+    aws.begin_release()
+    aws.ecs.fail()
+    aws.wait(minutes=3)
+    assert aws.alarm().outcome == "waiting"
+    aws.ecs.settle()
+    aws.wait(minutes=3)
+    assert aws.ok().outcome == "recovered"
+    assert aws.ecs.changes == []
+    assert aws.image == aws.ecs.definitions[good]["image"]
+
+
+def test_a_failed_database_is_escalated_by_name_and_the_service_left_alone(aws: World) -> None:
+    bad_release(aws)
+    aws.database("storage-full")
+    outcome = aws.alarm()
+    assert outcome.outcome == "escalated"
+    assert aws.ecs.changes == []
+    assert aws.image == "as the release wrote it"
+    (message,) = aws.escalations
+    assert f"the database {PRODUCTION.database_instance} is storage-full" in message
+    assert "3.4 Database Connection Issues" in message
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("off", "recorded"), ("observe", "observed")])
+def test_where_remediation_is_not_on_nothing_is_changed_nor_claimed(aws: World, mode: Mode, kind: str) -> None:
+    bad_release(aws)
+    aws.mode = mode
+    outcome = aws.alarm()
+    assert outcome.outcome == kind
+    assert ("it would roll back" in outcome.reason) == (mode == "observe")
+    assert (aws.ecs.changes, aws.image, aws.escalations) == ([], "as the release wrote it", [])
+    assert "changes" not in aws.items()
+
+
+@pytest.mark.parametrize("operation", ["ecs:ListServiceDeployments", "rds:DescribeDBInstances", "cloudwatch:DescribeAlarms"])
+def test_what_cannot_be_read_is_escalated_by_name_and_nothing_changed(aws: World, operation: str) -> None:
+    bad_release(aws)
+    aws.refusals[operation] = refusal("AccessDeniedException", f"no {operation}")
+    outcome = aws.alarm()
+    assert (outcome.outcome, len(outcome.missing)) == ("escalated", 1)
+    assert f"no {operation}" in aws.escalations[0]
+    assert aws.ecs.changes == []
+
+
+# Deliveries: again, late, out of order, wrong
+
+
+def test_delivered_twice_does_the_same_as_once(aws: World) -> None:
+    good, _ = bad_release(aws)
+    delivered = event("ALARM", aws.now)
+    first = aws.deliver(delivered)
+    items = aws.items()
+    aws.ecs.settle()
+    aws.wait(minutes=1)
+    assert aws.deliver(delivered) == first
+    assert changed_to(aws) == [good]
+    assert len(aws.outcomes) == 1
+    assert aws.items() == items
+
+
+def test_two_deliveries_at_once_are_one(aws: World) -> None:
+    good, _ = bad_release(aws)
+    delivered = event("ALARM", aws.now)
+    met: list[str] = []
+
+    def meanwhile() -> None:
+        with pytest.raises(InProgressError) as raised:
+            Rollback(ROLLBACK, rollback_clients(), aws.clock).run(delivered, seconds=60)
+        met.append(str(raised.value))
+
+    aws.meanwhile["ecs:UpdateService"] = meanwhile
+    assert aws.deliver(delivered).outcome == "rollback requested"
+    assert len(met) == 1
+    assert changed_to(aws) == [good]
+    assert len(aws.outcomes) == 1
+    assert aws.escalations == []
+
+
+def test_an_alarm_that_arrives_after_its_ok_is_old_news(aws: World) -> None:
+    bad_release(aws)
+    late = event("ALARM", aws.now)
+    aws.wait(minutes=5)
+    aws.ok()
+    outcome = aws.deliver(late)
+    assert outcome.outcome == "noted"
+    assert aws.ecs.changes == []
+
+
+def test_an_alarm_that_arrives_after_somebody_fixed_the_service_changes_nothing(aws: World) -> None:
+    bad_release(aws)
+    late = event("ALARM", aws.now)
+    aws.wait(minutes=1)
+    fixed = aws.release()
+    assert aws.deliver(late).outcome == "escalated"
+    assert aws.ecs.current == fixed
+    assert aws.ecs.changes == []
+
+
+def test_insufficient_data_never_acts(aws: World) -> None:
+    bad_release(aws)
+    assert aws.deliver(event("INSUFFICIENT_DATA", aws.now)).outcome == "noted"
+    assert aws.ecs.changes == []
+
+
+@pytest.mark.parametrize(
+    "malformed",
+    [{}, None, "text", {"source": "aws.events"}, event("BROKEN", NOON), event("ALARM", NOON, name="another-alarm")],
+    ids=["empty", "null", "text", "another source", "no state", "another alarm"],
+)
+def test_a_malformed_event_is_recorded_and_escalated_once_and_not_retried(aws: World, malformed: Any) -> None:
+    outcome = aws.deliver(malformed)
+    assert aws.deliver(malformed) == outcome
+    assert outcome.outcome == "malformed event"
+    assert [item["kind"] for item in aws.items().values()] == ["malformed event"]
+    assert (len(aws.outcomes), len(aws.escalations)) == (1, 1)
+
+
+# Failures of our own
+
+
+def test_an_unexpected_failure_is_told_recorded_and_raised_and_the_retry_goes_on(aws: World) -> None:
+    good, _ = bad_release(aws)
+    delivered = event("ALARM", aws.now)
+    aws.refusals["ecs:DescribeServices"] = RuntimeError("a bug")
+    with pytest.raises(RuntimeError, match="a bug"):
+        aws.deliver(delivered)
+    (message,) = aws.escalations
+    assert "RuntimeError: a bug" in message
+    assert [item["kind"] for item in aws.items().values() if "kind" in item] == ["failed"]
+    aws.refusals.clear()
+    assert aws.deliver(delivered).outcome == "rollback requested"
+    assert changed_to(aws) == [good]
+
+
+def test_when_the_table_is_unreachable_a_person_is_told_and_nothing_changed(aws: World) -> None:
+    bad_release(aws)
+    aws.refusals |= {f"dynamodb:{name}": refusal("InternalServerError") for name in ("PutItem", "GetItem", "UpdateItem")}
+    with pytest.raises(type(refusal("")), match="InternalServerError"):
+        aws.alarm()
+    assert len(aws.escalations) == 1
+    assert aws.ecs.changes == []
+
+
+def test_when_nobody_can_be_told_the_event_is_raised_for_lambda_to_send_on(aws: World) -> None:
+    good, _ = bad_release(aws)
+    delivered = event("ALARM", aws.now)
+    aws.refusals["sns:Publish"] = refusal("AuthorizationErrorException")
+    with pytest.raises(type(refusal("")), match="Authorization"):
+        aws.deliver(delivered)
+    aws.refusals.clear()
+    assert aws.deliver(delivered).outcome == "rollback requested"
+    assert changed_to(aws) == [good]
+    assert len(aws.outcomes) == 1
+
+
+@pytest.mark.parametrize("operation", ["ecs:UpdateService", "ecs:StopServiceDeployment"])
+def test_a_change_that_aws_refuses_is_escalated_with_what_aws_said(aws: World, operation: str) -> None:
+    if operation == "ecs:UpdateService":
+        bad_release(aws)
+    else:
+        aws.begin_release()
+        aws.wait(minutes=3)
+    aws.refusals[operation] = refusal("AccessDeniedException", "iam:PassRole")
+    outcome = aws.alarm()
+    assert outcome.outcome == "escalated"
+    assert "iam:PassRole" in aws.escalations[0]
+
+
+def test_an_image_that_cannot_be_kept_needs_a_person_though_the_service_goes_back(aws: World) -> None:
+    good, _ = bad_release(aws)
+    aws.refusals["ssm:PutParameter"] = refusal("AccessDeniedException")
+    assert aws.alarm().outcome == "rollback requested"
+    assert changed_to(aws) == [good]
+    assert "put-parameter" in aws.escalations[0]
+
+
+def test_a_run_that_loses_the_claim_to_another_changes_nothing(aws: World) -> None:
+    bad_release(aws)
+    aws.meanwhile["dynamodb:GetItem"] = lambda: aws.table.put_item(Item={"id": "changes", "version": 7})  # after the evidence
+    assert aws.alarm().outcome == "escalated"
+    assert aws.ecs.changes == []
+
+
+# A crash, wherever it happens
+
+Prepare = Callable[[World], Any]
+"""What happens before a run, and the event that invokes it."""
+
+
+def update_run(aws: World) -> Any:
+    bad_release(aws)
+    return event("ALARM", aws.now)
+
+
+def stop_run(aws: World) -> Any:
+    aws.begin_release()
+    aws.wait(minutes=3)
+    return event("ALARM", aws.now)
+
+
+def recovery_run(aws: World) -> Any:
+    aws.deliver(update_run(aws))
+    aws.ecs.settle()
+    aws.wait(minutes=5)
+    return event("OK", aws.now)
+
+
+def deaths(prepare: Prepare) -> Iterator[tuple[World, Any]]:
+    """A world for each moment at which the run can die, before and after each of its calls; the run died there."""
+    point = 0
+    while True:
+        with world() as aws:
+            delivered = prepare(aws)
+            aws.crash_at = point
+            try:
+                aws.deliver(delivered)
+            except Crash:
+                aws.crash_at = None
+                aws.wait(minutes=2)
+                yield aws, delivered
+                point += 1
+            else:
+                assert point == 2 * len(aws.calls) > 0, "it died at every moment"
+                return
+
+
+@pytest.mark.parametrize("prepare", [update_run, stop_run])
+def test_a_run_that_dies_anywhere_is_taken_up_found_and_reported(prepare: Prepare) -> None:
+    for aws, delivered in deaths(prepare):
+        outcome = aws.deliver(delivered)
+        assert len(aws.ecs.changes) <= 1, "at most one change for one deployment"
+        assert [item["kind"] for item in aws.items().values() if "kind" in item] == [outcome.outcome], "one recorded outcome"
+        assert aws.outcomes, "said"
+        assert outcome.outcome == "rollback requested" or aws.escalations or aws.ecs.changes, "done, or told to a person"
+        changes = [json.loads(text) for name, text in aws.items().get("changes", {}).items() if name.startswith("arn:")]
+        assert {change["state"] for change in changes} <= {"done", "reported"}, "nothing is left unconfirmed and untold"
+        assert "reported" not in {change["state"] for change in changes} or aws.escalations
+
+
+def test_a_recovery_that_dies_anywhere_is_recorded_once_and_closes_the_incident() -> None:
+    for aws, delivered in deaths(recovery_run):
+        assert aws.deliver(delivered).outcome == "recovered"
+        assert "open_incident" not in aws.items()["latest"]
+        recovered = [message for message in aws.outcomes if message.startswith("[production] recovered")]
+        assert len(recovered) in (1, 2), "once, or once more to be sure"
+
+
+# Always true, whatever arrives and in whatever order
+
+
+@cache
+def calls() -> int:
+    """How many a run with a rollback makes: none makes many more."""
+    with world() as aws:
+        aws.deliver(update_run(aws))
+        return len(aws.calls)
+
+
+class Fate(Random):
+    """What happens to a service, from one seed."""
+
+    def happens(self, aws: World, delivered: list[Any]) -> None:
+        what = self.choice([self.releases, self.releases, self.rolls_out, self.alarms, self.alarms, self.repeats, self.breaks])
+        what(aws, delivered)
+        aws.wait(minutes=self.uniform(0, 20))
+        if self.random() < 0.7:
+            aws.ecs.settle()
+
+    def releases(self, aws: World, _: list[Any]) -> None:
+        aws.release(minutes=self.uniform(0, 10))
+
+    def rolls_out(self, aws: World, _: list[Any]) -> None:
+        aws.begin_release()
+        if self.random() < 0.4:
+            self.choice([aws.ecs.fail, aws.ecs.fail, aws.ecs.abort])()
+            aws.ecs.settle()
+
+    def alarms(self, aws: World, delivered: list[Any]) -> None:
+        when = aws.now - timedelta(minutes=self.choice([0, 0, 0, 5]))
+        self.arrives(aws, event(self.choice(["ALARM", "ALARM", "OK"]), when), delivered)
+
+    def repeats(self, aws: World, delivered: list[Any]) -> None:
+        if delivered:
+            self.arrives(aws, self.choice(delivered), delivered)
+
+    def breaks(self, aws: World, _: list[Any]) -> None:
+        aws.database(self.choice(["available", "available", "failed"]))
+        self.choice(list(aws.ecs.definitions.values()))["status"] = self.choice(["ACTIVE", "INACTIVE"])
+        aws.ecs.definitions[aws.ecs.current]["status"] = "ACTIVE"
+
+    def arrives(self, aws: World, what: Any, delivered: list[Any]) -> None:
+        """With a crash and Lambda's second try, one time in three."""
+        delivered.append(what)
+        if self.random() < 0.33:
+            aws.crash_at = self.randrange(2 * calls())
+            try:
+                aws.deliver(what)
+            except Crash:
+                aws.wait(minutes=2)
+            aws.crash_at = None
+        aws.deliver(what)
+
+
+@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(0, 2**32))
+def test_whatever_arrives_the_promises_hold(seed: int) -> None:
+    calls()
+    with world() as aws:
+        fate = Fate(seed)
+        delivered: list[Any] = []
+        for _ in range(14):
+            fate.happens(aws, delivered)
+        changes, items = aws.ecs.changes, aws.items()
+        records = [item for identifier, item in items.items() if identifier not in ("latest", "changes")]
+        claims = [json.loads(text) for name, text in items.get("changes", {}).items() if name.startswith("arn:")]
+
+        assert len(changes) <= len(claims), "no change without a claim, one claim for a deployment"
+        for change in changes:
+            assert change.after != change.before, "never to the current revision"
+            assert change.after not in change.failed, "never to a failed one"
+            window = [other for other in changes if change.at - BUDGET_WINDOW < other.at <= change.at]
+            assert len(window) <= BUDGET, "never beyond the budget"
+        assert len(records) == len({one["alarmData"]["state"]["timestamp"] for one in delivered}), "one record for each alarm"
+        assert all("kind" in record and "announced" in record for record in records), "each with an outcome, told"
+        assert len(aws.outcomes) >= len(records)
+        assert all(claim["state"] != "started" for claim in claims), "none left unconfirmed and untold"
+
+
+# The structured line, and Lambda's own entry
+
+
+def test_an_outcome_is_one_structured_line(aws: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = StringIO()
+    monkeypatch.setattr(function.logger.registered_handler, "stream", said)
+    good, bad = bad_release(aws)
+    aws.alarm()
+    (line,) = [json.loads(line) for line in said.getvalue().splitlines()]
+    assert line["level"] == "INFO"
+    assert line["outcome"] == "rollback requested"
+    assert line["decision"] == "roll back"
+    assert line["alarm"] == PRODUCTION.service_impaired_alarm
+    assert line["service"] == PRODUCTION.service
+    assert (line["from_task_definition"], line["to_task_definition"]) == (bad, good)
+    assert line["evidence"]["known_good"] == good
+    assert line["missing"] == []
+    assert line["reason"]
+
+
+@pytest.fixture
+def _as_lambda(aws: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The environment in which Lambda starts the function."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", session())
+    for name, value in ROLLBACK.variables().items():
+        monkeypatch.setenv(name, value)
+    handler._function.cache_clear()
+    yield
+    handler._function.cache_clear()
+
+
+@pytest.mark.usefixtures("_as_lambda")
+def test_lambda_is_answered_with_json(aws: World) -> None:
+    good, _ = bad_release(aws)
+    answer = json.loads(json.dumps(handler.handle(event("ALARM", aws.now), CONTEXT)))
+    assert answer["outcome"] == "rollback requested"
+    assert changed_to(aws) == [good]
+
+
+@pytest.mark.usefixtures("_as_lambda")
+def test_lambda_fails_at_once_when_the_environment_is_not_as_it_should_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CLUSTER")
+    with pytest.raises(SettingsError, match="CLUSTER is missing"):
+        handler.handle(event("ALARM", NOON), CONTEXT)

@@ -1,0 +1,437 @@
+"""An AWS for `rollback` and `notify`: moto where moto is right, and an ECS of our own, because moto has no service deployments."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.session import Session
+from moto import mock_aws
+from moto.cloudwatch.models import cloudwatch_backends
+from moto.elasticache.models import elasticache_backends
+from moto.rds.models import rds_backends
+from moto.sns.models import sns_backends
+
+from lambdas.common.incidents import Outcome
+from lambdas.notify.function import Clients as NotifyClients
+from lambdas.notify.function import Notify
+from lambdas.notify.settings import NotifySettings
+from lambdas.rollback.clients import Clients as RollbackClients
+from lambdas.rollback.decisions import Mode
+from lambdas.rollback.function import Rollback
+from lambdas.rollback.settings import RollbackSettings
+from runbook.alarms import DEPENDENCY_ALARMS
+from runbook.sections import Section
+from runbook.severities import RESPONSE_TIMES
+from tests.environments import PRODUCTION as ENVIRONMENT
+from tests.unit.lambdas.ecs import Ecs
+
+ACCOUNT, REGION = ENVIRONMENT.account, ENVIRONMENT.region
+_BASE = Session()  # keeps what it parsed for every session: AWS's models are large
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+ROLLBACK = RollbackSettings(
+    environment=ENVIRONMENT.name,
+    mode="on",
+    cluster=ENVIRONMENT.cluster,
+    service=ENVIRONMENT.service,
+    image_parameter=ENVIRONMENT.image_parameter,
+    database_instance=ENVIRONMENT.database_instance,
+    replication_group=ENVIRONMENT.replication_group,
+    service_impaired_alarm=ENVIRONMENT.service_impaired_alarm,
+    alarm_prefix=f"{ENVIRONMENT.prefix}-",
+    incidents_table=ENVIRONMENT.incidents_table,
+    outcomes_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.outcomes_topic),
+    escalations_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.escalations_topic),
+    runbook_url=ENVIRONMENT.runbook_url,
+    retention_days=365,
+)
+NOTIFY = NotifySettings(
+    environment=ENVIRONMENT.name,
+    alarm_prefix=f"{ENVIRONMENT.prefix}-",
+    lines=ENVIRONMENT.lines,
+    maintenance_alarm=ENVIRONMENT.maintenance_alarm,
+    cluster=ENVIRONMENT.cluster,
+    service=ENVIRONMENT.service,
+    alarms_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.alarms_topic),
+    p1_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.on_call_topic("P1")),
+    p2_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.on_call_topic("P2")),
+    p3_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.on_call_topic("P3")),
+    p4_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.on_call_topic("P4")),
+    chat_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.chat_topic),
+    product=ENVIRONMENT.application.product,
+    dashboard_url=ENVIRONMENT.dashboard_url,
+    runbook_url=ENVIRONMENT.runbook_url,
+    incidents_table=ENVIRONMENT.incidents_table,
+    retention_days=365,
+)
+DEPENDENCIES = [f"{ENVIRONMENT.prefix}-{name}" for name in DEPENDENCY_ALARMS]
+TOPICS = (
+    ENVIRONMENT.outcomes_topic,
+    ENVIRONMENT.escalations_topic,
+    ENVIRONMENT.chat_topic,
+    *(ENVIRONMENT.on_call_topic(severity) for severity in RESPONSE_TIMES),
+)
+
+OUTCOME = Outcome(
+    outcome="escalated",
+    environment="production",
+    service="service",
+    alarm="alarm",
+    at=NOON.isoformat(),
+    wrong="what is wrong",
+    done="what was done",
+    look_at="what to look at",
+    section=Section.INCIDENT_RESPONSE,
+    evidence={"tasks": "2 of 2"},
+    missing=("a fact",),
+    reports=("a deployment",),
+    needs_person=True,
+)
+"""Of the tests that only need one."""
+
+METRIC: dict[str, Any] = {
+    "Namespace": "AWS/RDS",
+    "MetricName": "CPUUtilization",
+    "Statistic": "Average",
+    "Period": 60,
+    "EvaluationPeriods": 1,
+    "Threshold": 90,
+    "ComparisonOperator": "GreaterThanThreshold",
+}
+"""Of every alarm in the world: nobody evaluates them, tests set their states."""
+
+
+def event(state: str, at: datetime, *, name: str = ENVIRONMENT.service_impaired_alarm) -> dict[str, Any]:
+    """What CloudWatch sends for the composite alarm: the shape of AWS's documented sample."""
+    moment = f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}+0000"
+    child = ENVIRONMENT.arn("cloudwatch", f"alarm:{ENVIRONMENT.alarm('alb-5xx-rate', 'critical')}")
+    return {
+        "source": "aws.cloudwatch",
+        "alarmArn": ENVIRONMENT.arn("cloudwatch", f"alarm:{name}"),
+        "accountId": ACCOUNT,
+        "time": moment,
+        "region": REGION,
+        "alarmData": {
+            "alarmName": name,
+            "state": {
+                "value": state,
+                "reason": f"{child} transitioned to {state}",
+                "reasonData": json.dumps(
+                    {"triggeringAlarms": [{"arn": child, "state": {"value": state, "timestamp": moment}}]}
+                ),
+                "timestamp": moment,
+            },
+            "previousState": {"value": "OK" if state == "ALARM" else "ALARM", "reason": "", "timestamp": moment},
+            "configuration": {"alarmRule": f"ALARM({child})"},
+        },
+    }
+
+
+def bad_release(aws: "World", minutes: float = 5) -> tuple[str, str]:
+    """A release that ended this many minutes ago goes bad now: the revision before it, and its own."""
+    good, bad = aws.ecs.current, aws.release()
+    aws.wait(minutes=minutes)
+    return good, bad
+
+
+class Crash(BaseException):
+    """The end of a run as Lambda knows it: no `except Exception` sees it."""
+
+
+def refusal(code: str, message: str = "as the test asks") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, "")
+
+
+@dataclass
+class Call:
+    """One AWS call that the code made."""
+
+    service: str
+    operation: str
+    parameters: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return f"{self.service}:{self.operation}"
+
+
+@dataclass
+class World:
+    """The whole: ECS, moto, the functions under test, every call they made, and the ways in which calls go wrong."""
+
+    ecs: Ecs
+    mode: Mode = "on"
+    calls: list[Call] = field(default_factory=list)
+    refusals: dict[str, Exception] = field(default_factory=dict)
+    """By `service:Operation`: what the call raises."""
+    meanwhile: dict[str, Callable[[], None]] = field(default_factory=dict)
+    """By `service:Operation`: what somebody else does just after the first such call."""
+    crash_at: int | None = None
+    """Where the run dies, counted from 0: before its first call, after it, before its second, after it, and so on."""
+    _rollback: dict[Mode, Rollback] = field(default_factory=dict)
+    _notify: Notify | None = None
+
+    def clock(self) -> datetime:
+        return self.ecs.now
+
+    @property
+    def now(self) -> datetime:
+        return self.ecs.now
+
+    def wait(self, **span: float) -> None:
+        self.ecs.now += timedelta(**span)
+
+    # What happens to the service
+
+    def release(self, *, minutes: float = 2) -> str:
+        """A release that finishes."""
+        definition = self.begin_release()
+        self.wait(minutes=minutes)
+        self.ecs.settle()
+        return definition
+
+    def begin_release(self) -> str:
+        definition = self.ecs.register()
+        self.ecs.deploy(definition)
+        return definition
+
+    def database(self, status: str) -> None:
+        rds_backends[ACCOUNT][REGION].databases[ENVIRONMENT.database_instance].status = status
+
+    def cache(self, status: str) -> None:
+        elasticache_backends[ACCOUNT][REGION].replication_groups[ENVIRONMENT.replication_group].status = status
+
+    def dependency_alarm(self, name: str, state: str) -> None:
+        client("cloudwatch").set_alarm_state(AlarmName=name, StateValue=state, StateReason="as the test asks")
+
+    def watch(self, name: str, *, notifies: bool = True, words: str = "") -> None:
+        """An alarm that is OK; composites are metric alarms here, since moto has only those."""
+        client("cloudwatch").put_metric_alarm(
+            AlarmName=name, AlarmDescription=words, AlarmActions=[NOTIFY.alarms_topic] * notifies, **METRIC
+        )
+        self.set_alarm(name, "OK")
+
+    def set_alarm(self, name: str, state: str, reason_data: str = "{}") -> None:
+        """An alarm changes its state now."""
+        client("cloudwatch").set_alarm_state(
+            AlarmName=name, StateValue=state, StateReason="as the test asks", StateReasonData=reason_data
+        )
+        cloudwatch_backends[ACCOUNT][REGION].alarms[name].state_updated_timestamp = self.now
+
+    # What `notify` does
+
+    def notify(self) -> dict[str, list[str]]:
+        """A minute's look; what it returns. Raises what the function raises."""
+        return self.notify_on({"time": self.now.isoformat()})
+
+    def notify_on(self, event: Any) -> dict[str, list[str]]:
+        """The same on another event than the schedule's."""
+        self.calls.clear()
+        self._notify = self._notify or Notify(NOTIFY, notify_clients(), self.clock)
+        return self._notify.run(event)
+
+    def cold(self) -> None:
+        """Lambda starts the functions anew."""
+        self._rollback.clear()
+        self._notify = None
+
+    def looks(self, minutes: int) -> None:
+        """This many minutes pass, with a look at the end of each."""
+        for _ in range(minutes):
+            self.wait(minutes=1)
+            self.notify()
+
+    def subjects(self, topic: str) -> list[str]:
+        """The subjects of what was published to a topic."""
+        return [message.partition("\n")[0] for message in self.messages(topic)]
+
+    # What `rollback` does
+
+    def alarm(self) -> Outcome:
+        """The alarm fires now."""
+        return self.deliver(event("ALARM", self.now))
+
+    def ok(self) -> Outcome:
+        """The alarm ends now."""
+        return self.deliver(event("OK", self.now))
+
+    def deliver(self, what: Any) -> Outcome:
+        """The outcome of an event; raises what the function raises."""
+        self.calls.clear()
+        if self.mode not in self._rollback:  # warm afterwards, as Lambda keeps it
+            settings = ROLLBACK.model_copy(update={"mode": self.mode})
+            self._rollback[self.mode] = Rollback(settings, rollback_clients(), self.clock)
+        return self._rollback[self.mode].run(what, seconds=60)
+
+    # What is left behind
+
+    def messages(self, topic: str) -> list[str]:
+        sent = sns_backends[ACCOUNT][REGION].topics[ENVIRONMENT.arn("sns", topic)].sent_notifications
+        return [f"{subject}\n{message}" for _, message, subject, _, _ in sent]
+
+    @property
+    def outcomes(self) -> list[str]:
+        return self.messages(ENVIRONMENT.outcomes_topic)
+
+    @property
+    def escalations(self) -> list[str]:
+        """As a mailbox gets them."""
+        found = (message.partition("\n") for message in self.messages(ENVIRONMENT.escalations_topic))
+        return [f"{subject}\n{json.loads(body)['default']}" for subject, _, body in found]
+
+    @property
+    def image(self) -> str:
+        """What the next `cdk deploy` would run."""
+        return str(client("ssm").get_parameter(Name=ENVIRONMENT.image_parameter)["Parameter"]["Value"])
+
+    @property
+    def table(self) -> Any:
+        """The table of incidents."""
+        return _table()
+
+    def items(self) -> dict[str, dict[str, Any]]:
+        """What is in the table of incidents, by id."""
+        return {item["id"]: item for item in self.table.scan()["Items"]}
+
+    # Hooks of botocore
+
+    def before(self, params: dict[str, Any], model: Any, **_: Any) -> None:
+        call = Call(model.service_model.service_name, model.name, dict(params))
+        self.calls.append(call)
+        self._maybe_crash(2 * (len(self.calls) - 1))
+        if call.name in self.refusals:
+            raise self.refusals[call.name]
+
+    def after(self, model: Any, **_: Any) -> None:
+        self._maybe_crash(2 * (len(self.calls) - 1) + 1)
+        if somebody := self.meanwhile.pop(f"{model.service_model.service_name}:{model.name}", None):
+            somebody()
+
+    def _maybe_crash(self, point: int) -> None:
+        if self.crash_at is not None and point == self.crash_at:
+            raise Crash
+
+
+# The clients are made once: botocore takes longer to read AWS's models than a test takes.
+
+
+class _Running:
+    """The world of the test that runs, where botocore's hooks find it."""
+
+    world: World
+
+    @classmethod
+    def before(cls, **call: Any) -> None:
+        cls.world.before(**call)
+
+    @classmethod
+    def after(cls, **call: Any) -> None:
+        cls.world.after(**call)
+
+    @classmethod
+    def ecs(cls, **call: Any) -> Any:
+        return cls.world.ecs(**call)
+
+
+def _new_session() -> boto3.Session:
+    made = boto3.Session(region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test")
+    for component in ("data_loader", "endpoint_resolver"):
+        made._session.register_component(component, _BASE.get_component(component))
+    return made
+
+
+@cache
+def _quiet() -> boto3.Session:
+    return _new_session()
+
+
+@cache
+def client(service: Any) -> Any:
+    """The test's own client of a service: nothing records its calls, and they always work."""
+    return _quiet().client(service)
+
+
+@cache
+def _table() -> Any:
+    return _quiet().resource("dynamodb").Table(ENVIRONMENT.incidents_table)
+
+
+@cache
+def session() -> boto3.Session:
+    """The session of the code under test: the running world sees every call."""
+    made = _new_session()
+    made.events.register("provide-client-params", _Running.before)
+    made.events.register("after-call", _Running.after)
+    made.events.register("before-send.ecs", _Running.ecs)
+    return made
+
+
+@cache
+def rollback_clients() -> RollbackClients:
+    return RollbackClients(
+        cloudwatch=session().client("cloudwatch"),
+        ecs=session().client("ecs"),
+        elasticache=session().client("elasticache"),
+        rds=session().client("rds"),
+        sns=session().client("sns"),
+        ssm=session().client("ssm"),
+        incidents=session().resource("dynamodb").Table(ROLLBACK.incidents_table),
+    )
+
+
+@cache
+def notify_clients() -> NotifyClients:
+    same = rollback_clients()
+    return NotifyClients(cloudwatch=same.cloudwatch, ecs=same.ecs, sns=same.sns, incidents=same.incidents)
+
+
+@cache
+def secrets() -> Any:
+    """The client of Secrets Manager of the code under test."""
+    return session().client("secretsmanager")
+
+
+@contextmanager
+def world() -> Iterator[World]:
+    """A fresh AWS with a service that runs its second release since a day."""
+    with pytest.MonkeyPatch.context() as patch, mock_aws(config={"core": {"passthrough": {"services": ["ecs"]}}}):
+        patch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # half a second for what nobody looks at
+        made = _Running.world = World(Ecs(NOON, _BASE.get_service_model("ecs")))
+        _furnish()
+        for name in DEPENDENCIES:
+            made.watch(name, notifies=False)
+        made.wait(days=-2)
+        made.release()
+        made.wait(days=1)
+        made.release()
+        made.wait(days=1)
+        yield made
+
+
+def _furnish() -> None:
+    client("dynamodb").create_table(
+        TableName=ENVIRONMENT.incidents_table,
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    for topic in TOPICS:
+        client("sns").create_topic(Name=topic)
+    client("ssm").put_parameter(Name=ENVIRONMENT.image_parameter, Value="as the release wrote it", Type="String")
+    client("rds").create_db_instance(
+        DBInstanceIdentifier=ENVIRONMENT.database_instance,
+        DBInstanceClass="db.t4g.large",
+        Engine="postgres",
+        MasterUsername="hz_admin",
+        MasterUserPassword="not-a-secret",
+        AllocatedStorage=100,
+    )
+    client("elasticache").create_replication_group(
+        ReplicationGroupId=ENVIRONMENT.replication_group, ReplicationGroupDescription="cache"
+    )
