@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.cloudwatch.alarms import Alarm, Metric
@@ -117,6 +117,7 @@ values = st.lists(st.none() | st.integers(0, 10), min_size=8, max_size=8)
 states = st.sampled_from(["OK", "ALARM"])
 
 
+@settings(max_examples=40)
 @given(cpu=values, memory=values, state=states, seconds=st.sampled_from([0, 20]))
 def test_many_moments_at_once_change_what_one_after_the_other_changes(
     cpu: list[float | None], memory: list[float | None], state: str, seconds: int
