@@ -14,7 +14,9 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore import UNSIGNED
 from botocore.awsrequest import AWSResponse
+from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.session import Session
 from botocore.validate import ParamValidator
@@ -394,14 +396,9 @@ class World:
     def cache(self, status: str) -> None:
         elasticache_backends[ACCOUNT][REGION].replication_groups[ENVIRONMENT.replication_group].status = status
 
-    def dependency_alarm(self, name: str, state: str) -> None:
-        client("cloudwatch").set_alarm_state(AlarmName=name, StateValue=state, StateReason="as the test asks")
-
-    def watch(self, name: str, *, notifies: bool = True, words: str = "") -> None:
+    def watch(self, name: str, *, notifies: bool = True) -> None:
         """An alarm that is OK; composites are metric alarms here, since moto has only those."""
-        client("cloudwatch").put_metric_alarm(
-            AlarmName=name, AlarmDescription=words, AlarmActions=[NOTIFY.alarms_topic] * notifies, **METRIC
-        )
+        client("cloudwatch").put_metric_alarm(AlarmName=name, AlarmActions=[NOTIFY.alarms_topic] * notifies, **METRIC)
         self.set_alarm(name, "OK")
 
     def set_alarm(self, name: str, state: str, reason_data: str = "{}") -> None:
@@ -530,6 +527,7 @@ def _new_session() -> boto3.Session:
     made = boto3.Session(region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test")
     for component in ("data_loader", "endpoint_resolver"):
         made._session.register_component(component, _BASE.get_component(component))
+    made._session.set_default_client_config(Config(signature_version=UNSIGNED))  # an eighth of a call, and nobody looks
     return made
 
 
@@ -587,18 +585,23 @@ def secrets() -> Any:
 @contextmanager
 def world() -> Iterator[World]:
     """A fresh AWS with a service that runs its second release since a day."""
-    with pytest.MonkeyPatch.context() as patch, mock_aws(config={"core": {"passthrough": {"services": ["ecs"]}}}):
+    moto = mock_aws(config={"core": {"passthrough": {"services": ["ecs"]}}})
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # half a second for what nobody looks at
-        made = _Running.world = World(Ecs())
-        _furnish()
-        for name in DEPENDENCIES:
-            made.watch(name, notifies=False)
-        made.wait(days=-2)
-        made.release()
-        made.wait(days=1)
-        made.release()
-        made.wait(days=1)
-        yield made
+        moto.start()
+        try:
+            made = _Running.world = World(Ecs())
+            _furnish()
+            for name in DEPENDENCIES:
+                made.watch(name, notifies=False)
+            made.wait(days=-2)
+            made.release()
+            made.wait(days=1)
+            made.release()
+            made.wait(days=1)
+            yield made
+        finally:
+            moto.stop(remove_data=False)  # the next start does, and each time costs as much as a run
 
 
 def _furnish() -> None:
