@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/node_modules/.bin:$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill dashboard test local local-down replay detection thresholds runbook synth lint acknowledgements lock
+.PHONY: help setup drill dashboard test local local-down replay detection thresholds docs runbook synth golden lint acknowledgements lock
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -22,8 +22,8 @@ $(VENV)/.ready: requirements.txt package-lock.json
 	@$(BIN)/npm ci --silent --no-fund --no-audit
 	@touch $@
 
-drill: setup ## deploy production to the local cloud, break a release, then the database, and see what happens and who is told
-	@python -m local.drills
+drill: setup ## deploy ENV to the local cloud, break a release, then the database, and see what happens and who is told
+	@python -m local.drills --env $(ENV)
 
 dashboard: setup ## draw ENV's dashboard as synthesized over a recorded drill, or over TRACE=file.csv, as one HTML page
 	@python -m local.preview $(ENV) $(if $(TRACE),--trace $(TRACE))
@@ -31,7 +31,7 @@ dashboard: setup ## draw ENV's dashboard as synthesized over a recorded drill, o
 test: setup ## run the whole test suite
 	@python -m pytest -n auto --dist loadgroup
 
-local: setup ## deploy ENV (production or staging) to the local cloud and keep it up
+local: setup ## deploy ENV, any environment of config/, to the local cloud and keep it up
 	@python -m local up $(ENV) $(if $(PORT),--port $(PORT))
 
 local-down: setup ## stop the local cloud
@@ -47,11 +47,17 @@ detection: setup ## how fast each row's alarms notice a step from normal to crit
 thresholds: setup ## print the threshold table as ENV deploys it
 	@python -m local.documents.thresholds $(ENV)
 
-runbook: setup ## write docs/runbook.md anew, from the table, the names and the procedures (ENV=staging: docs/runbook-staging.md)
+docs: setup ## write the generated pages of docs/: the runbook and the page for on-call
+	@python -m local.documents.pages
+
+runbook: setup ## write the runbook of ENV: docs/runbook.md for production, docs/runbook-ENV.md for any other
 	@python -m local.documents.runbook $(ENV) --output docs/runbook$(filter-out -production,-$(ENV)).md
 
-synth: setup ## write the cloud assemblies of both environments to cdk.out, policy packs included
+synth: setup ## write the cloud assemblies of every environment to cdk.out, policy packs included
 	@cdk synth --quiet
+
+golden: setup ## write the golden templates anew: the difference is what a change does to CloudFormation
+	@python -m tests.synth.golden
 
 lint: setup ## ruff, the format check and mypy strict
 	@ruff check . && ruff format --check . && mypy
@@ -59,6 +65,6 @@ lint: setup ## ruff, the format check and mypy strict
 acknowledgements: setup ## list every policy finding that is acknowledged, and why
 	@python -m stacks.policy
 
-lock: setup ## resolve pyproject.toml anew into requirements.txt, with hashes
-	@uv pip compile --quiet pyproject.toml --generate-hashes --no-annotate --universal --python-version 3.11 \
+lock: setup ## resolve pyproject.toml to the newest versions into requirements.txt, with hashes
+	@uv pip compile --quiet --upgrade pyproject.toml --generate-hashes --no-annotate --universal --python-version 3.11 \
 		--custom-compile-command "make lock" --output-file requirements.txt

@@ -1,4 +1,4 @@
-"""The CDK application: a stage for each file of config/, with the policy packs over all of them.
+"""The CDK application: a stage for each environment of `config/`, with the policy packs over all of them.
 
 `cdk synth -c config=FOLDER` reads the environments from another folder.
 """

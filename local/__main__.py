@@ -1,4 +1,4 @@
-"""`python -m local up production|staging` deploys to a local cloud and keeps it up; `python -m local down` stops it.
+"""`python -m local up NAME` deploys an environment to a local cloud and keeps it up; `python -m local down` stops it.
 
 `python -m local recorded` lists what the running cloud only keeps and does not emulate.
 """
@@ -22,20 +22,29 @@ FOLDER = STATE / "up"
 PORT = 4566  # what AWS emulators listen on by custom
 
 
-def up(environment: Environment, port: int) -> None:
-    """Start a cloud, or take the one that is up, and deploy to it. One that was started here and failed does not stay."""
+def up(name: str, config: Path, port: int) -> None:
+    """Start a cloud, or take the one that is up, and deploy an environment of a folder to it.
+
+    One that was started here and failed does not stay.
+    """
+    environment = load(name, config)
     cloud = find()
     started = cloud is None
     if cloud is None:
         shutil.rmtree(FOLDER, ignore_errors=True)
-        cloud = Cloud.launch(environment, FOLDER, port=port, background=True)
+        cloud = Cloud.launch(environment, FOLDER, config=config, port=port, background=True)
     elif cloud.environment != environment:
         raise CloudError(f"The local cloud is up with {cloud.environment.name} as it was configured: `make local-down` first.")
     begun = time.monotonic()
     cloud.report = lambda line: print(f"{time.monotonic() - begun:5.0f} s  {line}", flush=True)
     try:
         cloud.deploy()
-        state = {"environment": environment.model_dump(mode="json"), "port": cloud.port, "process_group": cloud.process_group}
+        state = {
+            "environment": environment.model_dump(mode="json"),
+            "config": str(cloud.config),
+            "port": cloud.port,
+            "process_group": cloud.process_group,
+        }
         (FOLDER / "server.json").write_text(json.dumps(state))
         cloud.detach()
     except BaseException:
@@ -49,18 +58,19 @@ def up(environment: Environment, port: int) -> None:
 
 def commands(cloud: Cloud) -> list[str]:
     """What to type into a shell to look around, most of it from the runbook."""
-    names = cloud.environment
+    environment = cloud.environment
     variables = " ".join(f"{name}={value}" for name, value in cloud.variables.items())
     return [
         f"export {variables} PATH=$PWD/.venv/bin:$PATH",
-        f"aws ecs describe-services --cluster {names.cluster} --services {names.service} "
+        f"aws ecs describe-services --cluster {environment.cluster} --services {environment.service} "
         "--query 'services[0].{status:status,running:runningCount,desired:desiredCount}'",
-        f"aws ecs list-service-deployments --cluster {names.cluster} --service {names.service}",
-        f"aws cloudwatch describe-alarms --alarm-name-prefix {names.prefix} "
+        f"aws ecs list-service-deployments --cluster {environment.cluster} --service {environment.service}",
+        f"aws cloudwatch describe-alarms --alarm-name-prefix {environment.prefix} "
         "--query 'MetricAlarms[].[AlarmName,StateValue]' --output text",
-        f"aws cloudwatch get-dashboard --dashboard-name {names.dashboard}",
+        f"aws cloudwatch get-dashboard --dashboard-name {environment.dashboard}",
         # The AWS CLI's first version looks for RDS elsewhere, whatever AWS_ENDPOINT_URL says.
-        f'aws --endpoint-url "$AWS_ENDPOINT_URL" rds describe-db-instances --db-instance-identifier {names.database_instance}',
+        'aws --endpoint-url "$AWS_ENDPOINT_URL" rds describe-db-instances '
+        f"--db-instance-identifier {environment.database_instance}",
     ]
 
 
@@ -90,7 +100,7 @@ def find() -> Cloud | None:
         environment = Environment.model_validate_json(json.dumps(state["environment"]))
     except (OSError, ValueError, KeyError):
         return None
-    return Cloud.running(environment, FOLDER, state["port"], state["process_group"])
+    return Cloud.running(environment, FOLDER, state["port"], state["process_group"], config=Path(state["config"]))
 
 
 @contextlib.contextmanager
@@ -110,7 +120,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     actions = parser.add_subparsers(dest="action", required=True)
     starting = actions.add_parser("up", help="deploy an environment to the local cloud and keep it up")
-    starting.add_argument("environment", choices=sorted(file.stem for file in CONFIG.glob("*.toml")))
+    starting.add_argument("environment")
+    starting.add_argument("--config", type=Path, default=CONFIG, metavar="FOLDER", help="whose environments: config by default")
     starting.add_argument("--port", type=int, default=PORT)
     actions.add_parser("down", help="stop the local cloud")
     actions.add_parser("recorded", help="list the resources that are only kept")
@@ -120,7 +131,7 @@ def main() -> int:
         with alone(STATE / "up.lock"):
             match arguments.action:
                 case "up":
-                    up(load(arguments.environment), arguments.port)
+                    up(arguments.environment, arguments.config, arguments.port)
                 case "down":
                     print(down())
                 case "recorded":

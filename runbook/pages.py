@@ -1,4 +1,4 @@
-"""The pages: what a person is told of once, however many alarms fire for it."""
+"""The pages: one notification for one problem, however many alarms fire for it."""
 
 from dataclasses import dataclass
 

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-# When a person is told (runbook section 2)
+# When people are notified (runbook section 2)
 
 HOLD = timedelta(seconds=90)
 """A page is held this long: the page that explains it may come a minute later."""
@@ -18,7 +18,7 @@ AFTERMATH = timedelta(minutes=3)
 """How long alarms need to see that a finished deployment has repaired what they watch."""
 
 CALM = timedelta(minutes=10)
-"""An alarm that fires again within this time is the same notification; after it, its end is told."""
+"""An alarm that fires again within this time is the same notification; after it, people hear that it is over."""
 
 MAINTENANCE = timedelta(hours=2)
 """Maintenance that nobody ended is ended."""

@@ -1,4 +1,4 @@
-"""The status page's templates (runbook section 2); what stands in brackets is filled in."""
+"""The status page's templates (runbook section 2); what is in brackets is filled in."""
 
 INVESTIGATING = """We are currently investigating issues with [SERVICE].
 Some users may experience [SYMPTOMS].

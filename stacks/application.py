@@ -33,7 +33,7 @@ class Container(ConfigSection):
 
 
 def _filled(texts: dict[str, str], words: Iterable[str]) -> dict[str, str]:
-    """The texts, when nothing but these words stands in braces in them."""
+    """The texts; ValueError when anything but these words is in braces in one of them."""
     words = dict.fromkeys(words, "")
     for key, text in texts.items():
         try:

@@ -3,6 +3,7 @@
 import json
 import string
 from collections.abc import Mapping
+from typing import cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -22,13 +23,13 @@ from stacks.environment import Environment
 from stacks.load_balancer import LoadBalancer
 from stacks.network import Network
 
-# Any HTTP answer is life: without its database the application answers 503, and stopping every task for that would turn an
-# outage of the database into one of the service. Whether a task should get requests is the target group's health check.
-# Node is what the image surely has; curl comes and goes with its base image.
+# Any HTTP answer counts as healthy: without its database the application answers 503, and stopping every task for that would
+# turn a database outage into a service outage. Whether a task should get requests is the target group's health check.
+# The image always has Node; whether it has curl depends on its base image.
 HEALTH_CHECK = "fetch('http://127.0.0.1:%d%s', {redirect: 'manual'}).then(() => process.exit(0), () => process.exit(1))"
 
-# What has to be writable under the read-only root. ECS Exec's agent, which runs as root, keeps its state and its logs in these
-# two: https://github.com/aws/containers-roadmap/issues/1359 (AWS promises no paths: cannot be proven without AWS).
+# What has to be writable under the read-only root. ECS Exec's agent, which runs as root, keeps state and logs in these two:
+# https://github.com/aws/containers-roadmap/issues/1359 (AWS documents no paths: cannot be proven without AWS).
 AGENT_VOLUMES = {"exec-state": "/var/lib/amazon/ssm", "exec-logs": "/var/log/amazon/ssm"}
 # The application's own scratch is in memory: a volume would belong to root, and the application is not root.
 SCRATCH, SCRATCH_MIB = "/tmp", 128  # noqa: S108 - a file system of this container alone
@@ -53,7 +54,7 @@ class Registry(EnvironmentStack):
                     tag_status=ecr.TagStatus.UNTAGGED,
                     max_image_age=cdk.Duration.days(7),
                 ),
-                # Far more than a rollback looks back: an image that is gone cannot be rolled back to.
+                # Far more than a rollback looks back: a service cannot go back to an image that is deleted.
                 ecr.LifecycleRule(description="All but the newest images", tag_status=ecr.TagStatus.ANY, max_image_count=200),
             ],
             removal_policy=cdk.RemovalPolicy.RETAIN,
@@ -113,8 +114,7 @@ class Backend(EnvironmentStack):
             container_insights_v2=ecs.ContainerInsights.ENHANCED,
         )
         cluster.node.add_dependency(insights)
-        resource = cluster.node.default_child
-        assert isinstance(resource, ecs.CfnCluster)
+        resource = cast("ecs.CfnCluster", cluster.node.default_child)
         # Not by the construct's own property: that one opens the key to every log group of the account.
         resource.configuration = ecs.CfnCluster.ClusterConfigurationProperty(
             execute_command_configuration=ecs.CfnCluster.ExecuteCommandConfigurationProperty(
@@ -160,7 +160,7 @@ class Backend(EnvironmentStack):
         )
 
     def _role(self, construct_id: str, description: str, statements: list[iam.PolicyStatement]) -> iam.IRole:
-        """A role for tasks of this account, with exactly these statements: what the ECS constructs would add stays out.
+        """A role for tasks of this account, with exactly these statements, and nothing that the ECS constructs would add.
 
         https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
         """
@@ -171,7 +171,7 @@ class Backend(EnvironmentStack):
             assumed_by=iam.ServicePrincipal(
                 "ecs-tasks.amazonaws.com",
                 conditions={
-                    "StringEquals": {"aws:SourceAccount": self.account},
+                    "StringEquals": {"aws:SourceAccount": self._environment.account},
                     "ArnLike": {"aws:SourceArn": self._environment.arn("ecs", "*")},
                 },
             ),
@@ -195,7 +195,7 @@ class Backend(EnvironmentStack):
                 iam.PolicyStatement(
                     actions=["kms:Decrypt"],
                     resources=keys,
-                    conditions={"StringEquals": {"kms:ViaService": f"secretsmanager.{self.region}.amazonaws.com"}},
+                    conditions={"StringEquals": {"kms:ViaService": f"secretsmanager.{self._environment.region}.amazonaws.com"}},
                 ),
             ],
         )
@@ -260,7 +260,7 @@ class Backend(EnvironmentStack):
             task_role=self._task_role(),
             volumes=[ecs.Volume(name=name) for name in AGENT_VOLUMES],
         )
-        # A revision that is deregistered cannot be rolled back to.
+        # A service cannot go back to a deregistered revision.
         definition.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
 
         scratch = ecs.LinuxParameters(self, "LinuxParameters")
@@ -281,7 +281,7 @@ class Backend(EnvironmentStack):
             environment={
                 name: value.format(
                     port=runs.port,
-                    region=self.region,
+                    region=self._environment.region,
                     prefix=environment.prefix,
                     documents=self.documents.bucket_name,
                     frontend_url=environment.frontend_url,
@@ -312,8 +312,8 @@ class Backend(EnvironmentStack):
     ) -> dict[str, ecs.Secret]:
         """The container's variables that come from a secret, by their JSON keys; None is the whole secret.
 
-        By the secret's ARN: the secret itself would write the execution role into the policy of its key, and so make its stack
-        stand on this one.
+        By the secret's ARN: the secret itself would write the execution role into its key's policy, and its
+        stack would depend on this one.
         """
         by_arn = secretsmanager.Secret.from_secret_complete_arn(self, construct_id, secret.secret_arn)
         return {variable: ecs.Secret.from_secrets_manager(by_arn, key) for variable, key in keys.items()}
@@ -326,7 +326,7 @@ class Backend(EnvironmentStack):
             cluster=self.cluster,
             task_definition=self.task_definition,
             platform_version=ecs.FargatePlatformVersion.LATEST,
-            # No desired count: scaling and runbook 5.1 set it, and a deployment must not take that back.
+            # No desired count: scaling and runbook 5.1 set it, and a deployment must not reset it.
             min_healthy_percent=100,
             max_healthy_percent=200,
             availability_zone_rebalancing=ecs.AvailabilityZoneRebalancing.ENABLED,
@@ -343,9 +343,8 @@ class Backend(EnvironmentStack):
             enable_ecs_managed_tags=True,
             propagate_tags=ecs.PropagatedTagSource.SERVICE,
         )
-        resource = service.node.default_child
-        assert isinstance(resource, ecs.CfnService)
-        # Attaching by the construct would add its own rules to the network's security groups, next to those that are there.
+        resource = cast("ecs.CfnService", service.node.default_child)
+        # Attaching by the construct would add its own rules to the network's security groups, beside the existing ones.
         resource.load_balancers = [
             ecs.CfnService.LoadBalancerProperty(
                 target_group_arn=load_balancer.target_group.target_group_arn,
@@ -356,7 +355,7 @@ class Backend(EnvironmentStack):
         return service
 
     def _log_events(self) -> list[events.CfnRule]:
-        """Log what ECS says of the service's deployments and of stopped tasks; the rules that do.
+        """Log ECS's events about the service's deployments and stopped tasks. Returns the rules.
 
         ECS itself forgets a stopped task after an hour and shows the last 100 messages of a service:
         https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_cwe_events.html
@@ -421,7 +420,7 @@ class Backend(EnvironmentStack):
         )
         scaling.scale_on_request_count(
             "Requests",
-            # A minute's requests that fill the connection pool, if each holds a connection for as long as is still normal.
+            # The requests a minute that fill the connection pool, if each holds a connection for the normal latency.
             requests_per_target=round(60 * backend.pool_size / row("alb-latency-p95").normal),
             target_group=load_balancer.target_group,
             scale_out_cooldown=up,

@@ -1,6 +1,7 @@
 """What every stack has: its place in an environment, a customer key, a bucket for access logs, encrypted log groups."""
 
 from functools import cached_property
+from typing import cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_certificatemanager as acm
@@ -28,6 +29,7 @@ class EnvironmentStack(cdk.Stack):
             termination_protection=True,
             tags={"application": environment.application.name, "environment": environment.name, "component": component},
         )
+        self._region = region or environment.region  # as `region`, without a call into Node
         self._environment = environment  # `environment` is the CDK's own word for account and region
 
     @cached_property
@@ -49,7 +51,10 @@ class EnvironmentStack(cdk.Stack):
                 principals=[iam.ServicePrincipal(principal)],
                 actions=["kms:Decrypt", "kms:GenerateDataKey*"],
                 resources=["*"],
-                conditions={"ArnLike": {"aws:SourceArn": source_arn}, "StringEquals": {"aws:SourceAccount": self.account}},
+                conditions={
+                    "ArnLike": {"aws:SourceArn": source_arn},
+                    "StringEquals": {"aws:SourceAccount": self._environment.account},
+                },
             )
         )
 
@@ -61,12 +66,14 @@ class EnvironmentStack(cdk.Stack):
         """
         self.key.add_to_resource_policy(
             iam.PolicyStatement(
-                principals=[iam.ServicePrincipal(f"logs.{self.region}.amazonaws.com")],
+                principals=[iam.ServicePrincipal(f"logs.{self._region}.amazonaws.com")],
                 actions=["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"],
                 resources=["*"],
                 conditions={
                     "ArnEquals": {
-                        "kms:EncryptionContext:aws:logs:arn": f"arn:aws:logs:{self.region}:{self.account}:log-group:{name}"
+                        "kms:EncryptionContext:aws:logs:arn": (
+                            f"arn:aws:logs:{self._region}:{self._environment.account}:log-group:{name}"
+                        )
                     }
                 },
             )
@@ -74,8 +81,7 @@ class EnvironmentStack(cdk.Stack):
         group = logs.LogGroup(
             self, construct_id, log_group_name=name, encryption_key=self.key, removal_policy=cdk.RemovalPolicy.RETAIN
         )
-        resource = group.node.default_child
-        assert isinstance(resource, logs.CfnLogGroup)
+        resource = cast("logs.CfnLogGroup", group.node.default_child)
         resource.retention_in_days = self._environment.log_retention_days
         for query in QUERIES:
             if query.group(self._environment) == name:
@@ -90,7 +96,7 @@ class EnvironmentStack(cdk.Stack):
 
     @cached_property
     def zone(self) -> route53.IHostedZone | None:
-        """The hosted zone of the environment's domains; None where the configuration brings certificates instead."""
+        """The hosted zone of the environment's domains; None where the configuration has certificates instead."""
         domain = self._environment.domain
         if not domain.hosted_zone_id:
             return None
@@ -103,8 +109,8 @@ class EnvironmentStack(cdk.Stack):
         if self.zone:
             validation = acm.CertificateValidation.from_dns(self.zone)
             return acm.Certificate(self, "Certificate", domain_name=host, validation=validation)
-        assert arn  # without a hosted zone the environment has to have one
-        return acm.Certificate.from_certificate_arn(self, "Certificate", arn)
+        # Without a hosted zone the configuration has the ARN: its model asks for one or the other.
+        return acm.Certificate.from_certificate_arn(self, "Certificate", cast("str", arn))
 
     @cached_property
     def access_logs(self) -> s3.Bucket:

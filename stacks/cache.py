@@ -30,7 +30,7 @@ class Cache(EnvironmentStack):
             secret_name=environment.cache_secret,
             description="The auth token of Redis",
             encryption_key=self.key,
-            # Redis allows 16 to 128 characters and little punctuation; letters and digits also stand in a URL as they are:
+            # Redis allows 16 to 128 characters and little punctuation; letters and digits need no encoding in a URL:
             # https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/auth.html
             generate_secret_string=secretsmanager.SecretStringGenerator(
                 secret_string_template="{}",  # noqa: S106 - JSON with nothing in it but the generated key

@@ -39,10 +39,13 @@ def _sentence(model: type[BaseModel], problem: ErrorDetails) -> str:
         case "missing":
             return f"{key} is missing and should be set"
         case "extra_forbidden":
-            known = _section(model, section).model_fields
+            of = _section(model, section)
+            known = {field.alias or name for name, field in of.model_fields.items()} - (
+                _NOT_IN_A_FILE if of is Environment else set()
+            )
             shown = key if isinstance(value, dict) else f"{key} = {value!r}"
             where = f"{'.'.join(map(str, section))} may have" if section else "it may have"
-            keys = ", ".join(sorted(set(known) - _NOT_IN_A_FILE))
+            keys = ", ".join(sorted(known))
             return f"{shown} is not a key of this file and should be removed: {where} {keys}"
         case "value_error":  # our own: already says what should be
             return f"{key} = {value!r} {reason}" if isinstance(value, str) else f"{key}: {reason}" if key else reason
@@ -63,9 +66,8 @@ def _section(model: type[BaseModel], path: Iterable[int | str]) -> type[BaseMode
 def load(name: str, folder: Path = CONFIG) -> Environment:
     """The environment that `<folder>/<name>.toml` describes; ConfigError names the file, the key, the value and the fix."""
     file = folder / f"{name}.toml"
-    if name == APPLICATION or not file.exists():
-        there = ", ".join(names(folder)) or "none"
-        raise ConfigError(f"{folder.name}/{name}.toml: no such environment: there is {there}")
+    if name not in (known := names(folder)):
+        raise ConfigError(f"{folder.name}/{name}.toml: no such environment: there are {', '.join(known) or 'none'}")
     settings = _read(file)
     for key in sorted(_NOT_IN_A_FILE & settings.keys()):
         why = "the file's name says it" if key == "name" else f"{folder.name}/{APPLICATION}.toml says it for all environments"

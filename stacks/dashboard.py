@@ -1,7 +1,7 @@
 """The dashboard (runbook 7.2): is it us, the database, the cache or the last release?
 
-Alarm states stand on top, then a section for each suspect: the table's rows with their bands, graphs that explain them, and
-what the logs say. All graphs are of one-minute periods over the same hours, so that a deployment and its effects line up.
+Alarm states come first, then a section for each suspect: the table's rows with their bands, graphs that explain them, and
+log queries. All graphs are of one-minute periods over the same hours, so that a deployment and its effects line up.
 """
 
 from collections.abc import Mapping, Sequence
@@ -98,7 +98,7 @@ SECTIONS: tuple[Section, ...] = (
                     Signal("ECS/ContainerInsights", "PendingTaskCount", _SERVICE, "Average", "pending"),
                 ),
             ),
-            Graph(  # more than one deployment is a rollout under way
+            Graph(  # more than one deployment means that a rollout is under way
                 "Deployments under way, and calls of rollback",
                 "at a time",
                 (
@@ -172,6 +172,7 @@ class Dashboard(Construct):
         super().__init__(scope, construct_id)
         self._environment = environment
         self._metrics = metrics
+        self._colors = (cloudwatch.Color.GREEN, cloudwatch.Color.ORANGE, cloudwatch.Color.RED)
         tiled = {
             **states,
             **{section.title: [alarms[slug, level] for slug in section.rows for level in LEVELS] for section in SECTIONS},
@@ -253,10 +254,11 @@ class Dashboard(Construct):
         good, bad = cloudwatch.Shading.BELOW, cloudwatch.Shading.ABOVE
         if row.worse == "below":
             good, bad = bad, good
+        green, orange, red = self._colors
         lines = (
-            ("Normal", row.normal, cloudwatch.Color.GREEN, good),
-            ("Warning", row.warning, cloudwatch.Color.ORANGE, bad),
-            ("Critical", row.critical, cloudwatch.Color.RED, bad),
+            ("Normal", row.normal, green, good),
+            ("Warning", row.warning, orange, bad),
+            ("Critical", row.critical, red, bad),
         )
         return cloudwatch.GraphWidget(
             title=row.title,

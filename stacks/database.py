@@ -2,6 +2,7 @@
 
 import json
 import string
+from typing import cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -44,8 +45,8 @@ class Database(EnvironmentStack):
                 secret_string_template=json.dumps({"username": size.user, "dbname": size.name}),
                 generate_string_key="password",
                 password_length=32,
-                exclude_characters=string.punctuation,  # the runbook writes the password into a URL as it is
-                require_each_included_type=False,  # or Secrets Manager would ask for punctuation all the same
+                exclude_characters=string.punctuation,  # the runbook puts the password into a URL unencoded
+                require_each_included_type=False,  # or Secrets Manager would require punctuation anyway
             ),
             removal_policy=cdk.RemovalPolicy.RETAIN,
         )
@@ -96,7 +97,8 @@ class Database(EnvironmentStack):
                 "MonitoringRole",
                 description=f"Writes the enhanced monitoring of {environment.database_instance}",
                 assumed_by=iam.ServicePrincipal(
-                    "monitoring.rds.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": self.account}}
+                    "monitoring.rds.amazonaws.com",
+                    conditions={"StringEquals": {"aws:SourceAccount": self._environment.account}},
                 ),
                 managed_policies=[
                     iam.ManagedPolicy.from_aws_managed_policy_name("service-role/AmazonRDSEnhancedMonitoringRole")
@@ -108,5 +110,4 @@ class Database(EnvironmentStack):
             removal_policy=cdk.RemovalPolicy.RETAIN,
         )
         self.instance.node.add_dependency(*log_groups)
-        assert self.instance.secret is not None  # made above
-        self.secret = self.instance.secret
+        self.secret = cast("secretsmanager.ISecret", self.instance.secret)  # the credentials above

@@ -121,11 +121,11 @@ class Slack(ConfigSection):
 
 
 class Contacts(ConfigSection):
-    """Who is told, each where it is configured: an e-mail address and PagerDuty of what is critical, Slack of everything."""
+    """Who is notified, each only if configured: e-mail and PagerDuty of what is critical, Slack of everything."""
 
     email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")] | None = None
     pagerduty_url_secret: Annotated[str, Field(pattern=r"^[\w/+=.@-]+$")] | None = None
-    """The name of a secret with the URL of a CloudWatch integration of PagerDuty, which is one by itself."""
+    """The name of a secret with the URL of a CloudWatch integration of PagerDuty: the URL alone authorizes."""
     slack: Slack | None = None
 
 

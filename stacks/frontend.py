@@ -1,6 +1,7 @@
 """The frontend: the buckets of the single-page application, and the CloudFront distribution before them and the API."""
 
 from pathlib import Path
+from typing import cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_certificatemanager as acm
@@ -11,6 +12,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_route53_targets as targets
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
@@ -24,7 +26,7 @@ REGION = "us-east-1"
 ROUTING = Path(__file__).with_name("frontend_routing.js")
 
 ANSWERED_ANEW = (403, 404, 500, 502, 503, 504)
-"""Errors that CloudFront would repeat for 10 s: an outage that is over, a thing that exists by now."""
+"""Errors that CloudFront would repeat for 10 s: an outage that is over, an object that exists by now."""
 
 
 class Frontend(EnvironmentStack):
@@ -33,7 +35,7 @@ class Frontend(EnvironmentStack):
     def __init__(self, scope: Construct, environment: Environment) -> None:
         super().__init__(scope, "frontend", environment, "the frontend", region=REGION)
         # By the key's alias: the key's policy names the distribution, whose origin is this bucket, so a reference to the key
-        # itself would close a circle. S3 looks the key up when it writes, not when the bucket is made:
+        # itself would be circular. S3 looks the key up when it writes, not when the bucket is made:
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketEncryption.html
         self.bucket = self.data_bucket(
             "Bucket",
@@ -77,7 +79,7 @@ class Frontend(EnvironmentStack):
         pages = origins.S3BucketOrigin.with_bucket_defaults(
             self.bucket, origin_access_control_id=access.origin_access_control_id
         )
-        # By its host name, which its certificate carries; so the viewer's own host header stays behind.
+        # By its host name, which its certificate is for; so the viewer's host header is not forwarded.
         api = origins.HttpOrigin(
             environment.domain.api,
             protocol_policy=cloudfront.OriginProtocolPolicy.HTTPS_ONLY,
@@ -123,7 +125,7 @@ class Frontend(EnvironmentStack):
                 "/assets/*": cloudfront.BehaviorOptions(
                     origin=pages,
                     viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
-                    cache_policy=cloudfront.CachePolicy.CACHING_OPTIMIZED,  # their names change with what is in them
+                    cache_policy=cloudfront.CachePolicy.CACHING_OPTIMIZED,  # their names change with their content
                     response_headers_policy=headers,
                 ),
                 "/api/*": cloudfront.BehaviorOptions(
@@ -132,7 +134,7 @@ class Frontend(EnvironmentStack):
                     allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
                     cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
                     origin_request_policy=cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER,
-                    # Where the backend itself says something else, its word counts.
+                    # A header that the backend sets itself wins.
                     response_headers_policy=cloudfront.ResponseHeadersPolicy.SECURITY_HEADERS,
                 ),
             },
@@ -168,7 +170,7 @@ class Frontend(EnvironmentStack):
             ),
             custom_headers_behavior=cloudfront.ResponseCustomHeadersBehavior(
                 custom_headers=[
-                    # For what was uploaded without saying how long it may be kept; what releases upload says it.
+                    # For objects that were uploaded without Cache-Control; releases set it.
                     cloudfront.ResponseCustomHeader(header="Cache-Control", value="no-cache", override=False)
                 ]
             ),
@@ -212,10 +214,15 @@ class Frontend(EnvironmentStack):
             iam.PolicyStatement(
                 principals=[iam.ServicePrincipal("delivery.logs.amazonaws.com")],
                 actions=["s3:PutObject"],
-                resources=[self.access_logs.arn_for_objects(f"AWSLogs/{self.account}/*")],
+                resources=[self.access_logs.arn_for_objects(f"AWSLogs/{self._environment.account}/*")],
                 conditions={
-                    "StringEquals": {"aws:SourceAccount": self.account, "s3:x-amz-acl": "bucket-owner-full-control"},
-                    "ArnEquals": {"aws:SourceArn": f"arn:aws:logs:{self.region}:{self.account}:delivery-source:{name}"},
+                    "StringEquals": {
+                        "aws:SourceAccount": self._environment.account,
+                        "s3:x-amz-acl": "bucket-owner-full-control",
+                    },
+                    "ArnEquals": {
+                        "aws:SourceArn": f"arn:aws:logs:{self.region}:{self._environment.account}:delivery-source:{name}"
+                    },
                 },
             )
         )
@@ -226,6 +233,5 @@ class Frontend(EnvironmentStack):
             delivery_destination_arn=destination.attr_arn,
             s3_suffix_path="{DistributionId}/{yyyy}/{MM}/{dd}/{HH}",
         )
-        assert self.access_logs.policy is not None  # made above
-        # Without the policy in place the service would write one of its own.
-        delivery.node.add_dependency(source, self.access_logs.policy)
+        # Without the bucket's policy in place the service would write one of its own.
+        delivery.node.add_dependency(source, cast("s3.BucketPolicy", self.access_logs.policy))

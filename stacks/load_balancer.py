@@ -1,4 +1,4 @@
-"""The load balancer: the only door of the API, with its certificate, its web ACL and its name."""
+"""The load balancer: the only way to the API, with its certificate, its web ACL and its name."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -14,7 +14,7 @@ from stacks.network import Network
 from stacks.web_acl import USER_RATE, web_acl
 
 SOURCE_RATE = 10_000
-"""Requests in 5 minutes from one address; CloudFront's own addresses stand for many users each."""
+"""Requests in 5 minutes from one address; each of CloudFront's addresses serves many users."""
 
 
 class LoadBalancer(EnvironmentStack):
@@ -47,7 +47,7 @@ class LoadBalancer(EnvironmentStack):
             protocol=elbv2.ApplicationProtocol.HTTP,
             port=environment.application.container.port,
             deregistration_delay=cdk.Duration.seconds(30),
-            # Out after a minute of failures, so that a short pause of the database doesn't empty the group; in after 30 s.
+            # Unhealthy after a minute, so that a short pause of the database doesn't empty the group; healthy after 30 s.
             health_check=elbv2.HealthCheck(
                 path=environment.backend.health_check_path,
                 healthy_http_codes=environment.backend.health_check_codes,
@@ -77,15 +77,15 @@ class LoadBalancer(EnvironmentStack):
             )
 
     def _protect(self) -> None:
-        """Put the web ACL before the load balancer."""
+        """Associate the web ACL with the load balancer."""
         acl = web_acl(
             self,
             "REGIONAL",
             self._environment.web_acl,
             self._environment.web_acl_log_group,
             {
-                # Users who come through CloudFront, by the first address in X-Forwarded-For. A viewer can make that one up,
-                # hence the second limit, on the address that really connects.
+                # Users who come through CloudFront, by the first address in X-Forwarded-For. A viewer can make that one up:
+                # the second limit counts by the address that really connects.
                 "UserRate": wafv2.CfnWebACL.RateBasedStatementProperty(
                     limit=USER_RATE,
                     aggregate_key_type="FORWARDED_IP",

@@ -1,6 +1,7 @@
 """The metrics that the table's rows and the dashboard's graphs read, as the CDK's objects."""
 
 from collections.abc import Mapping
+from functools import cache
 from itertools import product
 
 import aws_cdk as cdk
@@ -13,10 +14,15 @@ from stacks.load_balancer import LoadBalancer
 
 
 class Metrics:
-    """The metrics of one environment, whose resources give the dimensions their values."""
+    """The metrics of one environment, whose resources give the dimensions their values.
+
+    What several alarms and graphs read is made once: each object is a call into the CDK's Node process.
+    """
 
     def __init__(self, environment: Environment, load_balancer: LoadBalancer) -> None:
         self._environment = environment
+        self._seconds = cache(cdk.Duration.seconds)
+        self.of_row = cache(self._of_row)
         self._dimensions: Mapping[str, tuple[str, ...]] = {
             "ClusterName": (environment.cluster,),
             "ServiceName": (environment.service,),
@@ -32,7 +38,7 @@ class Metrics:
         (metric,) = self.of_signal(failure.signal).values()
         return metric
 
-    def of_row(self, row: Row) -> cloudwatch.IMetric:
+    def _of_row(self, row: Row) -> cloudwatch.IMetric:
         """What a row watches: its one signal, or its expression over the signals."""
         metrics = {name: metric for signal in row.signals for name, metric in self.of_signal(signal, row.period).items()}
         if not row.expression:
@@ -42,7 +48,7 @@ class Metrics:
             expression=row.expression.format(minimum=row.minimum),
             using_metrics=metrics,
             label=row.title,
-            period=cdk.Duration.seconds(row.period),
+            period=self._seconds(row.period),
         )
 
     def of_signal(self, signal: Signal, period: int = 60) -> dict[str, cloudwatch.IMetric]:
@@ -60,7 +66,7 @@ class Metrics:
                 metric_name=signal.metric,
                 dimensions_map=dict(zip(names, combination, strict=True)),
                 statistic=signal.statistic,
-                period=cdk.Duration.seconds(period),
+                period=self._seconds(period),
             )
             for combination in product(*values)
         ]

@@ -1,4 +1,4 @@
-"""The runbook's threshold table as alarms and a dashboard: what calls people, and what the rollback function hangs on."""
+"""The runbook's threshold table as alarms and a dashboard: what notifies people, and what invokes `rollback`."""
 
 from collections.abc import Mapping
 
@@ -41,6 +41,7 @@ class Monitoring(EnvironmentStack):
         super().__init__(scope, "monitoring", environment, "the alarms of the threshold table and the dashboard")
         self._metrics = Metrics(environment, load_balancer)
         self._topics = remediation.topics
+        self._to_notify = actions.SnsAction(remediation.topics.alarms)
         self._descriptions = descriptions(environment.table)
         alarms = {(row.slug, level): self._row_alarm(row, level) for row in environment.table for level in LEVELS}
         failures = [self._failure_alarm(failure) for failure in environment.failures]
@@ -61,7 +62,7 @@ class Monitoring(EnvironmentStack):
             actions_suppressor_wait_period=cdk.Duration.seconds(10),  # a rollback does not wait longer for what is rare
             actions_suppressor_extension_period=cdk.Duration.minutes(1),
         )
-        # Imported, so that the permission for this one alarm stands in this stack: in the function's own it would make a cycle.
+        # Imported, so that the permission for this one alarm is in this stack: in the function's own it would make a cycle.
         rollback = lambda_.Function.from_function_attributes(
             self, "Rollback", function_arn=remediation.rollback.function_arn, same_environment=True
         )
@@ -130,7 +131,7 @@ class Monitoring(EnvironmentStack):
         return alarm
 
     def _maintenance(self) -> cloudwatch.Alarm:
-        """Set by hand, and it stays as it was set: nobody publishes its metric, and missing data is ignored."""
+        """Set by a person, and stays as it was set: nothing publishes its metric, and missing data is ignored."""
         alarm = cloudwatch.Alarm(
             self,
             "maintenance",
@@ -179,9 +180,9 @@ class Monitoring(EnvironmentStack):
 
     def _notify_both_ways(self, alarm: cloudwatch.AlarmBase) -> None:
         """Invoke `notify` when the alarm fires and when it is over. The first also tells it that this alarm notifies people."""
-        alarm.add_alarm_action(actions.SnsAction(self._topics.alarms))
+        alarm.add_alarm_action(self._to_notify)
         self._notify_when_over(alarm)
 
     def _notify_when_over(self, alarm: cloudwatch.AlarmBase) -> None:
         """Invoke `notify` when the alarm is over, at once and not in its next minute: that may end or uncover something."""
-        alarm.add_ok_action(actions.SnsAction(self._topics.alarms))
+        alarm.add_ok_action(self._to_notify)

@@ -171,7 +171,7 @@ class Names(ConfigSection):
 
     @property
     def service_impaired_alarm(self) -> str:
-        """The composite alarm that the rollback function hangs on."""
+        """The composite alarm that invokes `rollback`."""
         return f"{self.prefix}-service-impaired"
 
     def page(self, slug: str) -> str:
@@ -180,7 +180,7 @@ class Names(ConfigSection):
 
     @property
     def maintenance_alarm(self) -> str:
-        """In ALARM, by hand, while nobody is to be called."""
+        """Set to ALARM by a person during maintenance: nobody is called."""
         return f"{self.prefix}-maintenance"
 
     def function(self, name: str) -> str:
@@ -206,7 +206,7 @@ class Names(ConfigSection):
         return f"{self.prefix}-alarms"
 
     def on_call_topic(self, severity: str) -> str:
-        """What people of a severity (P1 to P4) are told."""
+        """Notifications of a severity, P1 to P4."""
         return f"{self.prefix}-{severity.lower()}"
 
     @property

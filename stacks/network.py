@@ -79,7 +79,7 @@ class Network(EnvironmentStack):
     @property
     def availability_zones(self) -> list[str]:
         """The zones of the configuration; the CDK would look them up in the account, and synth must not need one."""
-        return [f"{cdk.Aws.REGION}{zone.removeprefix(self.region)}" for zone in self._environment.network.zones]
+        return [f"{cdk.Aws.REGION}{zone.removeprefix(self._environment.region)}" for zone in self._environment.network.zones]
 
     def _security_group(self, construct_id: str, description: str) -> ec2.SecurityGroup:
         # EC2's own allow-all egress goes with the first egress rule; a group without any gets one that matches nothing.
@@ -100,7 +100,7 @@ class Network(EnvironmentStack):
             assumed_by=iam.ServicePrincipal(
                 "vpc-flow-logs.amazonaws.com",
                 conditions={
-                    "StringEquals": {"aws:SourceAccount": self.account},
+                    "StringEquals": {"aws:SourceAccount": self._environment.account},
                     "ArnLike": {"aws:SourceArn": self._environment.arn("ec2", "vpc-flow-log/*")},
                 },
             ),

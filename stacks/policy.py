@@ -5,6 +5,7 @@ fails the tests.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +87,7 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
             "LoadBalancerSecurityGroup/Resource",
             ("AwsSolutions-EC23",),
             "The API is public: anybody may reach the load balancer, on 443 and, to be redirected there, on 80. "
-            "The web ACL stands before it, and it reaches nothing but the backend's port.",
+            "A web ACL filters what reaches it, and it reaches nothing but the backend's port.",
         ),
     ),
     "load-balancer": (
@@ -170,7 +171,7 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
         Acknowledgement(
             "ExecutionRolePolicy/Resource",
             ("AwsSolutions-IAM5[Resource::*]",),
-            "ecr:GetAuthorizationToken, the only action granted on it, knows no resource. Pulling is granted on one repository.",
+            "ecr:GetAuthorizationToken, the only action granted on it, has no resource-level permissions. Pulling is granted on one repository.",
         ),
         Acknowledgement(
             "TaskRolePolicy/Resource",
@@ -232,12 +233,12 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
                 "AwsSolutions-IAM5[Resource::arn:aws:ecs:{environment.region}:{environment.account}:service-deployment/{environment.cluster}/{environment.service}/*]",
                 "AwsSolutions-IAM5[Resource::arn:aws:ecs:{environment.region}:{environment.account}:service-revision/{environment.cluster}/{environment.service}/*]",
             ),
-            "ECS makes the ids of deployments and revisions as it goes: these are all those of one service, and of no other.",
+            "ECS generates the ids of deployments and revisions: these patterns match those of one service and no other.",
         ),
         Acknowledgement(
             "RollbackPolicy/Resource",
             ("AwsSolutions-IAM5[Resource::*]",),
-            "ecs:DescribeTaskDefinition, the only action on it, knows no resource; it reads names of secrets, no secret.",
+            "ecs:DescribeTaskDefinition, the only action on it, has no resource-level permissions; it reads names of secrets, no secret.",
         ),
         Acknowledgement(
             "RollbackPolicy/Resource",
@@ -253,7 +254,7 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
         Acknowledgement(
             "Rollback/Resource",
             ("NIST.800.53.R5-LambdaInsideVPC",),
-            "It has to work when the VPC is what is broken. It opens no port, and speaks only to AWS's endpoints, over TLS.",
+            "It has to work when the VPC is broken. It opens no port, and calls only AWS's endpoints, over TLS.",
         ),
         Acknowledgement(
             "NotifyPolicy/Resource",
@@ -264,12 +265,12 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
         Acknowledgement(
             "Notify/Resource",
             ("NIST.800.53.R5-LambdaInsideVPC",),
-            "It has to tell people when the VPC is what is broken. It opens no port, and speaks only to AWS's endpoints, over TLS.",
+            "It has to notify people when the VPC is broken. It opens no port, and calls only AWS's endpoints, over TLS.",
         ),
         Acknowledgement(
             "Sentry/Resource",
             ("NIST.800.53.R5-LambdaInsideVPC",),
-            "It reads Sentry's public API. It opens no port, and should tell of errors when the VPC is what is broken.",
+            "It reads Sentry's public API. It opens no port, and should report errors when the VPC is broken.",
             needs="sentry",
         ),
         Acknowledgement(
@@ -290,11 +291,12 @@ def packs(app: cdk.App) -> list[NagPack]:
 def acknowledge(environment: Environment, stacks: Iterable[cdk.Stack]) -> None:
     """Put the acknowledgements on their constructs. KeyError names a path that no construct has."""
     for stack in stacks:
+        by_path: defaultdict[str, list[cdk.Acknowledgment]] = defaultdict(list)
         for entry in ACKNOWLEDGEMENTS[stack.node.id]:
             if entry.applies(environment):
-                validations = cdk.Validations.of(_find(stack, entry.path))
-                for finding in entry.findings(environment):
-                    validations.acknowledge(cdk.Acknowledgment(id=finding, reason=entry.reason))
+                by_path[entry.path] += [cdk.Acknowledgment(id=one, reason=entry.reason) for one in entry.findings(environment)]
+        for path, acknowledgements in by_path.items():
+            cdk.Validations.of(_find(stack, path)).acknowledge(*acknowledgements)
 
 
 def failures(assembly: Path) -> str:

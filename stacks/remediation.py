@@ -1,4 +1,4 @@
-"""The functions, and what they stand on: the topics and the table of incidents."""
+"""The functions, and what they use: the topics and the table of incidents."""
 
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct

@@ -1,4 +1,4 @@
-"""The stage of one environment: its stacks, in the order in which each stands on the ones before it."""
+"""The stage of one environment: its stacks, each after those that it depends on."""
 
 import aws_cdk as cdk
 from constructs import Construct

@@ -1,4 +1,4 @@
-"""The topics: what alarms speak to, what the functions speak to, and who is subscribed."""
+"""The topics: what alarms and functions publish to, and who is subscribed."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_chatbot as chatbot
@@ -12,8 +12,8 @@ from stacks.environment import Environment
 
 
 class Topics:
-    """Of the topics, `alarms` is what alarms speak to and `notify` hears; `on_call` (by severity) and `chat` are what `notify`
-    speaks to; `outcomes` and `escalations` are rollback's."""
+    """Alarms publish to `alarms`, which invokes `notify`; `notify` publishes to `on_call` (by severity) and `chat`,
+    `rollback` to `outcomes` and `escalations`."""
 
     def __init__(self, stack: EnvironmentStack, environment: Environment) -> None:
         self._stack = stack
@@ -27,9 +27,9 @@ class Topics:
         self._subscribe_people()
 
     def _subscribe_people(self) -> None:
-        """PagerDuty for what is critical, mail as well, Slack for everything; each where it is configured.
+        """PagerDuty and e-mail for what is critical, Slack for everything; each only if configured.
 
-        Of what rollback escalates PagerDuty gets what no page tells of, such as an event that it could not read.
+        Of what `rollback` escalates, PagerDuty gets what no page covers, such as an event that it could not read.
         """
         contacts = self._environment.contacts
         calls = [self.on_call[severity] for severity in CALLED]
@@ -62,7 +62,7 @@ class Topics:
             )
 
     def _topic(self, construct_id: str, name: str) -> sns.Topic:
-        """An encrypted topic that only speaks TLS and takes messages from this account's alarms."""
+        """An encrypted topic that accepts TLS only, and messages from this account's alarms."""
         topic = sns.Topic(self._stack, construct_id, topic_name=name, master_key=self._stack.key, enforce_ssl=True)
         topic.add_to_resource_policy(
             iam.PolicyStatement(

@@ -1,4 +1,4 @@
-"""The web ACL of what stands on the internet, with a log of what it caught."""
+"""The web ACL of a public endpoint, with a log of what it blocked or counted."""
 
 from collections.abc import Mapping
 from typing import Literal

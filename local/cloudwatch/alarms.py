@@ -1,22 +1,19 @@
-"""CloudWatch's alarm evaluation as documented, without AWS: a definition and its datapoints in, a state and its reason out.
+"""CloudWatch's metric alarms as documented, without AWS: a definition and its datapoints in, a state and its reason out.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
 
-Definitions are as DescribeAlarms returns them. One with anything that is not known here raises AlarmError with its name and
-the thing: an alarm is never evaluated wrongly. AWS does not document how many datapoints past `EvaluationPeriods` it retrieves;
-here it is EXTRA_PERIODS, as in its worked examples.
+Definitions are as DescribeAlarms returns them. One with anything that is not supported here raises AlarmError with its name
+and the thing: an alarm is never evaluated wrongly. AWS does not document how many datapoints past `EvaluationPeriods` it
+retrieves; here it is EXTRA_PERIODS, as in its worked examples.
 """
 
-import ast
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from graphlib import CycleError, TopologicalSorter
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from local.cloudwatch.metric_math import ExpressionError, TimeSeries, compute
 
@@ -35,24 +32,22 @@ _STATISTICS = ("Average", "Sum", "Minimum", "Maximum", "SampleCount")
 _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
 _TREATED_AS = {"breaching": "[Breaching]", "notBreaching": "[NonBreaching]"}
 
-_NO_BEARING = {  # on a metric alarm's state
+NO_BEARING = {
     "AlarmName", "AlarmArn", "AlarmDescription", "AlarmConfigurationUpdatedTimestamp", "ActionsEnabled", "OKActions",
     "AlarmActions", "InsufficientDataActions", "StateValue", "StateReason", "StateReasonData", "StateUpdatedTimestamp",
     "StateTransitionedTimestamp", "EvaluationState",
 }  # fmt: skip
+"""What a definition says that has no bearing on the alarm's state."""
 _SIMPLE = {"MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Dimensions", "Period"}
 _EVALUATION = {
     "EvaluationPeriods", "DatapointsToAlarm", "Threshold", "ComparisonOperator", "TreatMissingData",
     "EvaluateLowSampleCountPercentile", "Metrics",
 }  # fmt: skip
 _QUERY = ("Id", "MetricStat", "Expression", "Label", "ReturnData", "Period")
-_COMPOSITE = _NO_BEARING - {"EvaluationState"} | {
-    "AlarmRule", "ActionsSuppressor", "ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod",
-}  # fmt: skip
 
 
 class AlarmError(ValueError):
-    """An alarm that this evaluator cannot evaluate; the message has its name and the reason."""
+    """An alarm that cannot be evaluated; the message has its name and the reason."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +61,7 @@ class Metric:
     period: int
 
 
-@dataclass(frozen=True)
-class Datapoint:
+class Datapoint(NamedTuple):
     """A statistic's value over one period and the number of samples behind it."""
 
     value: float
@@ -88,18 +82,20 @@ class Verdict:
 
 
 def metrics(alarm: Alarm) -> dict[str, Metric]:
-    """The metrics that an alarm reads, by their id in it. AlarmError when the definition has anything unknown."""
-    known = _NO_BEARING | _SIMPLE | _EVALUATION
-    _refuse_unless(alarm, not (extra := [key for key, value in alarm.items() if value and key not in known]), f"has {extra}")
+    """The metrics that an alarm reads, by their id in it. AlarmError when the definition has anything unsupported."""
+    known = NO_BEARING | _SIMPLE | _EVALUATION
+    extra = [key for key, value in alarm.items() if value and key not in known]
+    refuse_unless(alarm, not extra, f"has {extra}, which is not supported")
     for key, values in {
         "ComparisonOperator": tuple(_COMPARISONS),
         "TreatMissingData": (None, "missing", "ignore", *_TREATED_AS),
         "EvaluateLowSampleCountPercentile": (None, "", "evaluate", "ignore"),
     }.items():
-        _refuse_unless(alarm, alarm.get(key) in values, f"has {key} {alarm.get(key)}")
+        refuse_unless(alarm, alarm.get(key) in values, f"has {key} {alarm.get(key)}, which is not supported")
     if alarm.get("Metrics"):
-        _refuse_unless(alarm, not alarm.get("MetricName"), "has both MetricName and Metrics")
-        _refuse_unless(alarm, not alarm.get("EvaluateLowSampleCountPercentile"), "has a percentile rule on metric math")
+        refuse_unless(alarm, not alarm.get("MetricName"), "has both MetricName and Metrics")
+        few_samples = alarm.get("EvaluateLowSampleCountPercentile")
+        refuse_unless(alarm, not few_samples, "has a percentile rule on metric math, which is not supported")
         queries = alarm["Metrics"]
     else:
         statistic = alarm.get("ExtendedStatistic") or alarm.get("Statistic")
@@ -108,22 +104,24 @@ def metrics(alarm: Alarm) -> dict[str, Metric]:
     found = {}
     for query in queries:
         extra = [key for key, value in query.items() if value and key not in _QUERY]
-        _refuse_unless(alarm, not extra, f"has a query with {extra}")
+        refuse_unless(alarm, not extra, f"has a query with {extra}, which is not supported")
         if stat := query.get("MetricStat"):
             found[query["Id"]] = _metric(alarm, stat)
-    _refuse_unless(alarm, len({metric.period for metric in found.values()}) == 1, "has metrics of several periods, or none")
-    _refuse_unless(alarm, sum(_returned(query) for query in queries) == 1, "should return the data of exactly one query")
+    refuse_unless(alarm, len({metric.period for metric in found.values()}) == 1, "has metrics of several periods, or none")
+    refuse_unless(alarm, sum(_returned(query) for query in queries) == 1, "should return the data of exactly one query")
     return found
 
 
 def _metric(alarm: Alarm, stat: Mapping[str, Any]) -> Metric:
     extra = [key for key, value in stat.items() if value and key not in ("Metric", "Period", "Stat")]
-    _refuse_unless(alarm, not extra, f"has a metric with {extra}")
+    refuse_unless(alarm, not extra, f"has a metric with {extra}, which is not supported")
     metric, statistic, period = stat["Metric"], str(stat.get("Stat")), int(stat.get("Period") or 0)
-    _refuse_unless(alarm, statistic in _STATISTICS or _PERCENTILE.fullmatch(statistic), f"has the statistic {statistic}")
-    _refuse_unless(alarm, period > 0 and period % 60 == 0, f"has a period of {period} s, which is no number of minutes")
+    supported = statistic in _STATISTICS or _PERCENTILE.fullmatch(statistic)
+    refuse_unless(alarm, supported, f"has the statistic {statistic}, which is not supported")
+    refuse_unless(alarm, period > 0 and period % 60 == 0, f"has a period of {period} s, which is not a number of minutes")
     # Its two references disagree on whether TreatMissingData counts there.
-    _refuse_unless(alarm, metric["Namespace"] != "AWS/DynamoDB", "is on AWS/DynamoDB, whose missing data has rules of its own")
+    own_rules = metric["Namespace"] == "AWS/DynamoDB"
+    refuse_unless(alarm, not own_rules, "is on AWS/DynamoDB, whose missing data has rules of its own: not supported")
     dimensions = frozenset((item["Name"], item["Value"]) for item in metric.get("Dimensions") or ())
     return Metric(metric["Namespace"], metric["MetricName"], dimensions, statistic, period)
 
@@ -132,9 +130,10 @@ def _returned(query: Mapping[str, Any]) -> bool:
     return str(query.get("ReturnData", True)).lower() == "true"
 
 
-def _refuse_unless(alarm: Alarm, known: object, what: str) -> None:
-    if not known:
-        raise AlarmError(f"{alarm['AlarmName']} {what}, which this evaluator does not know")
+def refuse_unless(alarm: Alarm, right: object, what: str) -> None:
+    """AlarmError with the alarm's name and `what`, unless it is right."""
+    if not right:
+        raise AlarmError(f"{alarm['AlarmName']} {what}")
 
 
 def evaluation_range(alarm: Alarm, now: datetime) -> list[datetime]:
@@ -146,6 +145,12 @@ def evaluation_range(alarm: Alarm, now: datetime) -> list[datetime]:
     period = timedelta(seconds=next(iter(metrics(alarm).values())).period)
     end = now.astimezone(UTC).replace(second=0, microsecond=0)
     return [end - period * back for back in range(1, int(alarm["EvaluationPeriods"]) + EXTRA_PERIODS + 1)]
+
+
+def needed_of_last(alarm: Alarm) -> tuple[int, int, str]:
+    """M and N of an alarm that fires when M of the last N datapoints breach, and how it treats missing data."""
+    periods = int(alarm["EvaluationPeriods"])
+    return int(alarm.get("DatapointsToAlarm") or periods), periods, alarm.get("TreatMissingData") or "missing"
 
 
 def evaluate(alarm: Alarm, data: Data, now: datetime) -> Verdict | None:
@@ -162,8 +167,8 @@ def evaluate(alarm: Alarm, data: Data, now: datetime) -> Verdict | None:
     series = watched(
         alarm, {name: {time: point.value for time, point in points.items()} for name, points in inside.items()}, times
     )
-    periods, threshold = int(alarm["EvaluationPeriods"]), float(alarm["Threshold"])
-    needed, missing = int(alarm.get("DatapointsToAlarm") or periods), alarm.get("TreatMissingData") or "missing"
+    needed, periods, missing = needed_of_last(alarm)
+    threshold = float(alarm["Threshold"])
     breaching = {time: breaches(value, alarm["ComparisonOperator"], threshold) for time, value in series.items()}
     state = decide([breaching.get(time) for time in times], needed, periods, missing)
     evaluated = [time for time in times if time in series][:periods]
@@ -174,14 +179,14 @@ def evaluate(alarm: Alarm, data: Data, now: datetime) -> Verdict | None:
     samples = inside["m1"] if not alarm.get("Metrics") else {}
     reason_data = {
         "version": "1.0",
-        "queryDate": _date(now),
-        **({"startDate": _date(evaluated[-1])} if evaluated else {}),
+        "queryDate": date(now),
+        **({"startDate": date(evaluated[-1])} if evaluated else {}),
         **({"statistic": found["m1"].statistic} if not alarm.get("Metrics") else {}),
         "period": next(iter(found.values())).period,
         "recentDatapoints": [series[time] for time in reversed(evaluated)],
         "threshold": threshold,
         "evaluatedDatapoints": [
-            {"timestamp": _date(time)}
+            {"timestamp": date(time)}
             | ({"sampleCount": samples[time].samples} if time in samples else {})
             | ({"value": series[time]} if time in series else {})
             for time in sorted((*evaluated, *unknown), reverse=True)
@@ -194,8 +199,7 @@ def evaluate(alarm: Alarm, data: Data, now: datetime) -> Verdict | None:
 
 def _reason(alarm: Alarm, state: State, crossed: TimeSeries, received: int, unknown: int) -> str:
     """CloudWatch's sentence for a state that `crossed` datapoints, newest first, decided."""
-    periods, missing = int(alarm["EvaluationPeriods"]), alarm.get("TreatMissingData")
-    needed = int(alarm.get("DatapointsToAlarm") or periods)
+    needed, periods, missing = needed_of_last(alarm)
     if state == "INSUFFICIENT_DATA":
         return f"Insufficient Data: {_count(unknown, 'datapoint')} {_was(unknown)} unknown."
     if unknown and missing in _TREATED_AS:
@@ -249,18 +253,23 @@ def watched(alarm: Alarm, values: Mapping[str, TimeSeries], times: Sequence[date
         if name not in results:
             expression = queries[name]["Expression"]
             used = {other for other in queries if re.search(rf"\b{re.escape(other)}\b", expression) and other not in values}
-            _refuse_unless(alarm, not used & (inside | {name}), f"has the expression {name}, which uses itself")
+            refuse_unless(alarm, not used & (inside | {name}), f"has the expression {name}, which uses itself")
             others = {other: resolve(other, inside | {name}) for other in used}
             try:
                 value = compute(expression, values, others, times)
             except ExpressionError as error:
                 raise AlarmError(f"{alarm['AlarmName']} has the expression {expression}: {error}") from None
             if not isinstance(value, dict):
-                raise AlarmError(f"{alarm['AlarmName']} has the expression {expression}, which makes no single time series")
+                raise AlarmError(f"{alarm['AlarmName']} has the expression {expression}, which is not a time series")
             results[name] = value
         return results[name]
 
     return resolve(returned)
+
+
+def fills_by_repeating(alarm: Alarm) -> bool:
+    """Whether the alarm's expressions fill gaps with the value before, which depends on where the range they see begins."""
+    return any("REPEAT" in query.get("Expression", "") for query in alarm.get("Metrics") or ())
 
 
 def _too_few_samples(
@@ -293,7 +302,8 @@ def breaches(value: float, comparison: str, threshold: float) -> bool:
             return value <= threshold
 
 
-def _date(time: datetime) -> str:
+def date(time: datetime) -> str:
+    """A time as the JSON of reasons has it."""
     return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{time.microsecond // 1000:03d}+0000"
 
 
@@ -303,91 +313,3 @@ def _count(number: int, what: str) -> str:
 
 def _was(number: int) -> str:
     return "was" if number == 1 else "were"
-
-
-# Composite alarms
-
-_REFERENCE = re.compile(r'\b(ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*(?:"((?:[^"\\]|\\.)*)"|([^\s()",]+))\s*\)')
-_WORDS = {"AND": "and", "OR": "or", "NOT": "not", "TRUE": "True", "FALSE": "False"}
-
-
-def children(alarm: Alarm) -> list[str]:
-    """The names of the alarms that a composite alarm's rule refers to, by name or ARN, in order."""
-    return list(dict.fromkeys(_name(match) for match in _REFERENCE.finditer(alarm["AlarmRule"])))
-
-
-def children_first(rules: Mapping[str, Iterable[str]]) -> list[str]:
-    """Composite alarms, given with their children, in an order that puts none before one that it refers to.
-
-    In any other, a parent would change for a child that is about to change. What is part of a cycle or refers to one is left
-    out: CloudWatch stops evaluating there.
-    """
-    sorter = TopologicalSorter(rules)
-    with suppress(CycleError):  # the sorter still gives what no cycle blocks
-        sorter.prepare()
-    order: list[str] = []
-    while ready := sorter.get_ready():
-        order += [name for name in ready if name in rules]
-        sorter.done(*ready)
-    return order
-
-
-def _name(reference: re.Match[str]) -> str:
-    name = re.sub(r"\\(.)", r"\1", reference[2]) if reference[2] is not None else reference[3]
-    return name.split(":alarm:", 1)[1] if name.startswith("arn:") else name
-
-
-def rule_holds(alarm: Alarm, states: Mapping[str, str]) -> bool:
-    """Whether a composite alarm's rule is true with its children in `states`.
-
-    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html. AlarmError names what in the
-    definition is not known, or the child that does not exist.
-    """
-    extra = [key for key, value in alarm.items() if value and key not in _COMPOSITE]
-    _refuse_unless(alarm, not extra, f"has {extra}")
-    for child in children(alarm):
-        _refuse_unless(alarm, child in states, f"has the child {child}")
-    rule = _REFERENCE.sub(lambda match: f" {states[_name(match)] == match[1]} ", alarm["AlarmRule"])
-    words = re.findall(r"[()]|[^\s()]+", rule)
-    unknown = [word for word in words if word not in ("(", ")", "True", "False", *_WORDS)]
-    _refuse_unless(alarm, not unknown, f"has {unknown} in its rule")
-    try:
-        tree = ast.parse(" ".join(_WORDS.get(word, word) for word in words), mode="eval")
-    except SyntaxError:
-        raise AlarmError(f"{alarm['AlarmName']} has the rule {alarm['AlarmRule']}, which is none") from None
-    return _true(alarm, tree.body)
-
-
-def _true(alarm: Alarm, node: ast.expr) -> bool:
-    match node:
-        case ast.Constant(value=bool() as value):
-            return value
-        case ast.UnaryOp(op=ast.Not(), operand=operand):
-            return not _true(alarm, operand)
-        case ast.BoolOp(op=ast.And(), values=values):
-            return all(_true(alarm, value) for value in values)
-        case ast.BoolOp(op=ast.Or(), values=values):
-            return any(_true(alarm, value) for value in values)
-    raise AlarmError(f"{alarm['AlarmName']} has the rule {alarm['AlarmRule']}, which is none")
-
-
-def evaluate_composite(alarm: Alarm, alarms: Iterable[Alarm]) -> Verdict:
-    """What a composite alarm's state should be: ALARM while its rule is true, else OK.
-
-    `alarms` are the definitions, with states, that its rule may refer to. The reason names the child that agrees with the new
-    state and changed last, the data all children that agree.
-    """
-    known = {child["AlarmName"]: child for child in alarms}
-    state: State = "ALARM" if rule_holds(alarm, {name: child["StateValue"] for name, child in known.items()}) else "OK"
-    agreeing = [known[name] for name in children(alarm) if known[name]["StateValue"] == state]
-    agreeing.sort(key=lambda child: child["StateUpdatedTimestamp"], reverse=True)
-    triggers = [
-        {"arn": child["AlarmArn"], "state": {"value": child["StateValue"], "timestamp": _date(child["StateUpdatedTimestamp"])}}
-        for child in agreeing
-    ]
-    if agreeing:
-        last = agreeing[0]["StateUpdatedTimestamp"].astimezone(UTC)
-        reason = f"{agreeing[0]['AlarmArn']} transitioned to {state} at {last:%A %d %B, %Y %H:%M:%S} UTC"
-    else:
-        reason = f"{alarm['AlarmArn']} was updated and its alarm rule evaluates to {state}"
-    return Verdict(state, reason, json.dumps({"triggeringAlarms": triggers}, separators=(",", ":")))

@@ -2,8 +2,7 @@
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax.html
 
-Whatever is not known here raises QueryError with the word: a query is never answered wrongly. Plugged into ministack 1.5.33 in
-place of `cloudwatch_logs._start_query`, which ignores the filters it does not know, and knows no `parse` and no fields of JSON.
+Whatever is not supported here raises QueryError with the word: a query is never answered wrongly.
 """
 
 import json
@@ -11,14 +10,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from ministack.core.responses import error_response_json
-from ministack.services import cloudwatch_logs
-
 Event = Mapping[str, str]
 """A log event's fields, all text: @timestamp such as `2026-01-05 10:00:00.000`, @message, @logStream, @log."""
 Test = Callable[[Mapping[str, Any]], bool]
 
-_LIMIT = 10_000
+MOST_ROWS = 10_000
+"""As many as Logs Insights gives."""
+
 _TOKEN = re.compile(
     r"""\s*(?:
       (?P<regex>/(?:\\.|[^/\\])*/)
@@ -32,7 +30,7 @@ _TOKEN = re.compile(
 
 
 class QueryError(ValueError):
-    """A query with something this module does not know, or that is none; the message names it."""
+    """Something that is not a query, or not one that is supported here; the message names it."""
 
 
 def run(text: str, events: Iterable[Event]) -> list[dict[str, str]]:
@@ -50,7 +48,7 @@ def _run(text: str, events: Iterable[Event]) -> tuple[list[str], list[dict[str, 
     """The fields shown, and the rows with all that is known of each."""
     rows = [_discovered(event) for event in events]
     shown: list[str] = []
-    limit = _LIMIT
+    limit = MOST_ROWS
     for command, arguments in _commands(text):
         match command:
             case "fields":
@@ -68,7 +66,7 @@ def _run(text: str, events: Iterable[Event]) -> tuple[list[str], list[dict[str, 
             case "limit":
                 limit = int(arguments.next("number"))
             case _:
-                raise QueryError(f"{command} is not known")
+                raise QueryError(f"{command} is not supported")
         arguments.end()
     return shown or ["@timestamp", "@message"], rows[:limit]
 
@@ -115,7 +113,7 @@ def _commands(text: str) -> Iterator[tuple[str, "_Arguments"]]:
     while at < len(text):
         found = _TOKEN.match(text, at)
         if not found:
-            raise QueryError(f"{text[at:]!r} is not known")
+            raise QueryError(f"{text[at:]!r} is not supported")
         tokens.append((str(found.lastgroup), found[str(found.lastgroup)]))
         at = found.end()
     command: list[tuple[str, str]] = []
@@ -149,7 +147,7 @@ class _Arguments:
 
     def end(self) -> None:
         if self._tokens:
-            raise QueryError(f"{self._tokens[0][1]} is not known here")
+            raise QueryError(f"{self._tokens[0][1]} is not supported here")
 
     def fields(self) -> list[str]:
         found = [self.next("field")]
@@ -206,7 +204,7 @@ class _Arguments:
             pattern = _compiled(wanted) if wanted.startswith("/") else re.compile(re.escape(_text(wanted)))
             return lambda row: pattern.search(str(row.get(field, ""))) is not None
         if not self.taken("="):
-            raise QueryError(f"{field} is compared by nothing known")
+            raise QueryError(f"{field} is compared in a way that is not supported")
         wanted = _text(self.next("string", "number"))
         return lambda row: field in row and _shown(row[field]) == wanted
 
@@ -220,27 +218,4 @@ def _compiled(literal: str) -> re.Pattern[str]:
     try:
         return re.compile(literal[1:-1].replace("(?<", "(?P<").replace(r"\/", "/"))
     except re.error as error:
-        raise QueryError(f"{literal} is no regular expression: {error}") from None
-
-
-def install() -> None:
-    """Answer StartQuery by `run`."""
-    start = cloudwatch_logs._start_query
-
-    def start_query(request: dict[str, Any]) -> Any:
-        answer = start(request)
-        if answer[0] != 200:
-            return answer
-        kept = cloudwatch_logs._queries[json.loads(answer[2])["queryId"]]
-        groups = cloudwatch_logs._resolve_query_log_groups(request)
-        records = cloudwatch_logs._collect_query_records(groups, kept["startTime"], kept["endTime"])
-        try:
-            rows = run(request["queryString"], map(cloudwatch_logs._public_log_record, records))
-        except QueryError as error:
-            return error_response_json("MalformedQueryException", str(error), 400)
-        rows = rows[: int(request.get("limit") or _LIMIT)]
-        kept["results"] = [[{"field": field, "value": value} for field, value in row.items()] for row in rows]
-        kept["statistics"]["recordsMatched"] = float(len(rows))
-        return answer
-
-    cloudwatch_logs._start_query = start_query
+        raise QueryError(f"{literal} is not a regular expression: {error}") from None

@@ -2,8 +2,8 @@
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
 
-A time series is a dictionary from the start of a period to a value; a period without data is not in it. Whatever is not known
-here raises ExpressionError with its name: an expression is never computed wrongly.
+A time series is a dictionary from the start of a period to a value; a period without data is not in it. Whatever is not
+supported here raises ExpressionError with its name: an expression is never computed wrongly.
 """
 
 import ast
@@ -18,7 +18,7 @@ Value = float | TimeSeries | list[TimeSeries]
 
 
 class ExpressionError(ValueError):
-    """An expression with something this module does not know; the message names it."""
+    """An expression that is not supported here; the message names it."""
 
 
 _OPERATORS: dict[type[ast.AST], Callable[[float, float], float]] = {
@@ -45,7 +45,7 @@ def compute(
     """The value of an expression: a time series, an array of them or a number.
 
     `metrics` are the series of the request's metrics by id, `others` those of its other expressions, and `times` the starts
-    of all periods asked for, which FILL fills. ExpressionError names what is not known.
+    of all periods asked for, which FILL fills. ExpressionError names what is not supported.
     """
     python = expression
     for metric_math, pythons in _SPELLING:
@@ -53,7 +53,7 @@ def compute(
     try:
         tree = ast.parse(python.strip(), mode="eval")
     except SyntaxError:
-        raise ExpressionError(f"{expression} is no metric math") from None
+        raise ExpressionError(f"{expression} is not metric math") from None
     return _Request(metrics, others, times).value(tree.body)
 
 
@@ -84,9 +84,9 @@ class _Request:
             case ast.BoolOp(op=op, values=operands):
                 pass
             case _:
-                raise ExpressionError(f"{ast.unparse(node)} is not known")
+                raise ExpressionError(f"{ast.unparse(node)} is not supported")
         if type(op) not in _OPERATORS:
-            raise ExpressionError(f"{ast.unparse(node)} is not known")
+            raise ExpressionError(f"{ast.unparse(node)} is not supported")
         return reduce(partial(_each, _OPERATORS[type(op)]), map(self.value, operands))
 
     def call(self, node: ast.expr, function: str, arguments: list[ast.expr]) -> Value:
@@ -104,7 +104,7 @@ class _Request:
                 return list(self.metrics.values())
             case "METRICS", [ast.Constant(value=str() as part)]:
                 return [series for name, series in self.metrics.items() if part in name]
-        raise ExpressionError(f"{ast.unparse(node)} is not known")
+        raise ExpressionError(f"{ast.unparse(node)} is not supported")
 
     def array(self, node: ast.expr) -> list[TimeSeries]:
         """One time series as an array of one, an array as it is."""
@@ -118,7 +118,7 @@ class _Request:
         repeat = isinstance(filler, ast.Name) and filler.id == "REPEAT"
         other = {} if repeat else self.value(filler)
         if isinstance(other, list):
-            raise ExpressionError("FILL with an array is not known")
+            raise ExpressionError("FILL with an array is not supported")
         result: TimeSeries = {}
         last: float | None = None
         for time in self.times:
@@ -132,7 +132,7 @@ class _Request:
 def _choose(condition: Value, then: Value, otherwise: Value) -> TimeSeries:
     """IF: a condition that is a series decides by period, and has data where the result can have any."""
     if isinstance(condition, list) or isinstance(then, list) or isinstance(otherwise, list):
-        raise ExpressionError("IF with an array is not known")
+        raise ExpressionError("IF with an array is not supported")
     if isinstance(condition, float):
         chosen = then if condition else otherwise
         if isinstance(chosen, float):
@@ -152,7 +152,7 @@ def _each(function: Callable[[float, float], float], one: Value, other: Value) -
     """Apply by period. Documented: data missing on one side counts as 0, and a division by zero drops the datapoint."""
     if isinstance(one, list):
         if isinstance(other, list):
-            raise ExpressionError("an operation on two arrays is not known")
+            raise ExpressionError("an operation on two arrays is not supported")
         return [_pair(function, item, other) for item in one]
     if isinstance(other, list):
         return [_pair(function, one, item) for item in other]
@@ -186,7 +186,7 @@ def _aggregate(function: str, value: Value) -> TimeSeries:
     """MAX, MIN, SUM or AVG of an array by period; AVG counts missing data as 0, as documented."""
     if not isinstance(value, list):
         raise ExpressionError(
-            f"{function} of a single time series is not known: it depends on how many extra datapoints CloudWatch retrieves"
+            f"{function} of a single time series is not supported: it depends on how many extra datapoints CloudWatch retrieves"
         )
     result = {}
     for time in sorted({time for series in value for time in series}):

@@ -1,72 +1,75 @@
-"""The runbook as an environment makes it true: `python -m stacks.runbook [production|staging] [--output FILE]`.
+"""The runbook as an environment makes it true: `python -m local.documents.runbook [ENVIRONMENT] [--output FILE]`.
 
-Its text is `runbook.md.template`, where `@@name` is a property of the environment, `@@each_name` that of every environment in
-turn, or one of the words made here. Under the heading of each section come the alarms and saved queries that refer to it.
-Nothing here imports the CDK.
+Its text is `runbook.md.template`. Under the heading of each section come the alarms and saved queries that refer to it.
 """
 
 import argparse
-import re
-import string
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 
-from local.documents.thresholds import line, normal, window
+from local.documents.markdown import fill, table
+from local.documents.wording import capitalized, line, normal, respond_within, window
+from runbook import rules, status_page
 from runbook.pages import PAGES
 from runbook.queries import QUERIES
-from runbook.rows import (
-    LEVELS,
-    RUNBOOK_SECTIONS,  # TODO gone
-)
-from runbook.rules import SLOW_QUERY_MILLISECONDS
-from runbook.severities import ESCALATION_PATH, RESPONSE_TIMES
-from stacks.config import ConfigError, load_all
+from runbook.rows import LEVELS
+from runbook.sections import Section
+from runbook.severities import CALLED, ESCALATION_PATH, RESPONSE_TIMES
+from stacks.config import CONFIG, ConfigError, load, load_all
 from stacks.environment import Environment
 
-_TEMPLATE = Path(__file__).with_name("runbook.md.template")
-_HEADING = re.compile(r"^### (\d\.\d) .*$", re.MULTILINE)
+_COLUMNS = (
+    "frontend_url",
+    "api_url",
+    "backend.health_check_path",
+    "cluster",
+    "service",
+    "database_instance",
+    "replication_group",
+    "load_balancer",
+)
+"""What section 1 says of every environment."""
 
 
-class _Page(string.Template):
-    delimiter = "@@"  # a dollar is the shell's
+def render(environment: Environment, environments: Sequence[Environment]) -> str:
+    """The runbook of one of the environments, in Markdown; its section 1 lists all of them."""
+    words = {
+        "threshold_table": _threshold_table(environment),
+        "pages": _pages(environment),
+        "latency_line": line(environment.row("alb-latency-p95"), "critical"),
+        "slow_query_milliseconds": str(rules.SLOW_QUERY_MILLISECONDS),
+        "frontend_stack": environment.stack("frontend"),
+        "rollback_function": environment.function("rollback"),
+        "health_check_function": environment.function("health-check"),
+        "contacts": _contacts(environment),
+        "escalation_path": _escalation_path(),
+        "status_page.investigating": status_page.INVESTIGATING,
+        "status_page.identified": status_page.IDENTIFIED,
+        "status_page.resolved": status_page.RESOLVED,
+    }
+    words |= _columns(environments) | _sentry(environment)
+    words |= {f"response.{severity.lower()}": capitalized(time) for severity, time in RESPONSE_TIMES.items()}
+    words |= {f"section.{section.name.lower()}": _section(environment, section) for section in Section}
+    return fill("runbook.md.template", environment, words)
 
 
-class _Words(dict[str, str]):
-    """The words of an environment; KeyError or AttributeError for one that there is none of."""
-
-    def __init__(self, environment: Environment, environments: Iterable[Environment]) -> None:
-        self._environment, self._environments = environment, environments
-        super().__init__(
-            {f"response_{severity.lower()}": f"{time[0].upper()}{time[1:]}" for severity, time in RESPONSE_TIMES.items()},
-            threshold_table=_threshold_table(environment),
-            latency_line=line(environment.row("alb-latency-p95"), "critical"),
-            slow_query_milliseconds=str(SLOW_QUERY_MILLISECONDS),
-            frontend_stack=environment.stack("frontend"),
-            rollback_function=environment.function("rollback"),
-            health_check_function=environment.function("health-check"),
-            contacts=_contacts(environment),
-            escalation_path="\n".join(
-                f"{level}. **L{level}:** {role[0].upper()}{role[1:]}" + (" (PagerDuty)" if level == 1 else "")
-                for level, role in enumerate(ESCALATION_PATH, 1)
-            ),
-            pages=_pages(environment),
-        )
-
-    def __missing__(self, word: str) -> str:
-        if word.startswith("each_"):
-            return " | ".join(_name(environment, word.removeprefix("each_")) for environment in self._environments)
-        return _name(self._environment, word)
+def _columns(environments: Sequence[Environment]) -> dict[str, str]:
+    """The cells of a row of section 1, a column for each environment."""
+    names = [capitalized(environment.name) for environment in environments]
+    cells = {f"each.{path}": [attrgetter(path)(environment) for environment in environments] for path in _COLUMNS}
+    cells |= {"each.name": names, "each.distribution": ["XXXXXXXXXX" for _ in environments]}
+    return {word: " | ".join(values) for word, values in cells.items()} | {
+        "each.rule": "|".join("-" * len(f" {name} ") for name in names)
+    }
 
 
-def _name(environment: Environment, word: str) -> str:
-    return str(environment.backend.health_check_path if word == "health_check_path" else getattr(environment, word))
-
-
-def render(environment: Environment, environments: Iterable[Environment]) -> str:
-    """The runbook of one of the environments, whose section 1 lists all of them."""
-    page = _Page(_TEMPLATE.read_text(encoding="utf-8")).substitute(_Words(environment, environments))
-    return _HEADING.sub(lambda heading: "\n\n".join((heading[0], *_referring(environment, heading[1]))), page)
+def _sentry(environment: Environment) -> dict[str, str]:
+    """What the runbook says of Sentry where `[sentry]` is not set."""
+    name = environment.application.name
+    words = {"url": "https://sentry.io", "organization": name, "project": f"{name}-backend"}
+    return {} if environment.sentry else {f"sentry.{word}": value for word, value in words.items()}
 
 
 def _contacts(environment: Environment) -> str:
@@ -74,85 +77,83 @@ def _contacts(environment: Environment) -> str:
     contacts = environment.contacts
     ways = {
         f"mail to {contacts.email}": contacts.email,
-        "PagerDuty (P1 and P2)": contacts.pagerduty_url_secret,
+        f"PagerDuty ({' and '.join(CALLED)})": contacts.pagerduty_url_secret,
         "Slack (all of them)": contacts.slack,
     }
     configured = [way for way, set_up in ways.items() if set_up]
     return f"Notifications go by {', '.join(configured)}." if configured else "Notifications go to nobody yet: set [contacts]."
 
 
+def _escalation_path() -> str:
+    return "\n".join(
+        f"{level}. **L{level}:** {capitalized(role)}" + (" (PagerDuty)" if level == 1 else "")
+        for level, role in enumerate(ESCALATION_PATH, 1)
+    )
+
+
 def _pages(environment: Environment) -> str:
-    rows = {row.slug: row.title for row in environment.table}
+    titles = {row.slug: row.title for row in environment.table}
     cells = [
         (
             f"`{environment.page(page.slug)}`",
             page.title,
-            ", ".join(rows[slug] for slug in page.rows),
-            f"{page.severity}, {RESPONSE_TIMES[page.severity]}",
+            ", ".join(titles[slug] for slug in page.rows),
+            respond_within(page.severity),
             _link(page.section),
         )
         for page in PAGES
     ]
-    return _table(("Page", "What is wrong", "Past the critical line", "Respond within", "Section"), cells)
+    return table(("Page", "What is wrong", "Past the critical line", "Respond within", "Section"), cells)
 
 
 def _threshold_table(environment: Environment) -> str:
     cells = [(row.title, normal(row), *(line(row, level) for level in LEVELS), _link(row.section)) for row in environment.table]
-    return _table(("Metric", "Normal", "Warning", "Critical", "Section"), cells)
+    return table(("Metric", "Normal", "Warning", "Critical", "Section"), cells)
 
 
-def _referring(environment: Environment, section: str) -> list[str]:
-    """What refers to a section: its alarms as a table, its saved queries as a sentence."""
+def _section(environment: Environment, section: Section) -> str:
+    """A section's heading, its alarms as a table, its saved queries as a sentence."""
     alarms = [
-        (
-            f"{row.title} {line(row, level)}",
-            window(row.windows[row.at(level)], row.period),
-            row.severity[row.at(level)],
-            row.slug,
-            level,
-        )
+        (row.slug, level, f"{row.title} {line(row, level)}", window(row.window.at(level), row.period), row.severity.at(level))
         for row in environment.table
         for level in LEVELS
         if row.section == section
     ] + [
-        (failure.title, window(failure.window), failure.severity, failure.slug, failure.level)
+        (failure.slug, failure.level, failure.title, window(failure.window), failure.severity)
         for failure in environment.failures
         if failure.section == section
     ]
     cells = [
-        (f"`{environment.alarm(slug, level)}`", what, of, f"{severity}, {RESPONSE_TIMES[severity]}")
-        for what, of, severity, slug, level in alarms
+        (f"`{environment.alarm(slug, level)}`", what, minutes, respond_within(severity))
+        for slug, level, what, minutes, severity in alarms
     ]
     queries = ", ".join(query.title for query in QUERIES if query.section == section)
-    return [
-        *([_table(("Alarm", "When", "For", "Respond within"), cells)] if cells else []),
-        *([f"**Saved queries** (CloudWatch Logs Insights, `{environment.prefix}/`): {queries}."] if queries else []),
-    ]
+    parts = (
+        section.heading.replace(" ", ". ", 1) if section.isdigit() else section.heading,
+        table(("Alarm", "When", "For", "Respond within"), cells) if cells else "",
+        f"**Saved queries** (CloudWatch Logs Insights, `{environment.prefix}/`): {queries}." if queries else "",
+    )
+    return "\n\n".join(filter(None, parts))
 
 
-def _link(section: str) -> str:
-    """To a section of the same page, with an anchor as GitHub makes it."""
-    anchor = re.sub(r"[^\w -]", "", f"{section} {RUNBOOK_SECTIONS[section]}".lower()).replace(" ", "-")
-    return f"[{section}](#{anchor})"
+def _link(section: Section) -> str:
+    """To a section of the same page."""
+    return f"[{section}](#{section.anchor})"
 
 
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (headings, ["---"] * len(headings), *rows))
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m stacks.runbook", description="The runbook of an environment, as Markdown.")
-    parser.add_argument("environment", nargs="?", default="production")
+def main(arguments: Sequence[str] | None = None, folder: Path = CONFIG) -> int:
+    """Print the runbook of an environment of a folder, or write it to a file; 1 after a sentence that says what is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="python -m local.documents.runbook", description="The runbook of an environment, as Markdown."
+    )
+    parser.add_argument("environment", nargs="?", default="production", help="a file of config/, without .toml")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write it there instead of printing it")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     try:
-        environments = {environment.name: environment for environment in load_all()}
+        page = render(load(options.environment, folder), load_all(folder))
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
-    if options.environment not in environments:
-        parser.error(f"{options.environment} is no environment: choose from {', '.join(environments)}")
-    page = render(environments[options.environment], environments.values())
     if options.output:
         options.output.write_text(page, encoding="utf-8")
     else:

@@ -1,11 +1,11 @@
-"""IAM in the local cloud: what the emulator's enforcement gets wrong for ECS, and a record of who called what.
+"""IAM in the local cloud: ECS's actions on the right resources, and a record of who called what.
 
 Replaced in ministack 1.5.33:
-- `app.pin_request_origin`: loopback is plain HTTP, which the `aws:SecureTransport` bucket policies of `enforce_ssl` deny. Every
-  request counts as sent over TLS.
-- `iam_actions.extract_resource_arn` for ECS: it names the cluster whatever the action, so that no policy on a service matches.
-- the resource of DescribeAlarms: AWS authorizes it on alarms, the emulator on nothing in particular.
-- `iam_evaluator.enforce`: called through, and recorded.
+- `app.pin_request_origin`: loopback is plain HTTP, which the `aws:SecureTransport` bucket policies of `enforce_ssl` deny. So
+  every request counts as sent over TLS.
+- `iam_actions.extract_resource_arn` for ECS: it gives the cluster for every action, and no policy on a service would match.
+- the resource of DescribeAlarms: AWS authorizes it on alarms, the emulator on `*`.
+- `iam_evaluator.enforce`: called through, and its calls are recorded.
 """
 
 import contextvars
@@ -68,7 +68,7 @@ def install(clock: Clock) -> dict[str, Callable[..., Any]]:
     return {"calls": called}
 
 
-# The kind of resource that ECS authorizes an action on, and the member of the request that names it:
+# The kind of resource that ECS authorizes an action on, and the request's member with its name:
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
 _AUTHORIZED_ON: dict[str, tuple[str, str]] = {
     "CreateCluster": ("cluster", "clusterName"),
@@ -92,7 +92,7 @@ _AUTHORIZED_ON: dict[str, tuple[str, str]] = {
 
 
 def _ecs_resource(action: str, request: dict[str, Any], prefix: str) -> str:
-    """The ARN that an ECS action is authorized on; `*` for an action that knows no resource."""
+    """The ARN that an ECS action is authorized on; `*` for an action that has no resource-level permissions."""
     if action not in _AUTHORIZED_ON:
         return "*"
     kind, member = _AUTHORIZED_ON[action]

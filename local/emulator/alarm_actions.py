@@ -1,16 +1,16 @@
-"""Alarm actions, and alarm definitions kept whole.
+"""Alarm actions, and complete alarm definitions.
 
 Replaced in `ministack.services.cloudwatch` (1.5.33):
-- `_evaluate_alarm`, `_evaluate_parent_alarms`: its own evaluation, off; `local.alarms` evaluates as CloudWatch documents it;
-- `_put_metric_alarm`, `_put_composite_alarm`: called through, and the members they lose are kept (metric math, low sample
-  counts, the suppressor);
-- `_set_alarm_state`: called through, with the state before at hand for the action's event;
-- `_dispatch_alarm_actions`: SNS actions called through, when the topic's policy admits the alarm; Lambda actions run with the
-  documented event, when the function's resource policy does
+- `_evaluate_alarm`, `_evaluate_parent_alarms`: its own evaluation, off: `local.emulator.alarms` evaluates them;
+- `_put_metric_alarm`, `_put_composite_alarm`: called through, and the members that they drop are added (metric math,
+  low sample counts, the suppressor);
+- `_set_alarm_state`: called through, and the previous state is kept for the action's event;
+- `_dispatch_alarm_actions`: SNS actions are called through, if the topic's policy allows the alarm. Lambda actions run with the
+  documented event, if the function's resource policy does
   (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-actions-Lambda.html).
 
-While its suppressor is in ALARM a composite alarm takes no action. When the suppressor leaves ALARM, it takes those of the
-state that it is in by then, if it was in another before its first suppressed action. Wait and extension periods are 0.
+While its suppressor is in ALARM, a composite alarm takes no action. When the suppressor leaves ALARM, the composite alarm takes
+the actions of its state, unless it had the same state before its first suppressed action. Wait and extension periods are 0.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Create_Composite_Alarm_Suppression.html
 """
 
@@ -45,7 +45,7 @@ class AlarmActions:
         self.clock = clock
         self.before_actions = before_actions
         self._previous: dict[str, Alarm] = {}
-        self._suppressed: dict[str, str] = {}  # the state before the first whose actions were suppressed
+        self._suppressed: dict[str, str] = {}  # by alarm: its state before the first suppressed action
 
     def install(self) -> None:
         """Plug in."""

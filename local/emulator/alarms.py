@@ -1,4 +1,4 @@
-"""The alarm loop of the local cloud: reads alarms and metrics from the emulator, judges them as CloudWatch does, sets states.
+"""The alarm loop on the emulator: reads alarms and metrics from it, has them judged as CloudWatch judges them, sets states.
 
 CloudWatch evaluates alarms by itself; the emulator's own evaluation ignores dimensions, M of N and missing data. So the
 server switches it off and calls `AlarmEvaluator.tick` instead. In `ministack.services.cloudwatch` (1.5.33) it has to replace,
@@ -21,40 +21,17 @@ alarm stored by `cloudformation_put_metric_alarm` has.
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from local.cloudwatch.alarms import (
-    AlarmError,
-    Datapoint,
-    Metric,
-    State,
-    Verdict,
-    children,
-    children_first,
-    evaluate,
-    evaluate_composite,
-    evaluation_range,
-    metrics,
-)
+from local.cloudwatch.alarms import Alarm, AlarmError, Datapoint, Metric, evaluation_range, metrics
+from local.cloudwatch.loop import AlarmLoop, Measured, Transition
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_cloudwatch.type_defs import MetricDataQueryTypeDef
 
-logger = logging.getLogger("local.alarms")
-
-
-@dataclass(frozen=True)
-class Transition:
-    """A change of state that `tick` made."""
-
-    alarm: str
-    old: State
-    new: State
-    reason: str
-    at: datetime
+logger = logging.getLogger(__name__)
 
 
 class AlarmEvaluator:
@@ -65,80 +42,45 @@ class AlarmEvaluator:
 
     def __init__(self, cloudwatch: "CloudWatchClient") -> None:
         self._cloudwatch = cloudwatch
-        self._judged: dict[str, tuple[object, ...]] = {}
-        self.refused: dict[str, str] = {}
+        self._loop = AlarmLoop()
+
+    @property
+    def refused(self) -> dict[str, str]:
+        return self._loop.refused
 
     def tick(self, now: datetime) -> list[Transition]:
-        """Evaluate as of `now`: metric alarms, then composite alarms, children first; gives the changes in order."""
-        refused, self.refused = self.refused, {}
-        alarms: dict[str, dict[str, Any]] = {}
-        for page in self._cloudwatch.get_paginator("describe_alarms").paginate(AlarmTypes=["MetricAlarm", "CompositeAlarm"]):
-            for alarm in (*page["MetricAlarms"], *page["CompositeAlarms"]):
-                alarms[alarm["AlarmName"]] = dict(alarm)
-        # Composite alarms first as well: a state that was set by hand reaches them before its alarm returns to its own.
-        changes = [*self._composites(alarms, now), *self._metric_alarms(alarms, now), *self._composites(alarms, now)]
-        for name in self.refused.keys() - refused.keys():
-            logger.warning("not evaluated: %s", self.refused[name])
-        return changes
-
-    def _metric_alarms(self, alarms: dict[str, dict[str, Any]], now: datetime) -> list[Transition]:
-        needed: set[Metric] = set()
-        ranges: list[datetime] = []
-        evaluated = []
-        for name, alarm in alarms.items():
+        """Evaluate as of `now` and set the states that changed; gives the changes in order."""
+        already_refused = self.refused
+        pages = self._cloudwatch.get_paginator("describe_alarms").paginate(AlarmTypes=["MetricAlarm", "CompositeAlarm"])
+        alarms: list[Alarm] = [alarm for page in pages for alarm in (*page["MetricAlarms"], *page["CompositeAlarms"])]
+        unreadable: dict[str, str] = {}
+        wanted: set[Metric] = set()
+        start = end = now.replace(second=0, microsecond=0)
+        for alarm in alarms:
             if "AlarmRule" in alarm:
                 continue
             try:
-                read = set(metrics(alarm).values())
-                _refuse_unreadable(name, read)
+                found = metrics(alarm).values()
+                _refuse_unreadable(alarm["AlarmName"], found)
             except AlarmError as error:
-                self.refused[name] = str(error)
+                unreadable[alarm["AlarmName"]] = str(error)
                 continue
-            needed |= read
-            ranges += evaluation_range(alarm, now)
-            evaluated.append(alarm)
-        data = self.read(needed, min(ranges), now.replace(second=0, microsecond=0)) if ranges else {}
-        changes = []
-        for alarm in evaluated:
-            try:
-                verdict = evaluate(alarm, data, now)
-            except AlarmError as error:
-                self.refused[alarm["AlarmName"]] = str(error)
-                continue
-            changes += self._set(alarm, verdict, now)
-        return changes
-
-    def _composites(self, alarms: dict[str, dict[str, Any]], now: datetime) -> list[Transition]:
-        """As CloudWatch: a composite is judged when one of its children or its rule has changed, so that a state set by hand
-        stays until then."""
-        rules = {name: children(alarm) for name, alarm in alarms.items() if "AlarmRule" in alarm}
-        order = children_first(rules)
-        for name in rules.keys() - order:
-            self.refused[name] = f"{name} is part of a cycle of composite alarms, or refers to one"
-        changes: list[Transition] = []
-        for name in order:
-            alarm = alarms[name]
-            seen = (alarm["AlarmRule"], *(alarms[child]["StateValue"] for child in rules[name] if child in alarms))
-            if self._judged.get(name) == seen:
-                continue
-            try:
-                verdict = evaluate_composite(alarm, alarms.values())
-            except AlarmError as error:
-                self.refused[name] = str(error)
-                continue
-            self._judged[name] = seen
-            changes += self._set(alarm, verdict, now)
-        return changes
-
-    def _set(self, alarm: dict[str, Any], verdict: Verdict | None, now: datetime) -> list[Transition]:
-        if verdict is None or verdict.state == alarm["StateValue"]:
-            return []
-        change = Transition(alarm["AlarmName"], alarm["StateValue"], verdict.state, verdict.reason, now)
-        self._cloudwatch.set_alarm_state(
-            AlarmName=change.alarm, StateValue=change.new, StateReason=change.reason, StateReasonData=verdict.reason_data
+            wanted |= {*found}
+            start = min(start, *evaluation_range(alarm, now))
+        read = self.read(wanted, start, end) if wanted else {}
+        measured = Measured(
+            {metric: {time: point.value for time, point in points.items()} for metric, points in read.items()},
+            {metric: {time: point.samples for time, point in points.items()} for metric, points in read.items()},
         )
-        alarm.update(StateValue=change.new, StateReason=change.reason, StateUpdatedTimestamp=now)
-        return [change]
+        changes = []
+        for change in self._loop.judge(alarms, measured, [now], unreadable):
+            self._cloudwatch.set_alarm_state(
+                AlarmName=change.alarm, StateValue=change.new, StateReason=change.reason, StateReasonData=change.reason_data
+            )
+            changes.append(change)
+        for name in self.refused.keys() - already_refused.keys():
+            logger.warning("not evaluated: %s", self.refused[name])
+        return changes
 
     def read(self, wanted: Iterable[Metric], start: datetime, end: datetime) -> dict[Metric, dict[datetime, Datapoint]]:
         """The datapoints of each metric in [start, end): its statistic and, for percentiles and reasons, its sample count."""

@@ -1,8 +1,9 @@
-"""The stand-in application: what the emulated ECS service would run, answering on loopback over real TLS.
+"""The stand-in application: it answers on loopback, over TLS, in place of what the emulated ECS service would run.
 
 One server plays the HTTPS proxy, the API host and the frontend host: a client that reaches `https://api.<domain>` through the
-proxy is answered here, with a certificate of an authority made for this run. What it answers follows the tasks that the
-service runs and the state of the database, as APPLICATION's health route does (200 healthy, 503 when the database is gone).
+proxy is answered here, with a certificate of an authority that is made for this run. What it answers follows the tasks that the
+service runs and the state of the database. Its health report has the members that the configuration names, and comes with 200
+while the database answers and 503 when it does not.
 """
 
 import itertools
@@ -13,10 +14,11 @@ from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import trustme
 
+from lambdas.health_check.settings import HealthReport
 from stacks.environment import Environment
 
 
@@ -24,17 +26,17 @@ class Application:
     """Answers for the API and the frontend of an environment until `close()`.
 
     `running_images` gives the image of each running task, and `database_available` whether the database answers; both are
-    asked at each request. An image in `faulty` answers 500 to everything but its health check, as a bad release does.
+    called for each request. An image in `faulty` answers 500 to all but its health check, as a bad release does.
     """
 
     def __init__(
         self,
-        settings: Environment,
+        environment: Environment,
         folder: Path,
         running_images: Callable[[], Sequence[str]],
         database_available: Callable[[], bool],
     ) -> None:
-        self.settings = settings
+        self.environment = environment
         self.running_images = running_images
         self.database_available = database_available
         self.faulty: set[str] = set()
@@ -43,7 +45,7 @@ class Application:
         self.authority_file = folder / "authority.pem"
         authority.cert_pem.write_to_path(str(self.authority_file))
         self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(settings.domain.api, settings.domain.frontend).configure_cert(self.tls)
+        authority.issue_cert(environment.domain.api, environment.domain.frontend).configure_cert(self.tls)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"application": self}))
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, args=(0.05,), name="application", daemon=True).start()
@@ -71,26 +73,33 @@ class Application:
 
     def answer(self, host: str, path: str) -> tuple[HTTPStatus, str, str]:
         """Status, content type and body of a GET."""
-        if host == self.settings.domain.frontend:
-            return HTTPStatus.OK, "text/html", "<!doctype html><title>HZ Navigator</title>"
+        if host == self.environment.domain.frontend:
+            return HTTPStatus.OK, "text/html", f"<!doctype html><title>{self.environment.application.product}</title>"
         images = self.running_images()
         if not images:
             return HTTPStatus.SERVICE_UNAVAILABLE, "text/html", "<h1>503 Service Temporarily Unavailable</h1>"
         connected = self.database_available()
-        if path == self.settings.backend.health_check_path:
-            health = {
-                "status": "healthy" if connected else "unhealthy",
-                "uptime": next(self._turn),
-                "services": {"database": "connected" if connected else "disconnected"},
-            }
+        if path == self.environment.backend.health_check_path:
             status = HTTPStatus.OK if connected else HTTPStatus.SERVICE_UNAVAILABLE
-            return status, "application/json", json.dumps(health)
+            return status, "application/json", json.dumps(health_report(self.environment.application.health_report, connected))
         image = images[next(self._turn) % len(images)]
         if not connected:
             return HTTPStatus.SERVICE_UNAVAILABLE, "application/json", '{"error": "database unavailable"}'
         if image in self.faulty:
             return HTTPStatus.INTERNAL_SERVER_ERROR, "application/json", '{"error": "internal error"}'
         return HTTPStatus.OK, "application/json", json.dumps({"image": image})
+
+
+def health_report(shape: HealthReport, connected: bool) -> dict[str, Any]:
+    """The health report of an application whose report has this shape, with the database connected or not."""
+    report: dict[str, Any] = {}
+    for path, well in ((shape.status, shape.healthy), (shape.database, shape.connected)):
+        *parents, name = path.split(".")
+        members = report
+        for parent in parents:
+            members = members.setdefault(parent, {})
+        members[name] = well if connected else f"not {well}"
+    return report
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -102,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_CONNECT(self) -> None:
         self.host = self.path.partition(":")[0]
-        known = self.application.settings.domain
+        known = self.application.environment.domain
         if self.host not in (known.api, known.frontend):
             self.send_error(HTTPStatus.BAD_GATEWAY, f"{self.host} is not a host of this environment")
             return

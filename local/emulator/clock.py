@@ -9,8 +9,8 @@ from typing import Any
 class Clock:
     """Stands in for the module `time` in the parts of the emulator that have to follow the clock.
 
-    Only `time()` follows the offset; everything else, `sleep` and `monotonic` included, stays real. What signs requests or
-    expires credentials never sees this clock.
+    Only `time()` and `now()` have the offset. Everything else, `sleep` and `monotonic` included, is real. Nothing that signs
+    requests or expires credentials uses this clock.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Clock:
         self.offset += seconds
 
     def drive(self, *modules: ModuleType) -> None:
-        """Make the modules, which say `time.time()`, follow this clock."""
+        """Make modules that call `time.time()` follow this clock."""
         for module in modules:
             vars(module)["time"] = self
 

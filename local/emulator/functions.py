@@ -1,11 +1,11 @@
-"""Functions: their logs on the clock, the metrics in their logs, who may invoke them, and knowing when all have ended.
+"""Functions: their logs on the clock, the metrics in their logs, who may invoke them, and when all have ended.
 
 Replaced in ministack 1.5.33:
 - `lambda_svc._emit_lambda_logs`: the same lines, at the clock's time;
 - `cloudwatch_logs._append_log_events`: called through; metrics in the embedded metric format are extracted from the events, as
   CloudWatch Logs does (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html);
 - `lambda_svc.invoke_async_with_retry`: the same retries and failure destination, counted while they run;
-- `Worker._drain_stderr_bounded`: waits longer, so that no line of an invocation is counted to the next.
+- `Worker._drain_stderr_bounded`: waits longer, so that no line of an invocation is read as one of the next.
 """
 
 import contextlib
@@ -90,7 +90,7 @@ class Functions:
                 self._ended.notify_all()
 
     def _turn(self, name: str) -> contextlib.AbstractContextManager[object]:
-        """What waits until a function with reserved concurrency has some left, as events in Lambda's queue do."""
+        """Waits, when entered, until a function with reserved concurrency has some left, as events in Lambda's queue do."""
         reserved = (lambda_svc._functions.get(name) or {}).get("concurrency")
         if not reserved:
             return contextlib.nullcontext()
@@ -98,8 +98,8 @@ class Functions:
             return self._turns.setdefault(name, threading.BoundedSemaphore(reserved))
 
     def _invoke_with_retries(self, function: Function, config: Function, event: Any) -> None:
-        settings = function.get("event_invoke_config") or (function.get("event_invoke_configs") or {}).get("$LATEST") or {}
-        retries = int(settings.get("MaximumRetryAttempts", len(_RETRY_SECONDS)))
+        invoke_config = function.get("event_invoke_config") or (function.get("event_invoke_configs") or {}).get("$LATEST") or {}
+        retries = int(invoke_config.get("MaximumRetryAttempts", len(_RETRY_SECONDS)))
         result = {}
         for wait in (0, *_RETRY_SECONDS[:retries]):
             time.sleep(wait)
@@ -107,13 +107,13 @@ class Functions:
             lambda_svc._emit_lambda_metrics(config["FunctionName"], 0.0, bool(result.get("error")), False)
             if not result.get("error"):
                 return
-        target = (settings.get("DestinationConfig") or {}).get("OnFailure", {}).get("Destination")
+        target = (invoke_config.get("DestinationConfig") or {}).get("OnFailure", {}).get("Destination")
         target = target or (config.get("DeadLetterConfig") or {}).get("TargetArn")
         if target:
             lambda_svc._route_async_failure(target, config["FunctionName"], event, result)
 
     def idle(self, seconds: float) -> bool:
-        """Wait until no function runs that was invoked asynchronously, at most so long; whether none does."""
+        """Wait until no function runs that was invoked asynchronously, for at most that many seconds; whether none does."""
         with self._ended:
             return self._ended.wait_for(lambda: not self._running, timeout=seconds)
 
@@ -133,7 +133,7 @@ class Functions:
 def invoke_for(service: str, source: str, function: str, event: Mapping[str, Any]) -> str:
     """Invoke a function asynchronously for a service, on behalf of the resource `source`; both resources by their ARNs.
 
-    Gives the error when the function's resource policy does not admit that, or there is no such function; else "".
+    Gives the error when the function's resource policy does not allow that, or there is no such function; else "".
     """
     record, config, _ = lambda_svc._get_func_record_for_ref(function)
     if record is None:

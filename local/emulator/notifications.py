@@ -1,15 +1,15 @@
-"""SNS: who is told what.
+"""SNS: which subscriber gets which message.
 
-Replaced in ministack 1.5.33 (`services.sns`), which picks each protocol's message and asks a queue's policy itself:
+Replaced in ministack 1.5.33 (`services.sns`), which itself picks each protocol's message and checks a queue's policy:
 - `publish_internal`: called through; a message for each protocol without a default is refused, as SNS does
   (https://docs.aws.amazon.com/sns/latest/api/API_Publish.html);
-- `_deliver_to_lambda`: invokes asynchronously, with retries, and only when the function's resource policy admits the topic; the
+- `_deliver_to_lambda`: invokes asynchronously, with retries, and only when the function's resource policy allows the topic; the
   event is the documented one (https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html);
-- the threads of `_fanout`: an invocation only begins there, so it does at once, and whoever waits for functions after a message
-  waits for those that it invokes;
-- `_send_subscription_confirmation`: nothing is sent over HTTP or HTTPS, and subscriptions for it stay pending. An endpoint may
-  be a secret, and is not logged either;
-- `_get_subscription_attributes`: called through; a subscription made by CloudFormation tells as well whether it is pending.
+- the threads of `_fanout`: they only begin invocations, so this happens at once. Who waits for functions after a message then
+  waits for those that it invoked;
+- `_send_subscription_confirmation`: nothing is sent over HTTP or HTTPS, and such subscriptions stay pending. An endpoint may be
+  a secret, so it is not logged;
+- `_get_subscription_attributes`: called through; a subscription made by CloudFormation has `PendingConfirmation` as well.
 """
 
 import functools
@@ -30,10 +30,10 @@ def install() -> None:
     """Plug in."""
     publish, attributes = sns.publish_internal, sns._get_subscription_attributes
 
-    def checked(topic: str, message: Any, subject: str = "", *, message_structure: str = "", **settings: Any) -> Any:
+    def checked(topic: str, message: Any, subject: str = "", *, message_structure: str = "", **others: Any) -> Any:
         if message_structure == "json":
             _refuse_without_default(message)
-        return publish(topic, message, subject, message_structure=message_structure, **settings)
+        return publish(topic, message, subject, message_structure=message_structure, **others)
 
     def completed(parameters: Any) -> Any:
         for topic in sns._topics.values():
@@ -68,8 +68,8 @@ def _at_once(target: Callable[..., None], args: tuple[Any, ...], **_: Any) -> Si
 
 def _invoke(function: str, envelope: str, topic: str, subscription: str, *_: Any) -> None:
     message = {"Subject": None, "MessageAttributes": {}, **json.loads(envelope)}
-    told = {key.replace("URL", "Url"): value for key, value in message.items()}  # the spelling differs from a queue's
-    record = {"EventSource": "aws:sns", "EventVersion": "1.0", "EventSubscriptionArn": subscription, "Sns": told}
+    notification = {key.replace("URL", "Url"): value for key, value in message.items()}  # spelled differently for a queue
+    record = {"EventSource": "aws:sns", "EventVersion": "1.0", "EventSubscriptionArn": subscription, "Sns": notification}
     error = invoke_for("sns.amazonaws.com", topic, function, {"Records": [record]})
     if error:
         logger.warning("%s: %s", topic, error)

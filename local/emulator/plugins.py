@@ -1,4 +1,4 @@
-"""Everything plugged into the emulator, in one place; each piece says in its own module what it replaces and why."""
+"""Plugs everything into the emulator; each module says what it replaces, and why."""
 
 import logging
 import os
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ministack.services import cloudwatch, cloudwatch_logs, ecs, eventbridge, rds, route53
 
-from local import access, logs_insights, notifications, resource_types
+from local.emulator import access, logs_insights, notifications, resource_types
 from local.emulator.alarm_actions import AlarmActions
 from local.emulator.alarms import AlarmEvaluator
 from local.emulator.application import Application
@@ -48,7 +48,7 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
     if settings.background:
         threading.Thread(target=_evaluate_alarms, args=(clock, client), daemon=True).start()
     else:
-        eventbridge.start_scheduler = lambda: None  # who moves the clock says what runs
+        eventbridge.start_scheduler = lambda: None  # whoever moves the clock runs what is due
 
     return {
         "now": clock.time,
@@ -64,7 +64,7 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
 
 
 def _application(settings: "Settings", deployments: Deployments) -> dict[str, Callable[..., Any]]:
-    """The application that the environment's service runs; functions reach it, and no other host, over HTTPS."""
+    """The application that the environment's service runs. Over HTTPS, functions reach it and no other host."""
     environment = settings.environment
 
     def running_images() -> list[str]:
@@ -96,7 +96,7 @@ def _evaluate_alarms(clock: Clock, client: Callable[[str], Any]) -> None:
 
 
 def _hosted_zone(zone_id: str, name: str) -> None:
-    """A hosted zone that the account already has, under its own id, which Route 53's API would not let us choose."""
+    """A hosted zone that the account already has, under its own id: Route 53's API lets nobody choose one."""
     if zone_id not in route53._zones:
         zone = {"id": zone_id, "name": f"{name}.", "caller_reference": zone_id, "comment": "", "private": False, "vpcs": []}
         route53._zones[zone_id] = zone

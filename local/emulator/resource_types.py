@@ -1,8 +1,8 @@
 """The CloudFormation types that ministack 1.5.33 lacks or gets wrong, provisioned through the emulator's own API.
 
-A type in BY_API is made by a call of the service's API, its properties matched to the operation's members by botocore's
-model. A type in RECORDED has no API behind it in the emulator: its definition is kept, shown by the control call `recorded`
-and by `python -m local recorded`, and does nothing. docs/local-cloud.md lists both; a test holds it against these tables.
+A type in BY_API is made by a call of the service's API: botocore's model maps its properties to the operation's members. A type
+in RECORDED has no API behind it in the emulator: its definition is kept, shown by the control call `recorded` and by
+`python -m local recorded`, and does nothing. docs/local-cloud.md lists both; a test compares it with these tables.
 """
 
 import functools
@@ -35,10 +35,10 @@ Create = Callable[[str, Properties, str], tuple[str, Parameters]]
 class ByApi:
     """How to make a resource by API calls.
 
-    `create` is the operation; `parameters` completes what the properties give by name, from the properties and the name that
-    CloudFormation would make up. `ref` and `attributes` read what Ref and Fn::GetAtt return out of the answer and the
-    parameters. `delete` is an operation with its parameters from the physical id and the properties. A type whose create is
-    a put is updated by it; any other is made anew.
+    `create` is the operation. `parameters` gives its parameters beyond those that the properties give by name: from the
+    properties, and the name that CloudFormation would generate. `ref` and `attributes` take what Ref and Fn::GetAtt return from
+    the parameters and the answer. `delete` is an operation, and `named` gives its parameters from the physical id and the
+    properties. A type whose create is a `put` is updated by it; any other is made anew.
     """
 
     service: str
@@ -116,7 +116,7 @@ BY_API: dict[str, ByApi] = {
         ref=lambda parameters, _: f"{parameters['WebACLArn']}|{parameters['ResourceArn']}",
         delete="DisassociateWebACL", named=lambda _, properties: {"ResourceArn": properties["ResourceArn"]}, put=True,
     ),
-    # The emulator provisions the next two itself, but refuses metric math and loses half of a container's definition.
+    # The emulator provisions the next two itself, but refuses metric math and drops half of a container's definition.
     "AWS::CloudWatch::Alarm": ByApi(
         "cloudwatch", "PutMetricAlarm",
         ref=lambda parameters, _: str(parameters["AlarmName"]),
@@ -142,7 +142,7 @@ BY_API: dict[str, ByApi] = {
 
 @dataclass(frozen=True)
 class Recorded:
-    """A type that is only kept: what Ref returns, from the properties and the made-up name."""
+    """A type that is only kept. `ref` is what Ref returns, from the properties and the generated name."""
 
     ref: Callable[[Properties, str], str] = lambda _, name: name
     attributes: Callable[[str], Parameters] = field(default=lambda _: {})
@@ -189,7 +189,7 @@ def install(client: Callable[[str], Any], deployments: Deployments) -> dict[str,
             handlers[kind] = _record(kind, recorded)
     for kind, attributes in _MISSING_ATTRIBUTES.items():
         handlers[kind] = {**handlers[kind], "create": _completed(handlers[kind]["create"], attributes)}
-    # The emulator leaves "targetgroup/" out, and the dimension of the metrics has it.
+    # The dimension of the metrics has "targetgroup/" in it, and the emulator's name has not.
     alb._target_group_full_name_from_arn = lambda arn: arn.rpartition(":")[2]
     handlers["AWS::ECS::Service"] = _service(deployments, handlers["AWS::ECS::Service"]["delete"])
     function = handlers["AWS::Lambda::Function"]
@@ -236,7 +236,7 @@ _SCALARS: dict[str, Callable[[Any], Any]] = {
 
 
 def matched(shape: Any, value: Any) -> Any:
-    """A CloudFormation value as a member of an API operation: names by the API's case, scalars by its types."""
+    """A CloudFormation value as a member of an API operation: with the API's spelling of names, and its types of scalars."""
     match shape.type_name:
         case "structure":
             members = {name.lower(): name for name in shape.members}
@@ -313,7 +313,7 @@ def _completed(create: Create, attributes: Callable[[Properties], Parameters]) -
 
 
 def _service(deployments: Deployments, delete: Callable[[str, Properties], None]) -> dict[str, Any]:
-    """AWS::ECS::Service: the emulator's own loses half of the properties and does not wait for the deployment."""
+    """AWS::ECS::Service: the emulator's own drops half of the properties and does not wait for the deployment."""
 
     def put(logical_id: str, properties: Properties, stack: str, operation: str) -> tuple[str, Parameters]:
         request = matched(_operation("ecs", operation).input_shape, properties)
@@ -331,13 +331,13 @@ def _service(deployments: Deployments, delete: Callable[[str, Properties], None]
 
 
 def _reserve(properties: Properties) -> None:
-    """The emulator loses a function's reserved concurrency, which makes its events wait for each other."""
+    """The emulator drops a function's reserved concurrency, which makes its events wait for each other."""
     if "ReservedConcurrentExecutions" in properties:
         lambda_svc._functions[properties["FunctionName"]]["concurrency"] = int(properties["ReservedConcurrentExecutions"])
 
 
 def _scale_out(properties: Properties, deployments: Deployments) -> None:
-    """Of what a scalable target does, one thing is emulated: the service runs at least the minimum of tasks."""
+    """Only one effect of a scalable target is emulated: the service runs at least the minimum of tasks."""
     if properties["ServiceNamespace"] == "ecs":
         deployments.at_least(properties["ResourceId"].removeprefix("service/"), int(properties["MinCapacity"]))
 

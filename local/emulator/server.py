@@ -1,8 +1,8 @@
 """The server process of the local cloud: ministack on loopback, with what it lacks plugged in.
 
-`python -m local.server <settings>` serves until SIGTERM, or until its standard input ends: so no server outlives its owner,
-unless the control call `detach` has let it. `settings` is the JSON of `Settings`. Beside AWS's API it answers control calls,
-JSON in and out, as `POST /_local/<name>`.
+`python -m local.emulator.server <settings>` serves until SIGTERM, or until its standard input ends. So no server outlives its
+owner, unless the control call `detach` allowed it. `settings` is the JSON of `Settings`. Beside AWS's API it answers control
+calls, JSON in and out, as `POST /_local/<name>`.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ Control = Callable[..., Any]
 
 
 class Settings(BaseModel):
-    """What a server needs to know. `port` 0 lets the system choose; `ready_fd` is where it writes its port when it serves."""
+    """The settings of a server. With `port` 0 the system chooses one; it writes its port to `ready_fd` when it serves."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,15 +36,15 @@ class Settings(BaseModel):
     port: int
     ready_fd: int
     background: bool
-    """Run alarm evaluation and schedules by themselves, each real minute, instead of when the clock is advanced."""
+    """Run alarm evaluation and schedules each real minute, instead of when the clock is advanced."""
     deployment_seconds: float
     """How long an ECS service deployment takes on the clock."""
     function_environment: dict[str, str]
-    """What functions find in their environment variables beside their own."""
+    """Environment variables that every function gets beside its own."""
 
 
 def main(settings: Settings) -> None:
-    """Serve until the end of the process group."""
+    """Serve until the process group ends."""
     signal.signal(signal.SIGTERM, lambda *_: _end())
     detached = threading.Event()
     threading.Thread(target=_end_with_owner, args=(detached,), daemon=True).start()
@@ -86,7 +86,7 @@ def _end_with_owner(detached: threading.Event) -> None:
 async def _serve(settings: Settings, listener: socket.socket, port: int, own: dict[str, Control]) -> None:
     from ministack import app as ministack  # noqa: PLC0415 - reads its settings from the environment when imported
 
-    from local import plugins  # noqa: PLC0415 - imports the emulator
+    from local.emulator import plugins  # noqa: PLC0415 - imports the emulator
 
     controls = own | plugins.install(settings, port)
 

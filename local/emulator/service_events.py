@@ -2,10 +2,10 @@
 
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_cwe_events.html
 
-ministack 1.5.33 sends no events of ECS, and its EventBridge knows no log groups. Replaced, both called through:
+ministack 1.5.33 sends no events of ECS, and its EventBridge has no log groups as targets. Replaced, both called through:
 - `ecs._mark_task_stopped`: the task's event follows;
 - `eventbridge._invoke_target`: a log group as a target gets the event in a log stream of its own.
-Deployments tell of their turns through `Deployments.announce`.
+`Deployments.observer` calls this for each turn of a deployment.
 """
 
 import json
@@ -15,8 +15,9 @@ from typing import Any
 from ministack.core.responses import new_uuid
 from ministack.services import cloudwatch_logs, ecs, eventbridge
 
+from local.ecs.rollout import Revision, Status, Turn
 from local.emulator.clock import Clock
-from local.emulator.ecs_deployments import Deployment, Deployments, Revision
+from local.emulator.ecs_deployments import Deployments
 
 
 class ServiceEvents:
@@ -27,27 +28,29 @@ class ServiceEvents:
 
     def install(self, deployments: Deployments) -> None:
         """Plug in."""
-        deployments.announce = self.deployment_turned
+        deployments.observer = self.deployment_turned
         self._invoke, self._mark_stopped = eventbridge._invoke_target, ecs._mark_task_stopped
         eventbridge._invoke_target, ecs._mark_task_stopped = self.invoke_target, self.mark_task_stopped
 
-    def deployment_turned(self, deployment: Deployment, at: float) -> None:
+    def deployment_turned(self, turn: Turn) -> None:
         """The events of a deployment's new status, worded as ECS does for its circuit breaker."""
-        match deployment.status:
-            case "IN_PROGRESS":
-                self._deployment(deployment, deployment.target, at, "SERVICE_DEPLOYMENT_IN_PROGRESS", "in progress")
-            case "SUCCESSFUL":
-                self._deployment(deployment, deployment.target, at, "SERVICE_DEPLOYMENT_COMPLETED", "completed")
-            case "ROLLBACK_IN_PROGRESS" if deployment.source:
-                self._deployment(deployment, deployment.target, at, "SERVICE_DEPLOYMENT_FAILED", f"failed: {deployment.reason}")
-                self._deployment(deployment, deployment.source, at, "SERVICE_DEPLOYMENT_IN_PROGRESS", "is rolled back to")
-            case "ROLLBACK_SUCCESSFUL" if deployment.source:
-                self._deployment(deployment, deployment.source, at, "SERVICE_DEPLOYMENT_COMPLETED", "completed")
-            case "ROLLBACK_FAILED" if deployment.source:
-                self._deployment(deployment, deployment.source, at, "SERVICE_DEPLOYMENT_FAILED", "failed")
+        deployment = turn.deployment
+        target, source = deployment.target, deployment.source
+        match turn.status:
+            case Status.IN_PROGRESS:
+                self._deployment(turn, target, "SERVICE_DEPLOYMENT_IN_PROGRESS", "in progress")
+            case Status.SUCCESSFUL:
+                self._deployment(turn, target, "SERVICE_DEPLOYMENT_COMPLETED", "completed")
+            case Status.ROLLBACK_IN_PROGRESS if source:
+                self._deployment(turn, target, "SERVICE_DEPLOYMENT_FAILED", f"failed: {deployment.reason}")
+                self._deployment(turn, source, "SERVICE_DEPLOYMENT_IN_PROGRESS", "is rolled back to")
+            case Status.ROLLBACK_SUCCESSFUL if source:
+                self._deployment(turn, source, "SERVICE_DEPLOYMENT_COMPLETED", "completed")
+            case Status.ROLLBACK_FAILED if source:
+                self._deployment(turn, source, "SERVICE_DEPLOYMENT_FAILED", "failed")
 
-    def _deployment(self, deployment: Deployment, revision: Revision, at: float, name: str, what: str) -> None:
-        service = deployment.arn.replace(":service-deployment/", ":service/").rpartition("/")[0]
+    def _deployment(self, turn: Turn, revision: Revision, name: str, what: str) -> None:
+        service = turn.deployment.arn.replace(":service-deployment/", ":service/").rpartition("/")[0]
         identifier = f"ecs-svc/{revision.number}"
         detail = {
             "eventType": "ERROR" if name.endswith("FAILED") else "INFO",
@@ -56,7 +59,7 @@ class ServiceEvents:
             "updatedAt": f"{self.clock.now():%Y-%m-%dT%H:%M:%SZ}",
             "reason": f"ECS deployment {identifier} {what}".rstrip(".") + ".",
         }
-        self._send("ECS Deployment State Change", detail, [service], at)
+        self._send("ECS Deployment State Change", detail, [service], turn.at)
 
     def mark_task_stopped(self, arn: str, task: dict[str, Any], *arguments: Any, **named: Any) -> Any:
         stopped = self._mark_stopped(arn, task, *arguments, **named)

@@ -1,4 +1,4 @@
-"""`python -m local.replay_benchmark`: how long a replay of 14 days of every metric takes, against merely reading the CSV."""
+"""`python -m local.replay.benchmark`: how long a replay of 14 days of every metric takes, against merely reading the CSV."""
 
 import csv
 import random
@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from local.cloudwatch.alarms import metrics
-from local.replay.__main__ import definitions, draw, replay, template
-from local.replay.trace import MINUTE, read
+from local.cloudwatch.loop import MINUTE
+from local.replay import definitions
+from local.replay.replay import replay
+from local.replay.report import draw
+from local.replay.trace import read
 from stacks.config import load
 
 MINUTES = 14 * 24 * 60
@@ -28,7 +31,7 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float]:
 
 def main() -> None:
     environment = load("production")
-    alarms = definitions(template(environment), environment)
+    alarms = definitions.alarms(definitions.template(environment), environment)
     read_by_alarms = {metric for alarm in alarms if "AlarmRule" not in alarm for metric in metrics(alarm).values()}
     names = {
         " ".join((metric.namespace, metric.name, *(f"{name}={value}" for name, value in metric.dimensions))): metric.name

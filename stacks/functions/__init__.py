@@ -1,1 +1,1 @@
-"""The functions of `lambdas/`, one file each: what it is told, what it may do, and how it is run."""
+"""The functions of `lambdas/`, one file each: its settings, its permissions, and how it is run."""

@@ -47,7 +47,7 @@ def function(
             iam.PolicyStatement(  # to publish to an encrypted topic
                 actions=["kms:Decrypt", "kms:GenerateDataKey"],
                 resources=[stack.key.key_arn],
-                conditions={"StringEquals": {"kms:ViaService": f"sns.{stack.region}.amazonaws.com"}},
+                conditions={"StringEquals": {"kms:ViaService": f"sns.{environment.region}.amazonaws.com"}},
             ),
         ],
     )
@@ -65,15 +65,15 @@ def function(
         code=lambda_.Code.from_asset(
             str(ROOT),
             ignore_mode=cdk.IgnoreMode.DOCKER,
-            exclude=["*", *(f"!{package}" for package in PACKAGES), "**/__pycache__"],
+            exclude=["*", *(f"!{package}" for package in PACKAGES), "**/__pycache__", "**/ruff.toml"],
         ),
         handler=f"lambdas.{name.replace('-', '_')}.handler.handle",
         layers=[
             lambda_.LayerVersion.from_layer_version_arn(
-                stack, f"{construct_id}Powertools", POWERTOOLS_LAYER.format(region=stack.region)
+                stack, f"{construct_id}Powertools", POWERTOOLS_LAYER.format(region=environment.region)
             )
         ],
-        role=role.without_policy_updates(),  # everything it may do stands above
+        role=role.without_policy_updates(),  # its permissions are the statements above
         environment=settings.variables(),
         environment_encryption=stack.key,
         memory_size=512,

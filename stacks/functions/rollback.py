@@ -54,7 +54,7 @@ def rollback(stack: EnvironmentStack, environment: Environment, topics: Topics, 
                 actions=["ecs:DescribeServiceRevisions"],
                 resources=[of_service, environment.arn("ecs", f"service-revision/{service}/*")],
             ),
-            # Knows no resource: https://docs.aws.amazon.com/service-authorization/latest/reference/list_ecs.html
+            # Has no resource-level permissions: https://docs.aws.amazon.com/service-authorization/latest/reference/list_ecs.html
             iam.PolicyStatement(actions=["ecs:DescribeTaskDefinition"], resources=["*"]),
             # UpdateService with a task definition passes that definition's roles, which the backend's stack makes. Cannot
             # be proven without AWS: moto and the local cloud do not ask for it.

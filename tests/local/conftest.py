@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from local.cloud import Cloud
-from stacks.config import load
-from stacks.environment import EXAMPLE_ACCOUNT, Environment
+from stacks.environment import Environment
+from tests.environments import PRODUCTION
 
 SHARED = ("empty_cloud", "cloud", "runbook_cloud")
 ASSUMED_BY_LAMBDA = {
@@ -29,18 +29,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def production() -> Environment:
-    return load("production")
+    return PRODUCTION
 
 
 @pytest.fixture(scope="session")
 def empty_cloud(production: Environment) -> Iterator[Cloud]:
-    """A local cloud with nothing deployed; tests make what they need under names of their own.
-
-    It has the account and region that the tests write in full, whatever a team has put into the configuration.
-    """
-    network = production.network.model_copy(update={"zones": ("us-east-1a", "us-east-1b", "us-east-1c")})
-    environment = production.model_copy(update={"account": EXAMPLE_ACCOUNT, "region": "us-east-1", "network": network})
-    with Cloud.start(environment) as cloud:
+    """A local cloud with nothing deployed; tests make what they need under names of their own."""
+    with Cloud.start(production) as cloud:
         yield cloud
 
 

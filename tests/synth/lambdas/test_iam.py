@@ -214,7 +214,7 @@ def stops(aws: World) -> Iterable[Any]:
 
 def waits_and_keeps(aws: World) -> Iterable[Any]:
     aws.begin_release()
-    aws.ecs.deployments[-1]["status"] = "ROLLBACK_IN_PROGRESS"
+    aws.ecs.fail()
     aws.wait(minutes=3)
     yield event("ALARM", aws.now)
     aws.ecs.settle()

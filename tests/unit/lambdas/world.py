@@ -1,7 +1,4 @@
-"""An AWS for `rollback` and `notify`: moto where moto is right, and a twin of ECS service deployments, where it has nothing.
-
-The twin keeps only what the function can see, refuses what ECS refuses, and holds its answers against botocore's shapes.
-"""
+"""An AWS for `rollback` and `notify`: moto where moto is right, and an ECS of our own, because moto has no service deployments."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -9,17 +6,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from io import BytesIO
 from typing import Any
 
 import boto3
 import pytest
 from botocore import UNSIGNED
-from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.session import Session
-from botocore.validate import ParamValidator
 from moto import mock_aws
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.elasticache.models import elasticache_backends
@@ -37,52 +31,53 @@ from lambdas.rollback.settings import RollbackSettings
 from runbook.alarms import DEPENDENCY_ALARMS
 from runbook.sections import Section
 from runbook.severities import RESPONSE_TIMES
-from tests.environments import PRODUCTION as ENVIRONMENT
+from tests.environments import PRODUCTION
+from tests.unit.lambdas.ecs import Ecs
 
-ACCOUNT, REGION = ENVIRONMENT.account, ENVIRONMENT.region
+ACCOUNT, REGION = PRODUCTION.account, PRODUCTION.region
 _BASE = Session()  # keeps what it parsed for every session: AWS's models are large
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 ROLLBACK = RollbackSettings(
-    environment=ENVIRONMENT.name,
+    environment=PRODUCTION.name,
     mode="on",
-    cluster=ENVIRONMENT.cluster,
-    service=ENVIRONMENT.service,
-    image_parameter=ENVIRONMENT.image_parameter,
-    database_instance=ENVIRONMENT.database_instance,
-    replication_group=ENVIRONMENT.replication_group,
-    service_impaired_alarm=ENVIRONMENT.service_impaired_alarm,
-    alarm_prefix=f"{ENVIRONMENT.prefix}-",
-    incidents_table=ENVIRONMENT.incidents_table,
-    outcomes_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.outcomes_topic),
-    escalations_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.escalations_topic),
-    runbook_url=ENVIRONMENT.runbook_url,
+    cluster=PRODUCTION.cluster,
+    service=PRODUCTION.service,
+    image_parameter=PRODUCTION.image_parameter,
+    database_instance=PRODUCTION.database_instance,
+    replication_group=PRODUCTION.replication_group,
+    service_impaired_alarm=PRODUCTION.service_impaired_alarm,
+    alarm_prefix=f"{PRODUCTION.prefix}-",
+    incidents_table=PRODUCTION.incidents_table,
+    outcomes_topic=PRODUCTION.arn("sns", PRODUCTION.outcomes_topic),
+    escalations_topic=PRODUCTION.arn("sns", PRODUCTION.escalations_topic),
+    runbook_url=PRODUCTION.runbook_url,
     retention_days=365,
 )
 NOTIFY = NotifySettings(
-    environment=ENVIRONMENT.name,
-    alarm_prefix=f"{ENVIRONMENT.prefix}-",
-    lines=ENVIRONMENT.lines,
-    maintenance_alarm=ENVIRONMENT.maintenance_alarm,
-    cluster=ENVIRONMENT.cluster,
-    service=ENVIRONMENT.service,
-    alarms_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.alarms_topic),
-    p1_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.on_call_topic("P1")),
-    p2_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.on_call_topic("P2")),
-    p3_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.on_call_topic("P3")),
-    p4_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.on_call_topic("P4")),
-    chat_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.chat_topic),
-    product=ENVIRONMENT.application.product,
-    dashboard_url=ENVIRONMENT.dashboard_url,
-    runbook_url=ENVIRONMENT.runbook_url,
-    incidents_table=ENVIRONMENT.incidents_table,
+    environment=PRODUCTION.name,
+    alarm_prefix=f"{PRODUCTION.prefix}-",
+    lines=PRODUCTION.lines,
+    maintenance_alarm=PRODUCTION.maintenance_alarm,
+    cluster=PRODUCTION.cluster,
+    service=PRODUCTION.service,
+    alarms_topic=PRODUCTION.arn("sns", PRODUCTION.alarms_topic),
+    p1_topic=PRODUCTION.arn("sns", PRODUCTION.on_call_topic("P1")),
+    p2_topic=PRODUCTION.arn("sns", PRODUCTION.on_call_topic("P2")),
+    p3_topic=PRODUCTION.arn("sns", PRODUCTION.on_call_topic("P3")),
+    p4_topic=PRODUCTION.arn("sns", PRODUCTION.on_call_topic("P4")),
+    chat_topic=PRODUCTION.arn("sns", PRODUCTION.chat_topic),
+    product=PRODUCTION.application.product,
+    dashboard_url=PRODUCTION.dashboard_url,
+    runbook_url=PRODUCTION.runbook_url,
+    incidents_table=PRODUCTION.incidents_table,
     retention_days=365,
 )
-DEPENDENCIES = [f"{ENVIRONMENT.prefix}-{name}" for name in DEPENDENCY_ALARMS]
+DEPENDENCIES = [f"{PRODUCTION.prefix}-{name}" for name in DEPENDENCY_ALARMS]
 TOPICS = (
-    ENVIRONMENT.outcomes_topic,
-    ENVIRONMENT.escalations_topic,
-    ENVIRONMENT.chat_topic,
-    *(ENVIRONMENT.on_call_topic(severity) for severity in RESPONSE_TIMES),
+    PRODUCTION.outcomes_topic,
+    PRODUCTION.escalations_topic,
+    PRODUCTION.chat_topic,
+    *(PRODUCTION.on_call_topic(severity) for severity in RESPONSE_TIMES),
 )
 
 OUTCOME = Outcome(
@@ -114,13 +109,13 @@ METRIC: dict[str, Any] = {
 """Of every alarm in the world: nobody evaluates them, tests set their states."""
 
 
-def event(state: str, at: datetime, *, name: str = ENVIRONMENT.service_impaired_alarm) -> dict[str, Any]:
+def event(state: str, at: datetime, *, name: str = PRODUCTION.service_impaired_alarm) -> dict[str, Any]:
     """What CloudWatch sends for the composite alarm: the shape of AWS's documented sample."""
     moment = f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}+0000"
-    child = ENVIRONMENT.arn("cloudwatch", f"alarm:{ENVIRONMENT.alarm('alb-5xx-rate', 'critical')}")
+    child = PRODUCTION.arn("cloudwatch", f"alarm:{PRODUCTION.alarm('alb-5xx-rate', 'critical')}")
     return {
         "source": "aws.cloudwatch",
-        "alarmArn": ENVIRONMENT.arn("cloudwatch", f"alarm:{name}"),
+        "alarmArn": PRODUCTION.arn("cloudwatch", f"alarm:{name}"),
         "accountId": ACCOUNT,
         "time": moment,
         "region": REGION,
@@ -151,188 +146,6 @@ class Crash(BaseException):
     """The end of a run as Lambda knows it: no `except Exception` sees it."""
 
 
-@dataclass(frozen=True)
-class Changed:
-    """A change that the service was asked for: from and to which task definition, when, and which had `failed` by then."""
-
-    operation: str
-    before: str
-    after: str
-    at: datetime
-    failed: frozenset[str]
-
-
-class Ecs:
-    """The twin of one ECS service. `changes` is what the function asked of it."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-        self.model = _BASE.get_service_model("ecs")
-        self.definitions: dict[str, dict[str, Any]] = {}
-        self.revisions: dict[str, str] = {}
-        self.deployments: list[dict[str, Any]] = []
-        self.current = ""
-        self.changes: list[Changed] = []
-        self.page = 100
-
-    # What releases and ECS itself do
-
-    def register(self) -> str:
-        number = len(self.definitions) + 1
-        arn = ENVIRONMENT.arn("ecs", f"task-definition/{ENVIRONMENT.family}:{number}")
-        self.definitions[arn] = {"status": "ACTIVE", "image": f"{ENVIRONMENT.repository}:release-{number}"}
-        return arn
-
-    def deploy(self, definition: str) -> dict[str, Any]:
-        """A service deployment of a new service revision, as CreateService and UpdateService begin them."""
-        for unfinished in self.deployments:
-            if unfinished["status"] in ("PENDING", "IN_PROGRESS"):
-                unfinished |= {"status": "STOPPED", "finishedAt": self.now}
-        number = f"{len(self.deployments) + 1:04}"
-        path = f"{ENVIRONMENT.cluster}/{ENVIRONMENT.service}"
-        revision = ENVIRONMENT.arn("ecs", f"service-revision/{path}/{number}")
-        deployment = {
-            "serviceDeploymentArn": ENVIRONMENT.arn("ecs", f"service-deployment/{path}/{number}"),
-            "serviceArn": ENVIRONMENT.arn("ecs", f"service/{path}"),
-            "clusterArn": ENVIRONMENT.arn("ecs", f"cluster/{ENVIRONMENT.cluster}"),
-            "targetServiceRevisionArn": revision,
-            "status": "IN_PROGRESS",
-            "createdAt": self.now,
-            "startedAt": self.now,
-        }
-        self.revisions[revision] = definition
-        self.current = definition
-        self.deployments.append(deployment)
-        return deployment
-
-    def finish(self, deployment: dict[str, Any] | None = None, status: str = "SUCCESSFUL") -> None:
-        """End a deployment, the last one unless told; one that did not succeed leaves the service where it was before."""
-        found = deployment or self.deployments[-1]
-        found |= {"status": status, "finishedAt": self.now}
-        if status == "ROLLBACK_SUCCESSFUL":
-            self.current = self.last_good()
-
-    def last_good(self) -> str:
-        good = [self.revisions[one["targetServiceRevisionArn"]] for one in self.deployments if one["status"] == "SUCCESSFUL"]
-        return good[-1] if good else ""
-
-    def settle(self) -> None:
-        """Let what is under way end well."""
-        for one in self.deployments:
-            if one["status"] in ("PENDING", "IN_PROGRESS"):
-                self.finish(one)
-            elif one["status"] in ("ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"):
-                self.finish(one, "ROLLBACK_SUCCESSFUL")
-
-    def _changed(self, operation: str, after: str) -> None:
-        undone = (
-            "STOPPED",
-            "STOP_REQUESTED",
-            "ROLLBACK_REQUESTED",
-            "ROLLBACK_IN_PROGRESS",
-            "ROLLBACK_SUCCESSFUL",
-            "ROLLBACK_FAILED",
-        )
-        failed = frozenset(
-            self.revisions[one["targetServiceRevisionArn"]] for one in self.deployments if one["status"] in undone
-        )
-        self.changes.append(Changed(operation, self.current, after, self.now, failed))
-
-    # The operations
-
-    def __call__(self, request: Any, **_: Any) -> AWSResponse:
-        name = request.headers["X-Amz-Target"].decode().rpartition(".")[2]
-        try:
-            answer = getattr(self, name)(**json.loads(request.body))
-            status, body = 200, answer
-            report = ParamValidator().validate(answer, self.model.operation_model(name).output_shape)
-            assert not report.has_errors(), report.generate_report()
-        except ClientError as error:
-            status, body = 400, {"__type": error.response["Error"]["Code"], "message": error.response["Error"]["Message"]}
-        raw = json.dumps(body, default=lambda moment: moment.timestamp()).encode()
-        answered: Any = _Body(raw)
-        return AWSResponse(request.url, status, {"Content-Type": "application/x-amz-json-1.1"}, answered)
-
-    def DescribeServices(self, cluster: str, services: list[str]) -> dict[str, Any]:  # noqa: N802 - the operation's name
-        if (cluster, services) != (ENVIRONMENT.cluster, [ENVIRONMENT.service]):
-            return {"services": [], "failures": [{"arn": services[0], "reason": "MISSING"}]}
-        service = {"taskDefinition": self.current, "desiredCount": 2, "runningCount": 2, "status": "ACTIVE"}
-        return {"services": [service], "failures": []}
-
-    def ListServiceDeployments(  # noqa: N802 - the operation's name
-        self,
-        cluster: str,
-        service: str,
-        maxResults: int = 20,  # noqa: N803 - the operation's parameter
-        nextToken: str = "0",  # noqa: N803 - the operation's parameter
-        createdAt: dict[str, float] | None = None,  # noqa: N803 - the operation's parameter
-    ) -> dict[str, Any]:
-        if (cluster, service) != (ENVIRONMENT.cluster, ENVIRONMENT.service):
-            raise refusal("ServiceNotFoundException")
-        after = (createdAt or {}).get("after", 0)
-        known = [one for one in self.deployments if one["createdAt"].timestamp() > after]
-        start, end = int(nextToken), int(nextToken) + min(self.page, maxResults)
-        more = {"nextToken": str(end)} if end < len(known) else {}
-        brief = self.model.shape_for("ServiceDeploymentBrief").members
-        found = [{key: value for key, value in one.items() if key in brief} for one in known[start:end]]
-        return {"serviceDeployments": found, **more}
-
-    def DescribeServiceDeployments(self, serviceDeploymentArns: list[str]) -> dict[str, Any]:  # noqa: N802, N803 - as above
-        found = [one for one in self.deployments if one["serviceDeploymentArn"] in serviceDeploymentArns]
-        return {
-            "serviceDeployments": [
-                {key: value for key, value in one.items() if key != "targetServiceRevisionArn"}
-                | {"targetServiceRevision": {"arn": one["targetServiceRevisionArn"]}}
-                for one in found
-            ],
-            "failures": [],
-        }
-
-    def DescribeServiceRevisions(self, serviceRevisionArns: list[str]) -> dict[str, Any]:  # noqa: N802, N803 - as above
-        assert 0 < len(serviceRevisionArns) <= 20, "ECS takes at most 20"
-        known = [arn for arn in serviceRevisionArns if arn in self.revisions]
-        return {
-            "serviceRevisions": [{"serviceRevisionArn": arn, "taskDefinition": self.revisions[arn]} for arn in known],
-            "failures": [{"arn": arn, "reason": "MISSING"} for arn in serviceRevisionArns if arn not in known],
-        }
-
-    def DescribeTaskDefinition(self, taskDefinition: str) -> dict[str, Any]:  # noqa: N802, N803 - as above
-        if taskDefinition not in self.definitions:
-            raise refusal("ClientException", "Unable to describe task definition.")
-        found = self.definitions[taskDefinition]
-        return {
-            "taskDefinition": {
-                "taskDefinitionArn": taskDefinition,
-                "status": found["status"],
-                "containerDefinitions": [{"name": "backend", "image": found["image"]}],
-            }
-        }
-
-    def StopServiceDeployment(self, serviceDeploymentArn: str, stopType: str) -> dict[str, Any]:  # noqa: N802, N803 - as above
-        assert stopType == "ROLLBACK"
-        found = next(one for one in self.deployments if one["serviceDeploymentArn"] == serviceDeploymentArn)
-        if found["status"] not in ("PENDING", "IN_PROGRESS"):
-            raise refusal("ConflictException", "The service deployment cannot be stopped.")
-        self._changed("StopServiceDeployment", self.last_good())
-        found["status"] = "ROLLBACK_REQUESTED"
-        self.current = self.last_good()
-        return {"serviceDeploymentArn": serviceDeploymentArn}
-
-    def UpdateService(self, cluster: str, service: str, taskDefinition: str) -> dict[str, Any]:  # noqa: N802, N803 - as above
-        assert (cluster, service) == (ENVIRONMENT.cluster, ENVIRONMENT.service)
-        if self.definitions.get(taskDefinition, {}).get("status") != "ACTIVE":
-            raise refusal("ClientException", "TaskDefinition is inactive")
-        self._changed("UpdateService", taskDefinition)
-        if taskDefinition != self.current:
-            self.deploy(taskDefinition)
-        return {"service": {"taskDefinition": taskDefinition}}
-
-
-class _Body(BytesIO):
-    def stream(self, **_: Any) -> Iterator[bytes]:
-        yield self.read()
-
-
 def refusal(code: str, message: str = "as the test asks") -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": message}}, "")
 
@@ -352,7 +165,7 @@ class Call:
 
 @dataclass
 class World:
-    """The whole: the twin, moto, the functions under test, every call they made, and the ways in which calls go wrong."""
+    """The whole: ECS, moto, the functions under test, every call they made, and the ways in which calls go wrong."""
 
     ecs: Ecs
     mode: Mode = "on"
@@ -382,7 +195,7 @@ class World:
         """A release that finishes."""
         definition = self.begin_release()
         self.wait(minutes=minutes)
-        self.ecs.finish()
+        self.ecs.settle()
         return definition
 
     def begin_release(self) -> str:
@@ -391,10 +204,10 @@ class World:
         return definition
 
     def database(self, status: str) -> None:
-        rds_backends[ACCOUNT][REGION].databases[ENVIRONMENT.database_instance].status = status
+        rds_backends[ACCOUNT][REGION].databases[PRODUCTION.database_instance].status = status
 
     def cache(self, status: str) -> None:
-        elasticache_backends[ACCOUNT][REGION].replication_groups[ENVIRONMENT.replication_group].status = status
+        elasticache_backends[ACCOUNT][REGION].replication_groups[PRODUCTION.replication_group].status = status
 
     def watch(self, name: str, *, notifies: bool = True) -> None:
         """An alarm that is OK; composites are metric alarms here, since moto has only those."""
@@ -456,23 +269,23 @@ class World:
     # What is left behind
 
     def messages(self, topic: str) -> list[str]:
-        sent = sns_backends[ACCOUNT][REGION].topics[ENVIRONMENT.arn("sns", topic)].sent_notifications
+        sent = sns_backends[ACCOUNT][REGION].topics[PRODUCTION.arn("sns", topic)].sent_notifications
         return [f"{subject}\n{message}" for _, message, subject, _, _ in sent]
 
     @property
     def outcomes(self) -> list[str]:
-        return self.messages(ENVIRONMENT.outcomes_topic)
+        return self.messages(PRODUCTION.outcomes_topic)
 
     @property
     def escalations(self) -> list[str]:
         """As a mailbox gets them."""
-        found = (message.partition("\n") for message in self.messages(ENVIRONMENT.escalations_topic))
+        found = (message.partition("\n") for message in self.messages(PRODUCTION.escalations_topic))
         return [f"{subject}\n{json.loads(body)['default']}" for subject, _, body in found]
 
     @property
     def image(self) -> str:
         """What the next `cdk deploy` would run."""
-        return str(client("ssm").get_parameter(Name=ENVIRONMENT.image_parameter)["Parameter"]["Value"])
+        return str(client("ssm").get_parameter(Name=PRODUCTION.image_parameter)["Parameter"]["Value"])
 
     @property
     def table(self) -> Any:
@@ -544,7 +357,7 @@ def client(service: Any) -> Any:
 
 @cache
 def _table() -> Any:
-    return _quiet().resource("dynamodb").Table(ENVIRONMENT.incidents_table)
+    return _quiet().resource("dynamodb").Table(PRODUCTION.incidents_table)
 
 
 @cache
@@ -590,7 +403,7 @@ def world() -> Iterator[World]:
         patch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # half a second for what nobody looks at
         moto.start()
         try:
-            made = _Running.world = World(Ecs())
+            made = _Running.world = World(Ecs(NOON, _BASE.get_service_model("ecs")))
             _furnish()
             for name in DEPENDENCIES:
                 made.watch(name, notifies=False)
@@ -606,16 +419,16 @@ def world() -> Iterator[World]:
 
 def _furnish() -> None:
     client("dynamodb").create_table(
-        TableName=ENVIRONMENT.incidents_table,
+        TableName=PRODUCTION.incidents_table,
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
     for topic in TOPICS:
         client("sns").create_topic(Name=topic)
-    client("ssm").put_parameter(Name=ENVIRONMENT.image_parameter, Value="as the release wrote it", Type="String")
+    client("ssm").put_parameter(Name=PRODUCTION.image_parameter, Value="as the release wrote it", Type="String")
     client("rds").create_db_instance(
-        DBInstanceIdentifier=ENVIRONMENT.database_instance,
+        DBInstanceIdentifier=PRODUCTION.database_instance,
         DBInstanceClass="db.t4g.large",
         Engine="postgres",
         MasterUsername="hz_admin",
@@ -623,5 +436,5 @@ def _furnish() -> None:
         AllocatedStorage=100,
     )
     client("elasticache").create_replication_group(
-        ReplicationGroupId=ENVIRONMENT.replication_group, ReplicationGroupDescription="cache"
+        ReplicationGroupId=PRODUCTION.replication_group, ReplicationGroupDescription="cache"
     )

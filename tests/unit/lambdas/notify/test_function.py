@@ -119,7 +119,7 @@ def test_a_deployment_that_ended_just_now_still_counts(aws: World) -> None:
     aws.begin_release()
     aws.set_alarm(DOWN, "ALARM")
     aws.looks(3)
-    aws.ecs.finish()
+    aws.ecs.settle()
     aws.looks(2)
     assert aws.subjects(P1) == []
     aws.looks(1)

@@ -32,12 +32,12 @@ def actions(changes: Changes) -> Actions:
 
 def update(aws: World) -> Change:
     good, bad = aws.ecs.current, aws.release()
-    return Change("update", aws.ecs.deployments[-1]["serviceDeploymentArn"], bad, good, "image:good", aws.now)
+    return Change("update", aws.ecs.deployments[-1].arn, bad, good, "image:good", aws.now)
 
 
 def stop(aws: World) -> Change:
     good, bad = aws.ecs.current, aws.begin_release()
-    return Change("stop", aws.ecs.deployments[-1]["serviceDeploymentArn"], bad, good, "image:good", aws.now)
+    return Change("stop", aws.ecs.deployments[-1].arn, bad, good, "image:good", aws.now)
 
 
 def states(changes: Changes) -> list[str]:
@@ -51,6 +51,7 @@ def test_a_change_is_claimed_then_kept_then_made_then_confirmed(
     change = prepare(aws)
     assert actions.make(change, Evidence(aws.now)) == ""
     assert [call.name for call in aws.calls] == ["dynamodb:UpdateItem", "ssm:PutParameter", operation, "dynamodb:UpdateItem"]
+    aws.ecs.settle()
     assert aws.ecs.current == change.to_task_definition
     assert aws.image == "image:good"
     assert states(changes) == ["done"]

@@ -98,7 +98,7 @@ def test_what_does_not_exist_is_missing_not_healthy(aws: World, changed: dict[st
 
 
 def test_a_service_revision_that_cannot_be_read_is_missing(aws: World) -> None:
-    aws.ecs.revisions.popitem()
+    aws.ecs.revisions.pop()
     assert "service revisions" in " ".join(look(aws).missing)
 
 
@@ -143,10 +143,14 @@ def test_a_deleted_task_definition_is_no_candidate_and_no_missing_fact(aws: Worl
 def test_a_deployment_that_ecs_will_roll_back_is_recognized(
     aws: World, monitor: str, status: str, rollback: bool, triggered: bool
 ) -> None:
-    aws.begin_release()
-    settings: dict[str, Any] = {"enable": True, "rollback": rollback}
-    settings |= {"alarmNames": ["an-alarm"]} if monitor == "alarms" else {}
-    aws.ecs.deployments[-1] |= {monitor: {"status": status}, "deploymentConfiguration": {monitor: settings}}
+    configured: dict[str, Any] = {"enable": True, "rollback": rollback}
+    aws.ecs.configuration = {monitor: configured | ({"alarmNames": ["an-alarm"]} if monitor == "alarms" else {})}
+    aws.ecs.seconds = 180
+    released = aws.begin_release()
+    if status == "TRIGGERED":
+        aws.ecs.in_alarm.add("an-alarm")
+        aws.ecs.failing.add(released)
+    aws.wait(minutes=2)
     evidence = look(aws)
     assert evidence.last
     assert evidence.last.monitors_triggered is triggered

@@ -124,7 +124,8 @@ def test_a_bad_revision_is_never_gone_back_to(aws: World) -> None:
 def test_a_revision_that_failed_is_not_gone_back_to_though_it_is_the_one_before(aws: World) -> None:
     good = aws.ecs.current
     aws.begin_release()
-    aws.ecs.finish(status="ROLLBACK_SUCCESSFUL")
+    aws.ecs.fail()
+    aws.ecs.settle()
     aws.wait(minutes=1)
     bad_release(aws)
     assert aws.alarm().to_task_definition == good
@@ -149,7 +150,7 @@ def test_a_third_bad_release_in_a_day_is_for_a_person(aws: World) -> None:
 def test_a_native_rollback_is_waited_for_and_what_it_brought_back_is_kept(aws: World) -> None:
     good = aws.ecs.current
     aws.begin_release()
-    aws.ecs.deployments[-1]["status"] = "ROLLBACK_IN_PROGRESS"
+    aws.ecs.fail()
     aws.wait(minutes=3)
     assert aws.alarm().outcome == "waiting"
     aws.ecs.settle()
@@ -422,7 +423,8 @@ class Fate(Random):
     def rolls_out(self, aws: World, _: list[Any]) -> None:
         aws.begin_release()
         if self.random() < 0.4:
-            aws.ecs.finish(status=self.choice(["ROLLBACK_SUCCESSFUL", "ROLLBACK_SUCCESSFUL", "STOPPED"]))
+            self.choice([aws.ecs.fail, aws.ecs.fail, aws.ecs.abort])()
+            aws.ecs.settle()
 
     def alarms(self, aws: World, delivered: list[Any]) -> None:
         when = aws.now - timedelta(minutes=self.choice([0, 0, 0, 5]))

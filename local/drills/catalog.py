@@ -1,0 +1,26 @@
+"""The drills by name, and how one is run."""
+
+from collections.abc import Callable, Mapping
+
+from rich.console import Console
+
+from local.drills.bad_release import bad_release
+from local.drills.database_failure import database_failure
+from local.drills.drill import Drill
+from local.drills.maintenance import maintenance
+from local.drills.simulation import Simulation
+
+DRILLS: Mapping[str, Callable[[Drill], None]] = {
+    "bad-release": bad_release,
+    "database-failure": database_failure,
+    "maintenance": maintenance,
+}
+
+
+def run(name: str, simulation: Simulation, console: Console) -> Drill:
+    """Run a drill to its end, and print its timeline and its summary; the drill, which says whether it `passed`."""
+    console.rule(f"Drill: {name}", align="left")
+    drill = Drill(simulation, console)
+    DRILLS[name](drill)
+    drill.summarize()
+    return drill

@@ -1,0 +1,119 @@
+"""What AWS would publish and the backend would log in a minute: the requests as they went, the rest as on a quiet day."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from local.cloud import Cloud
+from local.drills.users import PATH, Answer
+
+_QUIET_DATABASE = {"ReadLatency": 0.0008, "WriteLatency": 0.0021, "FreeStorageSpace": 68e9}
+_QUIET_CACHE = {"EngineCPUUtilization": 9.0, "CurrConnections": 24.0, "Evictions": 0.0}
+"""What no row of the threshold table watches; the rows' metrics are at half of their warning lines."""
+
+Datum = Mapping[str, Any]
+
+
+class Metrics:
+    """The metrics and the access log of an environment, which the emulator does not write by itself."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._environment = cloud.environment
+        self._cloudwatch = cloud.client("cloudwatch")
+        self._logs = cloud.client("logs")
+        self._rds = cloud.client("rds")
+
+    def publish(self, begin: datetime, answers: Sequence[Answer], health: Answer, service: Mapping[str, Any]) -> None:
+        """Publish the minute from `begin` on: the users' answers, the answer of the health check, and the service in ECS."""
+        environment = self._environment
+        balancer, targets = self._load_balancer
+        errors = sum(answer.status >= 500 for answer in answers)
+        tasks = service["runningCount"]
+        healthy = tasks if _accepted(health.status, environment.backend.health_check_codes) else 0
+
+        def metric(name: str, value: float | list[float], **dimensions: str) -> Datum:
+            values = {"Values": value} if isinstance(value, list) else {"Value": value}
+            named = [{"Name": key, "Value": of} for key, of in dimensions.items()]
+            return {"MetricName": name, "Timestamp": begin, "Dimensions": named, **values}
+
+        def quiet(namespace: str, others: dict[str, float], **dimensions: str) -> list[Datum]:
+            return [metric(name, value, **dimensions) for name, value in (self._quiet(namespace) | others).items()]
+
+        of_service = {"ClusterName": environment.cluster, "ServiceName": environment.service}
+        of_database = {"DBInstanceIdentifier": environment.database_instance}
+        published = {
+            "AWS/ApplicationELB": [
+                metric("RequestCount", len(answers), LoadBalancer=balancer),
+                metric("TargetResponseTime", [answer.seconds for answer in answers], LoadBalancer=balancer),
+                metric("HealthyHostCount", healthy, LoadBalancer=balancer, TargetGroup=targets),
+                metric("UnHealthyHostCount", tasks - healthy, LoadBalancer=balancer, TargetGroup=targets),
+                *([metric("HTTPCode_Target_5XX_Count", errors, LoadBalancer=balancer)] if errors else []),
+            ],
+            "AWS/ECS": quiet("AWS/ECS", {}, **of_service),
+            "ECS/ContainerInsights": [
+                metric("RunningTaskCount", tasks, **of_service),
+                metric("DesiredTaskCount", service["desiredCount"], **of_service),
+                metric("PendingTaskCount", service["pendingCount"], **of_service),
+                metric("DeploymentCount", len(service["deployments"]), **of_service),
+            ],
+            "AWS/RDS": quiet("AWS/RDS", _QUIET_DATABASE, **of_database) if self._database_available else [],
+            "AWS/ElastiCache": [
+                one for node in environment.cache_nodes for one in quiet("AWS/ElastiCache", _QUIET_CACHE, CacheClusterId=node)
+            ],
+            environment.application.metrics_namespace: (
+                [metric("SentryErrors", 0, Environment=environment.name)] if environment.sentry else []
+            ),
+        }
+        for namespace, data in published.items():
+            if data:
+                self._cloudwatch.put_metric_data(Namespace=namespace, MetricData=data)
+        self._log(begin, answers)
+
+    def _quiet(self, namespace: str) -> dict[str, float]:
+        """The metrics that the threshold table watches one by one, where nothing is wrong."""
+        return {
+            signal.metric: row.warning / 2
+            for row in self._environment.table
+            for signal in row.signals
+            if signal.namespace == namespace
+        }
+
+    def _log(self, begin: datetime, answers: Sequence[Answer]) -> None:
+        """The backend's access lines of the requests that failed."""
+        events = []
+        for second, answer in enumerate(answers):
+            at = begin + timedelta(seconds=second)
+            line = f'10.0.1.7 - - [{at:%d/%b/%Y:%H:%M:%S} +0000] "GET {PATH} HTTP/1.1" {answer.status} 26'
+            if answer.status >= 500:
+                events.append({"timestamp": int(at.timestamp() * 1000), "message": line})
+        if events:
+            group, stream = self._log_stream
+            self._logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+
+    @cached_property
+    def _log_stream(self) -> tuple[str, str]:
+        """The log group and the stream of a task."""
+        group, stream = self._environment.backend_log_group, "backend/backend/drill"
+        self._logs.create_log_stream(logGroupName=group, logStreamName=stream)
+        return group, stream
+
+    @cached_property
+    def _load_balancer(self) -> tuple[str, str]:
+        """The dimensions' values of the load balancer and its target group: the tails of their ARNs."""
+        client, environment = self._cloud.client("elbv2"), self._environment
+        balancer = client.describe_load_balancers(Names=[environment.load_balancer])["LoadBalancers"][0]["LoadBalancerArn"]
+        targets = client.describe_target_groups(Names=[environment.target_group])["TargetGroups"][0]["TargetGroupArn"]
+        return balancer.partition("loadbalancer/")[2], targets.rpartition(":")[2]
+
+    @property
+    def _database_available(self) -> bool:
+        described = self._rds.describe_db_instances(DBInstanceIdentifier=self._environment.database_instance)
+        return bool(described["DBInstances"][0]["DBInstanceStatus"] == "available")
+
+
+def _accepted(status: int, codes: str) -> bool:
+    """Whether a target group's matcher, such as `200,301-308`, accepts a status."""
+    ranges = (part.partition("-") for part in codes.split(","))
+    return any(int(first) <= status <= int(last or first) for first, _, last in ranges)

@@ -1,0 +1,100 @@
+"""A deployed environment in use: its users, its releases, its metrics, the people who run it, and the passing of time.
+
+Time passes a minute at a time: requests really go to the stand-in application, what AWS would publish of them is published, the
+alarms are judged, and their actions invoke the real functions under their real roles.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Literal
+
+from local.cloud import Cloud
+from local.cloudwatch.loop import Transition
+from local.drills.inbox import Inbox
+from local.drills.metrics import Metrics
+from local.drills.pipeline import Pipeline
+from local.drills.users import Users
+from local.emulator.alarms import AlarmEvaluator
+from runbook.rules import CALM
+
+MINUTE = timedelta(minutes=1)
+QUIET_MINUTES = 7
+"""As far as any alarm looks back."""
+CALM_MINUTES = CALM // MINUTE + 2
+"""Within these, people are told that a page is over, or that it was handled automatically."""
+
+
+class Simulation:
+    """An environment in use on the local cloud it is deployed to. The owner closes it."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.environment = cloud.environment
+        self.pipeline = Pipeline(cloud)
+        self.users = Users(cloud)
+        self.metrics = Metrics(cloud)
+        self.inbox = Inbox(cloud)
+        self.cloudwatch = cloud.client("cloudwatch")
+        self.alarms = AlarmEvaluator(self.cloudwatch)
+        self._lambda, self._rds = cloud.client("lambda"), cloud.client("rds")
+        self.inbox.new()  # subscribed from the start
+        # From the start of a minute: what is done in one then never reaches into the next, and a trace has no gap.
+        self._time = cloud.now().replace(second=0, microsecond=0)
+        self._advance()
+        for _ in range(QUIET_MINUTES):  # alarms look back: before there were metrics, silence would look like an outage
+            self._pass_minute()
+
+    def close(self) -> None:
+        """Close the users' connection."""
+        self.users.close()
+
+    # The passing of time
+
+    def minute(self) -> Sequence[Transition]:
+        """Let a minute pass: requests, their metrics, the health check, the alarms, notifications. The alarms that changed."""
+        self._pass_minute()
+        changed = self.alarms.tick(self.cloud.now())
+        self.cloud.wait_until_idle()  # the functions that the alarms' actions invoked
+        self._run("notify")
+        return changed
+
+    def _pass_minute(self) -> None:
+        self._advance()
+        self.metrics.publish(self._time - MINUTE, self.users.minute(), self.users.health(), self.pipeline.service)
+        self._run("health-check")
+
+    def _advance(self) -> None:
+        """To the next full minute."""
+        self._time += MINUTE
+        self.cloud.advance(max(self._time - self.cloud.now(), timedelta()))
+
+    def _run(self, function: str) -> None:
+        """Run a function as its schedule does."""
+        event = {"source": "aws.events", "time": f"{self.cloud.now():%Y-%m-%dT%H:%M:%SZ}"}
+        self._lambda.invoke(FunctionName=self.environment.function(function), Payload=json.dumps(event))
+
+    # What is done to it
+
+    def stop_database(self) -> None:
+        self._rds.stop_db_instance(DBInstanceIdentifier=self.environment.database_instance)
+
+    def start_database(self) -> None:
+        self._rds.start_db_instance(DBInstanceIdentifier=self.environment.database_instance)
+
+    def set_maintenance(self, state: Literal["ALARM", "OK"], reason: str) -> None:
+        """Begin maintenance (`ALARM`) or end it (`OK`), as the on-call page says."""
+        self.cloudwatch.set_alarm_state(AlarmName=self.environment.maintenance_alarm, StateValue=state, StateReason=reason)
+        self.cloud.wait_until_idle()
+
+    # What can be seen of it
+
+    def outcomes(self) -> Sequence[dict[str, Any]]:
+        """The structured lines of `rollback` that record an outcome, oldest first."""
+        lines = [json.loads(line) for line in self.cloud.logs("rollback") if line.startswith("{")]
+        return [line for line in lines if "outcome" in line]
+
+    def alarms_are_clear(self) -> bool:
+        """Whether no alarm is in ALARM."""
+        found = self.cloudwatch.describe_alarms(StateValue="ALARM", AlarmTypes=["MetricAlarm", "CompositeAlarm"])
+        return not found["MetricAlarms"] and not found["CompositeAlarms"]

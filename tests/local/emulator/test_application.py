@@ -1,0 +1,89 @@
+"""The stand-in application answers as the configuration says, by the tasks that run and the state of the database."""
+
+import http.client
+import json
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lambdas.health_check.settings import HealthReport
+from local.emulator.application import Application, health_report
+from tests.environments import STAGING
+
+
+class World:
+    """What the stand-in looks at."""
+
+    def __init__(self) -> None:
+        self.images = ["app:good"]
+        self.database = True
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def application(world: World, tmp_path: Path) -> Iterator[Application]:
+    with Application(STAGING, tmp_path, lambda: world.images, lambda: world.database) as application:
+        yield application
+
+
+def get(application: Application, host: str, path: str) -> tuple[int, str]:
+    tls = ssl.create_default_context(cafile=str(application.authority_file))
+    connection = http.client.HTTPSConnection(*application.address, context=tls, timeout=5)
+    connection.set_tunnel(host, 443)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
+HEALTH = STAGING.backend.health_check_path
+
+
+def test_health_is_200_while_the_database_answers(application: Application) -> None:
+    status, body = get(application, STAGING.domain.api, HEALTH)
+    assert (status, json.loads(body)) == (200, {"status": "healthy", "services": {"database": "connected"}})
+
+
+def test_health_is_503_when_the_database_is_gone(application: Application, world: World) -> None:
+    world.database = False
+    status, body = get(application, STAGING.domain.api, HEALTH)
+    assert (status, json.loads(body)) == (503, {"status": "not healthy", "services": {"database": "not connected"}})
+
+
+def test_the_health_report_has_the_shape_of_the_application() -> None:
+    shape = HealthReport(status="ok", healthy="yes", database="checks.store.state", connected="up")
+    assert health_report(shape, connected=True) == {"ok": "yes", "checks": {"store": {"state": "up"}}}
+
+
+def test_a_faulty_release_fails_requests_and_passes_its_health_check(application: Application) -> None:
+    application.faulty.add("app:good")
+    assert get(application, STAGING.domain.api, "/api/v1/map")[0] == 500
+    assert get(application, STAGING.domain.api, HEALTH)[0] == 200
+
+
+def test_running_tasks_answer_in_turn(application: Application, world: World) -> None:
+    world.images = ["app:good", "app:bad"]
+    application.faulty.add("app:bad")
+    assert sorted(get(application, STAGING.domain.api, "/api/v1/map")[0] for _ in range(4)) == [200, 200, 500, 500]
+
+
+def test_no_running_task_is_503(application: Application, world: World) -> None:
+    world.images = []
+    assert get(application, STAGING.domain.api, "/api/v1/map")[0] == 503
+
+
+def test_the_frontend_is_a_page(application: Application) -> None:
+    assert get(application, STAGING.domain.frontend, "/") == (200, "<!doctype html><title>HZ Navigator</title>")
+
+
+def test_another_host_is_not_reached(application: Application) -> None:
+    with pytest.raises(OSError, match="502"):
+        get(application, "example.com", "/")

@@ -1,0 +1,309 @@
+"""The alarms say what the runbook's section 7.1 prints."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from local.cloudwatch.alarms import Datapoint, evaluate, metrics
+from runbook.pages import PAGES, Page
+from runbook.severities import RESPONSE_TIMES
+from stacks.environment import Environment
+from tests.environments import VARIANTS, VARIANTS_CONFIG
+from tests.synth.assemblies import templates
+from tests.synth.template import Template
+
+Get = Callable[[str], Template]
+Alarms = dict[str, dict[str, Any]]
+
+# Runbook section 7.1, as printed, in the metric's unit: normal, warning, critical
+RUNBOOK = {
+    "ecs-cpu": (60, 70, 85),
+    "ecs-memory": (70, 80, 90),
+    "rds-cpu": (60, 75, 90),
+    "rds-connections": (100, 150, 180),
+    "redis-memory": (70, 80, 90),
+    "alb-5xx-rate": (0.1, 1, 5),
+    "alb-latency-p95": (0.5, 1, 2),  # 500ms, 1s, 2s
+    "sentry-errors": (10, 50, 100),
+}
+# Section 3.3 ("ALB unhealthy host count > 0") and appendix A: what the procedures need beside the table
+PROCEDURES = {
+    "unhealthy-hosts": (0, 0, 49),
+    "api-availability": (100, 99, 50),
+    "database-availability": (100, 99, 50),
+    "frontend-availability": (100, 99, 50),
+}
+ROWS = RUNBOOK | PROCEDURES
+PROBED = ("api-availability", "frontend-availability")
+WORSE_BELOW = (*PROBED, "database-availability")
+FAILURES = ("rollback-errors", "rollback-throttles", "rollback-dead-letters", "health-check-errors")
+DIRECT = ("notify-errors", "notify-silent")
+
+
+@pytest.fixture
+def alarms(template: Get) -> Alarms:
+    """The metric alarms of the environment at hand, by name."""
+    found = template("monitoring").of_type("AWS::CloudWatch::Alarm").values()
+    return {alarm["Properties"]["AlarmName"]: alarm["Properties"] for alarm in found}
+
+
+def reference(value: dict[str, Any]) -> str:
+    """What an intrinsic function refers to."""
+    target = value.get("Fn::GetAtt") or value.get("Fn::ImportValue") or value.get("Ref")
+    return ".".join(target) if isinstance(target, list) else str(target)
+
+
+def described(alarm: dict[str, Any]) -> dict[str, Any]:
+    """An alarm of the template as DescribeAlarms would return it, references in place of what they become."""
+
+    def resolved(value: Any) -> Any:
+        if isinstance(value, dict) and len(value) == 1 and next(iter(value)) in ("Fn::GetAtt", "Fn::ImportValue", "Ref"):
+            return reference(value)
+        if isinstance(value, dict):
+            return {key: resolved(item) for key, item in value.items()}
+        return [resolved(item) for item in value] if isinstance(value, list) else value
+
+    return {"StateValue": "OK", **resolved(alarm)}
+
+
+@pytest.mark.parametrize("slug", ROWS)
+@pytest.mark.parametrize("level", ["warning", "critical"])
+def test_each_line_of_the_runbook_is_an_alarm(slug: str, level: str, environment: Environment, alarms: Alarms) -> None:
+    alarm = alarms[f"hz-navigator-{environment.name}-{slug}-{level}"]
+    assert alarm["Threshold"] == ROWS[slug][1 if level == "warning" else 2]
+    # Strictly past the line, as the runbook's > says
+    assert alarm["ComparisonOperator"] == ("LessThanThreshold" if slug in WORSE_BELOW else "GreaterThanThreshold")
+    # Fast where it is critical, calm where it is a warning
+    assert (alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == ((2, 3) if level == "critical" else (4, 5))
+
+
+def test_there_are_no_other_alarms(environment: Environment, alarms: Alarms) -> None:
+    names = [f"{slug}-{level}" for slug in ROWS for level in ("warning", "critical")]
+    names += [f"{slug}-critical" for slug in (*FAILURES, *DIRECT)] + ["maintenance"]
+    assert sorted(alarms) == sorted(f"hz-navigator-{environment.name}-{name}" for name in names)
+
+
+def test_every_redis_node_is_watched(environment: Environment, alarms: Alarms) -> None:
+    queries = alarms[environment.alarm("redis-memory", "critical")]["Metrics"][1:]
+    assert [query["MetricStat"]["Metric"]["Dimensions"] for query in queries] == [
+        [{"Name": "CacheClusterId", "Value": f"hz-navigator-{environment.name}-redis-00{number}"}] for number in (1, 2)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("slug", "dimensions"),
+    [
+        ("alb-5xx-rate", {"LoadBalancer": "LoadBalancerFullName"}),
+        ("alb-latency-p95", {"LoadBalancer": "LoadBalancerFullName"}),
+        ("unhealthy-hosts", {"LoadBalancer": "LoadBalancerFullName", "TargetGroup": "TargetGroupFullName"}),
+    ],
+)
+def test_load_balancer_rows_watch_this_load_balancer(
+    slug: str, dimensions: dict[str, str], environment: Environment, alarms: Alarms
+) -> None:
+    for query in alarms[environment.alarm(slug, "critical")]["Metrics"][1:]:
+        found = {item["Name"]: reference(item["Value"]) for item in query["MetricStat"]["Metric"]["Dimensions"]}
+        assert found.keys() == dimensions.keys()
+        for name, attribute in dimensions.items():
+            assert re.fullmatch(rf"hz-navigator-{environment.name}-load-balancer:.*{attribute}\w{{8}}", found[name])
+
+
+@pytest.mark.parametrize("slug", ROWS)
+def test_missing_data_never_makes_a_critical_alarm(slug: str, environment: Environment, alarms: Alarms) -> None:
+    assert alarms[environment.alarm(slug, "critical")]["TreatMissingData"] in ("notBreaching", "missing")
+
+
+def test_a_health_check_that_falls_silent_is_a_warning(environment: Environment, alarms: Alarms) -> None:
+    assert {alarms[environment.alarm(slug, "warning")]["TreatMissingData"] for slug in PROBED} == {"breaching"}
+
+
+def test_every_alarm_can_be_evaluated_on_the_local_cloud(alarms: Alarms) -> None:
+    for alarm in alarms.values():
+        assert metrics(described(alarm))
+        evaluate(described(alarm), {}, datetime(2026, 1, 5, tzinfo=UTC))
+
+
+# Who is told
+
+
+def acts(alarm: dict[str, Any], state: str) -> list[str]:
+    """The topics and functions that an alarm acts on in a state, by their logical ids in the stack that has them."""
+    return [
+        re.sub(r"^.*:ExportsOutput(?:Ref|FnGetAtt)([A-Z][a-z0-9]+?)[0-9A-F]{8}.*$", r"\1", reference(one))
+        for one in alarm.get(f"{state}Actions", [])
+    ]
+
+
+def composites(template: Get) -> dict[str, dict[str, Any]]:
+    """The composite alarms by name, their rules with names in place of ARNs."""
+    names = {
+        f"{logical_id}.Arn": resource["Properties"]["AlarmName"]
+        for kind in ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
+        for logical_id, resource in template("monitoring").of_type(kind).items()
+    }
+    return {
+        alarm["AlarmName"]: alarm
+        | {
+            "AlarmRule": "".join(
+                part if isinstance(part, str) else names[reference(part)] for part in alarm["AlarmRule"]["Fn::Join"][1]
+            ),
+            "ActionsSuppressor": names.get(reference(alarm.get("ActionsSuppressor", {"Ref": ""}))),
+        }
+        for resource in template("monitoring").of_type("AWS::CloudWatch::CompositeAlarm").values()
+        for alarm in [resource["Properties"]]
+    }
+
+
+def firing(environment: Environment, names: list[str]) -> str:
+    """A rule that holds while one of the alarms fires."""
+    alarms = [f'ALARM("hz-navigator-{environment.name}-{name}")' for name in names]
+    return f"({' OR '.join(alarms)})"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.slug)
+def test_a_page_fires_for_its_rows_unless_another_explains_it(page: Page, environment: Environment, template: Get) -> None:
+    alarm = composites(template)[f"hz-navigator-{environment.name}-{page.slug}"]
+    rule = firing(environment, [f"{row}-critical" for row in page.rows])
+    explained = firing(environment, list(page.unless))
+    assert alarm["AlarmRule"] == (f"({rule} AND (NOT ({explained})))" if page.unless else rule)
+    assert alarm["AlarmDescription"].endswith(f" Runbook section {page.section.heading}")
+    assert f". {page.severity}: respond within {RESPONSE_TIMES[page.severity]}." in alarm["AlarmDescription"]
+
+
+def test_every_critical_row_calls_somebody_through_one_page() -> None:
+    assert sorted(row for page in PAGES for row in page.rows) == sorted(ROWS)
+
+
+def test_pages_warnings_and_our_own_failures_are_told(environment: Environment, template: Get, alarms: Alarms) -> None:
+    prefix = f"hz-navigator-{environment.name}-"
+    told = {f"{prefix}{page.slug}": composites(template)[f"{prefix}{page.slug}"] for page in PAGES}
+    told |= {name: alarm for name, alarm in alarms.items() if name.endswith("-warning")}
+    told |= {f"{prefix}{slug}-critical": alarms[f"{prefix}{slug}-critical"] for slug in FAILURES}
+    for name, alarm in told.items():
+        assert (acts(alarm, "Alarm"), acts(alarm, "OK")) == (["Alarms"], ["Alarms"]), name
+
+
+def test_a_critical_row_and_maintenance_only_wake_notify_when_they_end(environment: Environment, alarms: Alarms) -> None:
+    for name in (*(f"{slug}-critical" for slug in ROWS), "maintenance"):
+        alarm = alarms[f"hz-navigator-{environment.name}-{name}"]
+        assert (acts(alarm, "Alarm"), acts(alarm, "OK")) == ([], ["Alarms"]), name
+
+
+@pytest.mark.parametrize("slug", DIRECT)
+def test_that_nobody_is_told_goes_to_people_directly(slug: str, environment: Environment, alarms: Alarms) -> None:
+    alarm = alarms[environment.alarm(slug, "critical")]
+    assert (acts(alarm, "Alarm"), acts(alarm, "OK")) == (["P1"], [])
+
+
+def test_maintenance_stays_as_it_was_set(environment: Environment, alarms: Alarms) -> None:
+    alarm = alarms[f"hz-navigator-{environment.name}-maintenance"]
+    assert (alarm["TreatMissingData"], alarm["MetricName"]) == ("ignore", "Maintenance")
+
+
+@pytest.mark.parametrize(
+    ("name", "description"),
+    [
+        (
+            "alb-5xx-rate-critical",
+            "ALB 5XX rate over 5 %, normal is up to 0.1. Likely cause: a bad release, or something behind the backend that fails."
+            " P1: respond within 15 min. Runbook section 3.1 High Error Rate (5XX)",
+        ),
+        (
+            "rds-connections-warning",
+            "RDS connections over 150 connections, normal is up to 100. Likely cause: connections that are not given back, or too many"
+            " tasks. P3: respond within 4 hours. Runbook section 3.4 Database Connection Issues",
+        ),
+        (
+            "api-availability-critical",
+            "API availability under 50 %, normal is from 100. Likely cause: no healthy task, or nothing that reaches the load balancer."
+            " P1: respond within 15 min. Runbook section 3.1 High Error Rate (5XX)",
+        ),
+        (
+            "rollback-errors-critical",
+            "The rollback function failed. Likely cause: its log says what. P2: respond within 1 hour."
+            " Runbook section 4.1 Backend Rollback (ECS)",
+        ),
+    ],
+)
+def test_a_description_tells_the_person_who_is_woken(
+    name: str, description: str, environment: Environment, alarms: Alarms
+) -> None:
+    assert alarms[f"hz-navigator-{environment.name}-{name}"]["AlarmDescription"] == description
+
+
+def test_a_row_without_data_is_blind_after_some_minutes() -> None:
+    monitoring = templates("everything", VARIANTS_CONFIG)["monitoring"]
+    alarm = described(
+        monitoring.properties("AWS::CloudWatch::Alarm", AlarmName=VARIANTS["everything"].alarm("sentry-blind", "warning"))
+    )
+    (metric,) = metrics(alarm).values()
+    now, minute = datetime(2026, 1, 5, 12, 0, tzinfo=UTC), timedelta(minutes=1)
+
+    def state(silent: int) -> str:
+        """After so many minutes without a count; a count of no errors is one."""
+        counted = {now - minute * ago: Datapoint(1, 1) for ago in range(silent + 1, 20)}
+        verdict = evaluate(alarm, {metric: counted}, now)
+        assert verdict is not None
+        return verdict.state
+
+    # Five minutes of silence, once the two that CloudWatch looks at beside them hold no count either.
+    assert [state(silent) for silent in range(9)] == ["OK"] * 7 + ["ALARM"] * 2
+
+
+# The composite alarm that a function hangs on
+
+
+def impaired(template: Get) -> dict[str, Any]:
+    ((name, alarm),) = [one for one in composites(template).items() if one[0].endswith("-service-impaired")]
+    return {"Name": name, **alarm}
+
+
+def test_the_service_is_impaired_when_users_are_affected(environment: Environment, template: Get) -> None:
+    alarm = impaired(template)
+    rows = ("alb-5xx-rate", "alb-latency-p95", "unhealthy-hosts", "api-availability")
+    assert alarm["Name"] == f"hz-navigator-{environment.name}-service-impaired"
+    assert alarm["AlarmRule"] == firing(environment, [f"{row}-critical" for row in rows])
+
+
+def test_in_maintenance_rollback_is_not_called(environment: Environment, template: Get) -> None:
+    alarm = impaired(template)
+    assert alarm["ActionsSuppressor"] == f"hz-navigator-{environment.name}-maintenance"
+    assert (alarm["ActionsSuppressorWaitPeriod"], alarm["ActionsSuppressorExtensionPeriod"]) == (10, 60)
+
+
+def test_rollback_is_called_when_it_starts_and_when_it_ends(template: Get) -> None:
+    alarm = impaired(template)
+    assert alarm["AlarmActions"] == alarm["OKActions"]
+    (action,) = alarm["AlarmActions"]
+    assert re.search(r"-remediation:ExportsOutputFnGetAttRollback\w+Arn\w+$", reference(action))
+
+
+def test_only_this_alarm_of_this_account_may_call_rollback(environment: Environment, template: Get) -> None:
+    (logical_id,) = template("monitoring").of_type(
+        "AWS::CloudWatch::CompositeAlarm", AlarmName=environment.service_impaired_alarm
+    )
+    (permission,) = template("monitoring").of_type("AWS::Lambda::Permission").values()
+    assert permission["Properties"] == {
+        "Action": "lambda:InvokeFunction",
+        "FunctionName": impaired(template)["AlarmActions"][0],
+        "Principal": "lambda.alarms.cloudwatch.amazonaws.com",
+        "SourceAccount": environment.account,
+        "SourceArn": {"Fn::GetAtt": [logical_id, "Arn"]},
+    }
+
+
+def test_no_other_alarm_calls_a_function(alarms: Alarms) -> None:
+    actions = [
+        reference(action)
+        for alarm in alarms.values()
+        for key in ("AlarmActions", "OKActions", "InsufficientDataActions")
+        for action in alarm.get(key, [])
+    ]
+    assert [action for action in actions if "Rollback" in action] == []
+
+
+def test_the_alarms_that_stacks_name_exist(environment: Environment, alarms: Alarms) -> None:
+    assert {*environment.deployment_alarms, *environment.dependency_alarms} <= alarms.keys()

@@ -1,0 +1,295 @@
+"""The functions' stack: what they run as, what they are told, who hears of it, and where it is recorded."""
+
+import json
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from typing import Any
+
+import pytest
+
+from lambdas.common.settings import Settings, read
+from lambdas.health_check.settings import HealthCheckSettings
+from lambdas.notify.settings import NotifySettings
+from lambdas.rollback.settings import RollbackSettings
+from lambdas.sentry.settings import SentrySettings
+from stacks.environment import Environment
+from stacks.functions.base import POWERTOOLS_LAYER, ROOT, RUNTIME
+from tests.environments import VARIANTS, VARIANTS_CONFIG
+from tests.synth.assemblies import stage, templates
+from tests.synth.template import Template
+
+SETTINGS: dict[str, type[Settings]] = {
+    "rollback": RollbackSettings,
+    "health-check": HealthCheckSettings,
+    "notify": NotifySettings,
+    "sentry": SentrySettings,
+}
+FUNCTIONS = ("rollback", "health-check", "notify")
+TOPICS = ("outcomes", "escalations", "alarms", "p1", "p2", "p3", "p4", "chat")
+
+
+@pytest.fixture
+def stack(template: Callable[[str], Template]) -> Template:
+    return template("remediation")
+
+
+def everything() -> Template:
+    """The stack of an environment with every optional part."""
+    return templates("everything", VARIANTS_CONFIG)["remediation"]
+
+
+def function(stack: Template, environment: Environment, name: str) -> dict[str, Any]:
+    return stack.properties("AWS::Lambda::Function", FunctionName=environment.function(name))
+
+
+def variables(stack: Template, environment: Environment, name: str) -> dict[str, str]:
+    """A function's environment variables."""
+    found: dict[str, str] = function(stack, environment, name)["Environment"]["Variables"]
+    return found
+
+
+# The functions
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_function_is_told_exactly_what_it_reads(name: str) -> None:
+    """Its variables make its settings, and there is none that it does not read."""
+    told = variables(everything(), VARIANTS["everything"], name)
+    settings = read(SETTINGS[name], told)
+    assert settings.variables() == told
+    assert settings.environment == "everything"
+
+
+def test_the_mode_of_remediation_is_the_environments(stack: Template, environment: Environment) -> None:
+    assert variables(stack, environment, "rollback")["MODE"] == environment.remediation
+    assert variables(everything(), VARIANTS["everything"], "rollback")["MODE"] == "observe"
+
+
+def test_notify_knows_the_environments_own_lines() -> None:
+    told = variables(everything(), VARIANTS["everything"], "notify")
+    assert read(NotifySettings, told).lines == {"rds-connections": {"normal": 60, "warning": 90, "critical": 120}}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_functions_entry_exists_in_the_code_that_ships(stack: Template, environment: Environment, name: str) -> None:
+    *module, entry = function(stack, environment, name)["Handler"].split(".")
+    assert f"def {entry}(" in ROOT.joinpath(*module).with_suffix(".py").read_text()
+
+
+def test_all_functions_ship_as_one_asset_with_awss_layer(stack: Template, environment: Environment) -> None:
+    found = [function(stack, environment, name) for name in FUNCTIONS]
+    assert len({one["Code"]["S3Key"] for one in found}) == 1
+    for one in found:
+        assert one["Layers"] == [POWERTOOLS_LAYER.format(region=environment.region)]
+        assert f"-{RUNTIME.name.replace('.', '')}-arm64:" in one["Layers"][0]
+        assert (one["Runtime"], one["Architectures"]) == (RUNTIME.name, ["arm64"])
+
+
+def test_nothing_ships_but_the_functions_and_the_runbook(stack: Template, environment: Environment) -> None:
+    (asset,) = {resource["Metadata"]["aws:asset:path"] for resource in stack.of_type("AWS::Lambda::Function").values()}
+    shipped = stage(environment.name) / asset
+    assert {path.name for path in shipped.iterdir()} == {"lambdas", "runbook"}
+    assert {path.suffix for path in shipped.rglob("*") if path.is_file()} == {".py"}
+
+
+@pytest.mark.parametrize("name", ["rollback", "notify"])
+def test_one_decides_at_a_time(stack: Template, environment: Environment, name: str) -> None:
+    assert function(stack, environment, name)["ReservedConcurrentExecutions"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "topic"), [("rollback", "escalations_topic"), ("health-check", "outcomes_topic"), ("notify", "outcomes_topic")]
+)
+def test_an_event_that_a_function_gave_up_reaches_a_topic(
+    stack: Template, environment: Environment, name: str, topic: str
+) -> None:
+    (target,) = function(stack, environment, name)["DeadLetterConfig"].values()
+    topics = stack.of_type("AWS::SNS::Topic")
+    assert topics[target["Ref"]]["Properties"]["TopicName"] == getattr(environment, topic)
+
+
+@pytest.mark.parametrize(("name", "retries", "seconds"), [("rollback", 2, 900), ("health-check", 0, 60), ("notify", 0, 60)])
+def test_rollback_is_tried_again_and_what_runs_each_minute_is_not(
+    stack: Template, environment: Environment, name: str, retries: int, seconds: int
+) -> None:
+    logical_id = stack.only("AWS::Lambda::Function", FunctionName=environment.function(name))["Id"]
+    config = stack.properties("AWS::Lambda::EventInvokeConfig", FunctionName={"Ref": logical_id})
+    assert (config["MaximumRetryAttempts"], config["MaximumEventAgeInSeconds"]) == (retries, seconds)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_logs_to_its_own_encrypted_group(stack: Template, environment: Environment, name: str) -> None:
+    group = stack.properties("AWS::Logs::LogGroup", LogGroupName=f"/aws/lambda/{environment.function(name)}")
+    assert group["RetentionInDays"] == environment.log_retention_days
+    assert "KmsKeyId" in group
+    assert "KmsKeyArn" in function(stack, environment, name)
+
+
+def test_health_check_and_notify_run_every_minute(stack: Template, environment: Environment) -> None:
+    rules = [one["Properties"] for one in stack.of_type("AWS::Events::Rule").values()]
+    assert {(rule["ScheduleExpression"], rule["State"]) for rule in rules} == {("rate(1 minute)", "ENABLED")}
+    targets = [target["Arn"]["Fn::GetAtt"][0] for rule in rules for target in rule["Targets"]]
+    functions = stack.of_type("AWS::Lambda::Function")
+    assert sorted(functions[target]["Properties"]["FunctionName"] for target in targets) == [
+        environment.function("health-check"),
+        environment.function("notify"),
+    ]
+    permissions = stack.of_type("AWS::Lambda::Permission", Principal="events.amazonaws.com")
+    assert len(permissions) == 2
+
+
+def test_notify_hears_of_alarms(stack: Template, environment: Environment) -> None:
+    (subscription,) = [
+        one["Properties"]
+        for one in stack.of_type("AWS::SNS::Subscription").values()
+        if one["Properties"]["Protocol"] == "lambda"
+    ]
+    (permission,) = [
+        one["Properties"]
+        for one in stack.of_type("AWS::Lambda::Permission").values()
+        if one["Properties"]["Principal"] == "sns.amazonaws.com"
+    ]
+    assert name_of(stack, subscription["TopicArn"]) == environment.alarms_topic
+    assert permission["SourceArn"] == subscription["TopicArn"]
+    assert permission["FunctionName"] == subscription["Endpoint"]
+
+
+def test_its_variables_fit_into_lambdas_4_kb() -> None:
+    told = variables(everything(), VARIANTS["everything"], "notify")
+    assert sum(len(name) + len(value) for name, value in told.items()) < 4096
+
+
+def test_rollback_may_pass_the_backends_task_roles_and_only_to_ecs(
+    stack: Template, template: Callable[[str], Template], environment: Environment
+) -> None:
+    """UpdateService with a task definition needs that: without it no rollback would work on AWS."""
+    backend = template("backend")
+    (statement,) = [
+        statement
+        for policy in stack.of_type("AWS::IAM::ManagedPolicy").values()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Action"] == "iam:PassRole"
+    ]
+    assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+    (definition,) = backend.of_type("AWS::ECS::TaskDefinition").values()
+    for role in ("TaskRoleArn", "ExecutionRoleArn"):
+        logical = definition["Properties"][role]["Fn::GetAtt"][0]
+        resource = backend.of_type("AWS::IAM::Role")[logical]["Properties"]
+        # Without a name of its own, CloudFormation begins it with the stack's.
+        name = resource.get("RoleName", f"{environment.stack('backend')}-{logical}-Ab1")
+        assert fnmatchcase(f"arn:aws:iam::{environment.account}:role/{name}", statement["Resource"])
+
+
+# Topics and the table
+
+
+def name_of(stack: Template, topic: dict[str, str]) -> str:
+    """The name of the topic that a reference is to."""
+    return str(stack.of_type("AWS::SNS::Topic")[topic["Ref"]]["Properties"]["TopicName"])
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_a_topic_is_encrypted_speaks_tls_and_takes_this_accounts_alarms(
+    stack: Template, environment: Environment, topic: str
+) -> None:
+    assert "KmsMasterKeyId" in stack.properties("AWS::SNS::Topic", TopicName=f"{environment.prefix}-{topic}")
+    policies = [one["Properties"] for one in stack.of_type("AWS::SNS::TopicPolicy").values()]
+    topics = stack.of_type("AWS::SNS::Topic")
+    (policy,) = [
+        one for one in policies if topics[one["Topics"][0]["Ref"]]["Properties"]["TopicName"] == f"{environment.prefix}-{topic}"
+    ]
+    statements = policy["PolicyDocument"]["Statement"]
+    denied, allowed = ([one for one in statements if one["Effect"] == effect] for effect in ("Deny", "Allow"))
+    assert [one["Condition"] for one in denied] == [{"Bool": {"aws:SecureTransport": "false"}}]
+    (statement,) = allowed
+    assert statement["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert statement["Condition"] == {
+        "ArnLike": {"aws:SourceArn": environment.arn("cloudwatch", "alarm:*")},
+        "StringEquals": {"aws:SourceAccount": environment.account},
+    }
+
+
+def test_alarms_may_use_the_key_of_the_topics(stack: Template, environment: Environment) -> None:
+    policy = stack.properties("AWS::KMS::Key")["KeyPolicy"]
+    (statement,) = [one for one in policy["Statement"] if one["Principal"] == {"Service": "cloudwatch.amazonaws.com"}]
+    assert statement["Action"] == ["kms:Decrypt", "kms:GenerateDataKey*"]
+    assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": environment.account}
+
+
+# People
+
+
+def subscribed(stack: Template, protocol: str) -> dict[str, str]:
+    """The endpoint by topic."""
+    found = [one["Properties"] for one in stack.of_type("AWS::SNS::Subscription").values()]
+    return {name_of(stack, one["TopicArn"]).rpartition("-")[2]: one["Endpoint"] for one in found if one["Protocol"] == protocol}
+
+
+def test_sentry_is_read_where_it_is_configured() -> None:
+    told = read(SentrySettings, variables(everything(), VARIANTS["everything"], "sentry"))
+    assert (told.url, told.project, told.namespace) == ("https://sentry.io", "acme-maps-backend", "AcmeMaps")
+    monitoring = templates("everything", VARIANTS_CONFIG)["monitoring"]
+    blind = monitoring.properties("AWS::CloudWatch::Alarm", AlarmName=VARIANTS["everything"].alarm("sentry-blind", "warning"))
+    assert (blind["MetricName"], blind["TreatMissingData"]) == ("SentryErrors", "breaching")
+
+
+def test_there_is_no_function_sentry_and_nothing_blind_where_it_is_not(
+    stack: Template, template: Callable[[str], Template]
+) -> None:
+    names = [one["Properties"]["FunctionName"] for one in stack.of_type("AWS::Lambda::Function").values()]
+    assert len(names) == 3
+    alarms = [one["Properties"]["AlarmName"] for one in template("monitoring").of_type("AWS::CloudWatch::Alarm").values()]
+    assert not [name for name in alarms if "blind" in name]
+
+
+SECRET = VARIANTS["everything"].contacts.pagerduty_url_secret
+MAIL = VARIANTS["everything"].contacts.email
+
+
+def test_nobody_is_subscribed_where_nobody_is_configured() -> None:
+    stack = templates("certificates", VARIANTS_CONFIG)["remediation"]
+    assert (subscribed(stack, "email"), subscribed(stack, "https")) == ({}, {})
+    assert not stack.of_type("AWS::Chatbot::SlackChannelConfiguration")
+
+
+def test_mail_gets_pages_warnings_and_escalations() -> None:
+    assert subscribed(everything(), "email") == dict.fromkeys(("p1", "p2", "p3", "escalations"), MAIL)
+
+
+def test_pagerduty_gets_what_is_critical_by_a_url_that_stays_secret() -> None:
+    url = f"{{{{resolve:secretsmanager:{SECRET}:SecretString:::}}}}"
+    assert subscribed(everything(), "https") == {"p1": url, "p2": url, "escalations": url}
+    assert "pagerduty.com" not in json.dumps(everything().body)
+
+
+def test_pagerduty_gets_of_the_escalations_what_no_page_covers() -> None:
+    filters = {
+        name_of(everything(), one["Properties"]["TopicArn"]).rpartition("-")[2]: one["Properties"].get("FilterPolicy")
+        for one in everything().of_type("AWS::SNS::Subscription").values()
+        if one["Properties"]["Protocol"] == "https"
+    }
+    assert filters == {"p1": None, "p2": None, "escalations": {"paged": ["no"]}}
+
+
+def test_slack_gets_everything_and_nobody_may_do_anything_through_it() -> None:
+    stack = everything()
+    properties = stack.properties("AWS::Chatbot::SlackChannelConfiguration")
+    assert (properties["SlackWorkspaceId"], properties["SlackChannelId"]) == ("T0123ABCD", "C0123ABCD")
+    assert [name_of(stack, topic) for topic in properties["SnsTopicArns"]] == [VARIANTS["everything"].chat_topic]
+    assert "AWSDenyAll" in json.dumps(properties["GuardrailPolicies"])
+    role = stack.resources[properties["IamRoleArn"]["Fn::GetAtt"][0]]["Properties"]
+    assert set(role) <= {"AssumeRolePolicyDocument", "Tags"}, "a role that may do nothing"
+
+
+def test_incidents_are_kept_encrypted_restorable_and_undeletable_until_they_expire(
+    stack: Template, environment: Environment
+) -> None:
+    table = stack.properties("AWS::DynamoDB::Table", TableName=environment.incidents_table)
+    assert table["KeySchema"] == [{"AttributeName": "id", "KeyType": "HASH"}]
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["SSESpecification"]["SSEType"] == "KMS"
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["DeletionProtectionEnabled"] is True
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    (resource,) = stack.of_type("AWS::DynamoDB::Table").values()
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")

@@ -1,0 +1,191 @@
+"""Amazon ECS with one service, for the functions under test: its deployments are a rollout of `local.ecs`.
+
+moto has no service deployments and accepts inactive task definitions. Requests arrive as botocore sends them, and each answer
+is checked against botocore's shape.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from io import BytesIO
+from math import inf
+from typing import Any
+
+from botocore.awsrequest import AWSResponse
+from botocore.model import ServiceModel
+from botocore.validate import ParamValidator
+
+from local.ecs import operations
+from local.ecs.rollout import Conditions, Deployment, RefusedError, Revision, Rollout, Status
+from tests.environments import PRODUCTION
+
+Members = dict[str, Any]
+
+ALARM = "a-deployment-alarm"
+TASKS = 2
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A change that the service was asked for: from and to which task definition, when, and which had `failed` by then."""
+
+    operation: str
+    before: str
+    after: str
+    at: datetime
+    failed: frozenset[str]
+
+
+class Ecs:
+    """An ECS service. A deployment ends after `seconds`, or when a test ends it. `changes` is what the functions asked for."""
+
+    def __init__(self, now: datetime, model: ServiceModel) -> None:
+        self.now = now
+        self.seconds = inf
+        self.configuration: Members = {"alarms": {"alarmNames": [ALARM], "enable": True, "rollback": True}}
+        """The `deploymentConfiguration` of the deployments to come."""
+        self.in_alarm: set[str] = set()
+        self.failing: set[str] = set()
+        """Task definitions whose tasks do not start."""
+        self.definitions: dict[str, dict[str, str]] = {}
+        """The status and image of each task definition, by its ARN."""
+        self.rollout = Rollout(PRODUCTION.arn("ecs", f"service/{PRODUCTION.cluster}/{PRODUCTION.service}"), TASKS)
+        self.changes: list[Changed] = []
+        self.page = 100
+        """The most deployments on a page of ListServiceDeployments."""
+        self._model = model
+
+    # What releases and ECS itself do
+
+    def register(self) -> str:
+        """The ARN of a new task definition."""
+        number = len(self.definitions) + 1
+        arn = PRODUCTION.arn("ecs", f"task-definition/{PRODUCTION.family}:{number}")
+        self.definitions[arn] = {"status": "ACTIVE", "image": f"{PRODUCTION.repository}:release-{number}"}
+        return arn
+
+    def deploy(self, definition: str) -> None:
+        """Begin a deployment, and its rollout, at once."""
+        number = f"{len(self.revisions) + 1:04}"
+        images = {"backend": self.definitions[definition]["image"]}
+        arn = self.rollout.related("service-revision", number)
+        revision = Revision(arn, self.now.timestamp(), definition, images, {"launchType": "FARGATE"})
+        self.rollout.begin(self._conditions, number, revision, configuration=self.configuration, seconds=self.seconds)
+        self.rollout.end_phase(self._conditions)
+
+    def fail(self) -> None:
+        """A deployment alarm fails the last deployment: ECS begins to roll it back."""
+        self.rollout.advance(Conditions(self.now.timestamp(), in_alarm=[ALARM]))
+
+    def abort(self) -> None:
+        """Somebody stops the last deployment without a rollback."""
+        self.rollout.stop(self._conditions, self.deployments[-1], "ABORT")
+
+    def settle(self) -> None:
+        """What is under way ends as it should, now."""
+        while self.rollout.last and self.rollout.last.running:
+            self.rollout.end_phase(self._conditions)
+
+    @property
+    def current(self) -> str:
+        """The task definition that the service is set to."""
+        return self.rollout.primary.task_definition if self.rollout.primary else ""
+
+    @property
+    def deployments(self) -> list[Deployment]:
+        return self.rollout.deployments
+
+    @property
+    def revisions(self) -> list[Revision]:
+        return self.rollout.revisions
+
+    @property
+    def _conditions(self) -> Conditions:
+        return Conditions(self.now.timestamp(), self.in_alarm, self.failing)
+
+    # The operations
+
+    def __call__(self, request: Any, **_: Any) -> AWSResponse:
+        """Answers a request to ECS in place of the network."""
+        name = request.headers["X-Amz-Target"].decode().rpartition(".")[2]
+        self.rollout.advance(self._conditions)
+        try:
+            status, answer = 200, self._operations[name](json.loads(request.body))
+            report = ParamValidator().validate(answer, self._model.operation_model(name).output_shape)
+            assert not report.has_errors(), report.generate_report()
+        except RefusedError as refused:
+            status, answer = 400, {"__type": refused.code, "message": str(refused)}
+        body: Any = _Body(json.dumps(answer).encode())
+        return AWSResponse(request.url, status, {"Content-Type": "application/x-amz-json-1.1"}, body)
+
+    def _describe_services(self, request: Members) -> Members:
+        if (request["cluster"], request["services"]) != (PRODUCTION.cluster, [PRODUCTION.service]):
+            return {"services": [], "failures": [{"arn": request["services"][0], "reason": "MISSING"}]}
+        members = {"taskDefinition": self.current, "desiredCount": TASKS, "runningCount": TASKS, "status": "ACTIVE"}
+        return {"services": [members | operations.service_members(self.rollout, self._conditions)], "failures": []}
+
+    def _list_deployments(self, request: Members) -> Members:
+        """Each page oldest first: ECS promises no order."""
+        size = min(self.page, request.get("maxResults", 20))
+        answer = operations.list_deployments(self._named(request), {**request, "maxResults": size})
+        return {**answer, "serviceDeployments": answer["serviceDeployments"][::-1]}
+
+    def _describe_deployments(self, request: Members) -> Members:
+        return operations.describe_deployments([self.rollout], request, self._conditions)
+
+    def _describe_revisions(self, request: Members) -> Members:
+        return operations.describe_revisions([self.rollout], request)
+
+    def _describe_task_definition(self, request: Members) -> Members:
+        arn = request["taskDefinition"]
+        if arn not in self.definitions:
+            raise RefusedError("ClientException", "Unable to describe task definition.")
+        status, image = self.definitions[arn]["status"], self.definitions[arn]["image"]
+        containers = [{"name": "backend", "image": image}]
+        return {"taskDefinition": {"taskDefinitionArn": arn, "status": status, "containerDefinitions": containers}}
+
+    def _stop_deployment(self, request: Members) -> Members:
+        assert request["stopType"] == "ROLLBACK"
+        before, failed = self.current, self._failed
+        answer = operations.stop_deployment([self.rollout], request, self._conditions)
+        source = self.deployments[-1].source
+        assert source
+        self.changes.append(Changed("StopServiceDeployment", before, source.task_definition, self.now, failed))
+        return answer
+
+    def _update_service(self, request: Members) -> Members:
+        assert self._named(request), request
+        wanted = request["taskDefinition"]
+        operations.check_task_definition(self.definitions.get(wanted, {}).get("status"))
+        self.changes.append(Changed("UpdateService", self.current, wanted, self.now, self._failed))
+        if wanted != self.current:
+            self.deploy(wanted)
+        return {"service": {"taskDefinition": wanted}}
+
+    @property
+    def _operations(self) -> Mapping[str, Callable[[Members], Members]]:
+        return {
+            "DescribeServices": self._describe_services,
+            "ListServiceDeployments": self._list_deployments,
+            "DescribeServiceDeployments": self._describe_deployments,
+            "DescribeServiceRevisions": self._describe_revisions,
+            "DescribeTaskDefinition": self._describe_task_definition,
+            "StopServiceDeployment": self._stop_deployment,
+            "UpdateService": self._update_service,
+        }
+
+    def _named(self, request: Members) -> Rollout | None:
+        """The service of a request, if it is this one."""
+        return self.rollout if (request["cluster"], request["service"]) == (PRODUCTION.cluster, PRODUCTION.service) else None
+
+    @property
+    def _failed(self) -> frozenset[str]:
+        """The task definitions whose deployment did not end well, or is being stopped."""
+        well = (Status.PENDING, Status.IN_PROGRESS, Status.SUCCESSFUL)
+        return frozenset(one.target.task_definition for one in self.deployments if one.status not in well)
+
+
+class _Body(BytesIO):
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        yield self.read()
