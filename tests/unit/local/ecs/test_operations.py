@@ -145,8 +145,12 @@ def test_a_service_tells_of_a_deployment_that_was_stopped(service: Service) -> N
     service.begin(2)
     service.stop("ABORT")
     service.after(5)
-    shown = operations.service_members(service.rollout, service.conditions)["deployments"]
-    assert [(one["taskDefinition"], one["rolloutState"]) for one in shown] == [("td:2", "FAILED"), ("td:1", "COMPLETED")]
+    shown = operations.service_members(service.rollout, service.conditions)
+    assert (shown["runningCount"], shown["pendingCount"]) == (2, 0)
+    assert [(one["taskDefinition"], one["rolloutState"]) for one in shown["deployments"]] == [
+        ("td:2", "FAILED"),
+        ("td:1", "COMPLETED"),
+    ]
 
 
 def test_a_service_without_a_deployment_has_none_of_it(service: Service) -> None:
