@@ -55,7 +55,7 @@ class AlarmEvaluator:
         alarms: list[Alarm] = [alarm for page in pages for alarm in (*page["MetricAlarms"], *page["CompositeAlarms"])]
         unreadable: dict[str, str] = {}
         wanted: set[Metric] = set()
-        start = end = now.replace(second=0, microsecond=0)
+        start = end = now.replace(second=0, microsecond=0)  # the minute under way does not count
         for alarm in alarms:
             if "AlarmRule" in alarm:
                 continue
@@ -83,7 +83,7 @@ class AlarmEvaluator:
         return changes
 
     def read(self, wanted: Iterable[Metric], start: datetime, end: datetime) -> dict[Metric, dict[datetime, Datapoint]]:
-        """The datapoints of each metric in [start, end): its statistic and, for percentiles and reasons, its sample count."""
+        """The datapoints of each metric, its statistic and its sample count, from the minute of `start` until before `end`."""
         queries: list[MetricDataQueryTypeDef] = []
         numbered = dict(enumerate(wanted))
         for number, metric in numbered.items():
@@ -94,7 +94,7 @@ class AlarmEvaluator:
                 queries.append({"Id": f"{prefix}{number}", "MetricStat": stat})  # type: ignore[typeddict-item] # built above
         values: dict[str, dict[datetime, float]] = {}
         for page in self._cloudwatch.get_paginator("get_metric_data").paginate(
-            MetricDataQueries=queries, StartTime=start, EndTime=end
+            MetricDataQueries=queries, StartTime=start.replace(second=0, microsecond=0), EndTime=end
         ):
             for result in page["MetricDataResults"]:
                 values.setdefault(result["Id"], {}).update(zip(result["Timestamps"], result["Values"], strict=True))

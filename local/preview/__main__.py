@@ -2,40 +2,34 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from local.cloud import STATE, CloudError
 from local.cloudwatch.alarms import AlarmError
-from local.preview.page import Page, body, judged
-from local.preview.recorded import RECORDING, Recording, load_recording
+from local.preview.page import draw
+from local.preview.recorded import RECORDING, load_recording
 from local.replay import definitions
 from local.replay.trace import TraceError
-from stacks.config import ConfigError, load, names
-from stacks.environment import Environment
+from stacks.config import CONFIG, ConfigError, load
 
 PAGE = STATE / "dashboard.html"
 
 
-def draw(environment: Environment, recording: Recording) -> str:
-    """The page of an environment's dashboard; CloudError when it does not synthesize, AlarmError names an unsupported alarm."""
-    template = definitions.template(environment)
-    histories = judged(definitions.alarms(template, environment), recording)
-    return Page(environment, recording, body(template, environment), histories).html()
-
-
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status 0, or 1 when the trace or the environment is not right."""
     parser = argparse.ArgumentParser(prog="python -m local.preview", description=__doc__)
-    parser.add_argument(
-        "environment", nargs="?", default="production", help=f"whose dashboard: {', '.join(names())} (default: production)"
-    )
+    parser.add_argument("environment", nargs="?", default="production", help="whose dashboard, production's by default")
+    parser.add_argument("--config", type=Path, default=CONFIG, metavar="FOLDER", help="whose environments: config by default")
     parser.add_argument(
         "--trace", type=Path, default=RECORDING, help="a trace, such as `python -m local.preview.recording` makes"
     )
     parser.add_argument("--output", type=Path, default=PAGE)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     try:
-        environment = load(options.environment)
-        html = draw(environment, load_recording(options.trace, environment))
+        environment = load(options.environment, options.config)
+        recording = load_recording(options.trace, environment)
+        html = draw(definitions.template(environment, options.config), environment, recording).html()
     except (ConfigError, CloudError, TraceError, AlarmError) as error:
         print(error, file=sys.stderr)
         return 1

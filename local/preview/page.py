@@ -20,7 +20,7 @@ from local.cloudwatch.loop import MINUTE, AlarmLoop, Measured
 from local.cloudwatch.metric_math import TimeSeries, compute
 from local.preview.graph import MARKS, Graph
 from local.preview.recorded import Recording, lines, source
-from local.replay.definitions import UNRESOLVED
+from local.replay import definitions
 from stacks.environment import Environment
 
 STYLE = Path(__file__).with_suffix(".css")
@@ -43,7 +43,7 @@ def body(synthesized: Mapping[str, Any], environment: Environment) -> dict[str, 
                 return environment.region
             case {"Fn::GetAtt": [key, "Arn"]} if "AlarmName" in resources[key]["Properties"]:
                 return str(resources[key]["Properties"]["AlarmName"])
-        return UNRESOLVED
+        return definitions.UNRESOLVED
 
     parsed: dict[str, Any] = json.loads("".join(map(resolved, dashboard["DashboardBody"]["Fn::Join"][1])))
     return parsed
@@ -243,3 +243,9 @@ def _markdown(text: str) -> str:
         for line in html.splitlines()
     ]
     return "".join(block if block.startswith("<h") else f"<p>{block}</p>" for block in blocks)
+
+
+def draw(template: Mapping[str, Any], environment: Environment, recording: Recording) -> Page:
+    """The page of the dashboard in a monitoring template; AlarmError names an alarm that cannot be judged."""
+    histories = judged(definitions.alarms(template, environment), recording)
+    return Page(environment, recording, body(template, environment), histories)

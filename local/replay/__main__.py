@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -14,12 +15,13 @@ from pathlib import Path
 from rich.console import Console
 
 from local.cloud import STATE, CloudError
+from local.cloudwatch.alarms import Alarm
 from local.cloudwatch.loop import MINUTE
 from local.replay import definitions, report
 from local.replay.replay import replay
 from local.replay.steps import steps
 from local.replay.trace import Trace, TraceError, moment, read, usual_distance
-from stacks.config import ConfigError, load, names
+from stacks.config import CONFIG, ConfigError, load
 from stacks.environment import Environment
 
 EXPLANATION = """
@@ -43,7 +45,8 @@ examples:
 """
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status 0, or 1 when the trace or the environment is not right."""
     parser = argparse.ArgumentParser(
         prog="python -m local.replay",
         description=__doc__,
@@ -51,7 +54,8 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("trace", nargs="?", type=Path, metavar="FILE.csv", help="the recorded metrics")
-    parser.add_argument("--env", default="production", help=f"whose alarms: {', '.join(names())} (default: production)")
+    parser.add_argument("--env", default="production", metavar="NAME", help="whose alarms, production's by default")
+    parser.add_argument("--config", type=Path, default=CONFIG, metavar="FOLDER", help="whose environments: config by default")
     parser.add_argument("--metric", default="", help="the metric of a file that has no column for it")
     parser.add_argument("--start", metavar="TIME", help="when the incident began: detection is measured from then on")
     parser.add_argument(
@@ -66,16 +70,16 @@ def main() -> int:
         help="each value stands for N minutes, as in an export with a longer period",
     )
     parser.add_argument("--steps", action="store_true", help="instead of a file: how fast each row's alarms notice a step")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if bool(options.trace) is options.steps:
         parser.error("either a trace or --steps is needed")
     if options.minutes < 1:
         parser.error(f"--minutes {options.minutes} should be 1 or more")
     console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 110)
     try:
-        environment = load(options.env)
+        environment = load(options.env, options.config)
         if options.steps:
-            console.print(steps(definitions.alarms(definitions.template(environment), environment), environment))
+            console.print(steps(_alarms(options, environment), environment))
         else:
             _replay(options, environment, console)
     except (TraceError, ConfigError, CloudError) as error:
@@ -88,11 +92,14 @@ def main() -> int:
     return 1
 
 
+def _alarms(options: argparse.Namespace, environment: Environment) -> list[Alarm]:
+    return definitions.alarms(definitions.template(environment, options.config), environment)
+
+
 def _replay(options: argparse.Namespace, environment: Environment, console: Console) -> None:
     trace = read(options.trace, options.metric)
     incident = _incident(options.start, trace) if options.start else None
-    alarms = definitions.alarms(definitions.template(environment), environment)
-    replayed = replay(trace, alarms, environment, options.minutes)
+    replayed = replay(trace, _alarms(options, environment), environment, options.minutes)
     console.print(report.summary(replayed, incident))
     for reason, left_out in groupby(sorted(replayed.left_out.values())):
         console.print(f"left out, as {reason}: {len(list(left_out))} alarms", style="dim", highlight=False)

@@ -2,24 +2,26 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from local.cloud import synthesize
 from local.cloudwatch.alarms import Alarm
 from runbook.rows import LEVELS, Level
+from stacks.config import CONFIG
 from stacks.environment import Environment
 
 UNRESOLVED = "*"
 """Stands for what a template only refers to, known after deployment, such as the load balancer's name."""
 
 
-def template(environment: Environment, component: str = "monitoring") -> dict[str, Any]:
-    """The template of a stack as the sources make it; CloudError when they do not synthesize."""
-    stage = synthesize() / f"assembly-{environment.name}"
+def template(environment: Environment, config: Path = CONFIG) -> dict[str, Any]:
+    """The monitoring template of an environment of `config` as the sources make it; CloudError when they do not synthesize."""
+    stage = synthesize(config) / f"assembly-{environment.name}"
     (file,) = (
         artifact["properties"]["templateFile"]
         for artifact in json.loads((stage / "manifest.json").read_text())["artifacts"].values()
-        if artifact.get("properties", {}).get("stackName") == environment.stack(component)
+        if artifact.get("properties", {}).get("stackName") == environment.stack("monitoring")
     )
     return dict(json.loads((stage / file).read_text()))
 

@@ -42,9 +42,9 @@ def test_a_query_that_the_local_cloud_does_not_know_is_refused(cloud: Cloud) -> 
 
 
 def test_a_release_and_the_tasks_it_stops_are_logged(cloud: Cloud, ask: Ask) -> None:
-    settings, ecs = cloud.environment, cloud.client("ecs")
+    environment, ecs = cloud.environment, cloud.client("ecs")
     cloud.advance(timedelta(hours=2))
-    ecs.update_service(cluster=settings.cluster, service=settings.service, forceNewDeployment=True)
+    ecs.update_service(cluster=environment.cluster, service=environment.service, forceNewDeployment=True)
     for _ in range(3):
         cloud.advance(timedelta(minutes=1))
     completed, begun = ask("deployments")
@@ -53,20 +53,20 @@ def test_a_release_and_the_tasks_it_stops_are_logged(cloud: Cloud, ask: Ask) -> 
     assert completed["detail.reason"].removesuffix(" completed.") == begun["detail.reason"].removesuffix(" in progress.")
     assert begun["@timestamp"] < completed["@timestamp"]
     stopped = ask("stopped-tasks")
-    assert len(stopped) == settings.backend.min_tasks
+    assert len(stopped) == environment.backend.min_tasks
     assert {row["detail.stoppedReason"] for row in stopped} == {"Scaling activity initiated by deployment"}
     assert all(row["revision"].isdigit() for row in stopped)
 
 
 def test_a_release_that_does_not_start_is_logged_with_its_rollback(cloud: Cloud, ask: Ask) -> None:
-    settings, ecs = cloud.environment, cloud.client("ecs")
+    environment, ecs = cloud.environment, cloud.client("ecs")
     cloud.advance(timedelta(hours=2))
-    family = ecs.describe_task_definition(taskDefinition=settings.family)["taskDefinition"]
+    family = ecs.describe_task_definition(taskDefinition=environment.family)["taskDefinition"]
     image = f"{cloud.repository_uri}:does-not-start"
     cloud.fail_tasks_of(image)
     containers = [{**family["containerDefinitions"][0], "image": image}]
-    registered = ecs.register_task_definition(family=settings.family, containerDefinitions=containers)["taskDefinition"]
-    ecs.update_service(cluster=settings.cluster, service=settings.service, taskDefinition=registered["taskDefinitionArn"])
+    registered = ecs.register_task_definition(family=environment.family, containerDefinitions=containers)["taskDefinition"]
+    ecs.update_service(cluster=environment.cluster, service=environment.service, taskDefinition=registered["taskDefinitionArn"])
     for _ in range(4):
         cloud.advance(timedelta(minutes=1))
     names = [row["detail.eventName"].removeprefix("SERVICE_DEPLOYMENT_") for row in ask("deployments")]

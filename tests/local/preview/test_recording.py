@@ -1,23 +1,23 @@
 """A recording has what the deployed dashboard shows: the metrics, the log events, and what happened when."""
 
+from contextlib import closing
 from pathlib import Path
-
-from local.drills.production import MINUTE, Production
 
 from local.cloud import Cloud
 from local.cloudwatch.alarms import Metric
-from local.preview.recording import load_recording, record
+from local.cloudwatch.loop import MINUTE
+from local.drills.simulation import QUIET_MINUTES, Simulation
+from local.preview.recorded import load_recording
+from local.preview.recording import record
 
 
 def test_a_recording_is_read_as_it_was_written(cloud: Cloud, tmp_path: Path) -> None:
-    begin = cloud.now().replace(second=0, microsecond=0)
-    production = Production(cloud)
-    production.marks["begin"] = cloud.now()
-    production.minute()
-    record(production, begin, tmp_path / "drill.csv")
-    production._connection.close()
-
     environment = cloud.environment
+    with closing(Simulation(cloud)) as simulation:
+        marks = {"begin": cloud.now()}
+        simulation.minute()
+        record(simulation, marks, marks["begin"] - QUIET_MINUTES * MINUTE, tmp_path / "drill.csv")
+
     recording = load_recording(tmp_path / "drill.csv", environment)
     balancer = frozenset({("LoadBalancer", "*")})
     assert sum(recording.read(Metric("AWS/ApplicationELB", "RequestCount", balancer, "Sum", 60)).values()) == 60 * 8

@@ -1,49 +1,41 @@
 """The dashboard drawn over a recorded drill: what a reviewer sees before it is deployed."""
 
 import re
-import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local import dashboard
-from local.preview.__main__ import Page, body, judged
-from local.preview.recording import RECORDING, Recording, load_recording
-from local.replay.__main__ import definitions
+from local.cloudwatch.loop import MINUTE
+from local.preview.__main__ import main
+from local.preview.page import Page, draw, judged
+from local.preview.recorded import RECORDING, Recording, load_recording
+from local.replay import definitions
 from runbook.rows import Row
-
-from .conftest import ENVIRONMENTS
-
-Draw = Callable[..., Page]
-Templates = dict[tuple[str, str], dict[str, Any]]
-MINUTE = timedelta(minutes=1)
+from stacks.environment import Environment
+from tests.environments import CONFIG, PRODUCTION, STAGING, VARIANTS, VARIANTS_CONFIG
+from tests.synth.assemblies import templates
 
 
-@pytest.fixture(scope="module")
-def draw(all_templates: Templates) -> Draw:
-    """`draw(recording)`: production's page over a recording; `draw(recording, "staging")` the other's."""
+def monitoring(environment: Environment, config: Path = CONFIG) -> Mapping[str, Any]:
+    return templates(environment.name, config)["monitoring"].body
 
-    def drawn(recording: Recording, name: str = "production") -> Page:
-        environment, template = ENVIRONMENTS[name], all_templates[name, "monitoring"]
-        histories = judged(definitions(template, environment), recording)
-        return Page(environment, recording, body(template, environment), histories)
 
-    return drawn
+def drawn(recording: Recording, environment: Environment = PRODUCTION, config: Path = CONFIG) -> Page:
+    return draw(monitoring(environment, config), environment, recording)
 
 
 @pytest.fixture(scope="module")
 def recording() -> Recording:
-    return load_recording(RECORDING, ENVIRONMENTS["production"])
+    return load_recording(RECORDING, PRODUCTION)
 
 
 @pytest.fixture(scope="module")
-def page(draw: Draw, recording: Recording) -> Page:
-    return draw(recording)
+def page(recording: Recording) -> Page:
+    return drawn(recording)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +55,7 @@ def widget(page: Page, title: str) -> dict[str, Any]:
 
 
 def test_the_kept_recording_is_of_a_fault_and_its_rollback(recording: Recording) -> None:
-    """`python -m local.recording` makes it anew."""
+    """`python -m local.preview.recording` makes it anew."""
     moments = [recording.marks[name] for name in ("begin", "release", "fault", "rollback requested", "healthy", "clear")]
     assert moments == sorted(moments)
     assert recording.marks["rollback requested"] - recording.marks["fault"] < 4 * MINUTE
@@ -92,11 +84,22 @@ def test_texts_are_markdown(html: str) -> None:
     assert "](" not in html
 
 
-def test_another_environment_is_drawn_under_its_own_names(draw: Draw) -> None:
-    staging = draw(load_recording(RECORDING, ENVIRONMENTS["staging"]), "staging").html()
+def test_another_environment_is_drawn_under_its_own_names() -> None:
+    staging = drawn(load_recording(RECORDING, STAGING), STAGING).html()
     assert "hz-navigator-production" not in staging
     assert "hz-navigator-staging-redis-001" in staging
     assert "Not recorded" not in section(staging, "Redis CPU, by node")
+
+
+@pytest.mark.parametrize("environment", VARIANTS.values(), ids=VARIANTS)
+def test_another_application_in_another_account_is_drawn_as_well(environment: Environment, page: Page) -> None:
+    variant = drawn(load_recording(RECORDING, environment), environment, VARIANTS_CONFIG)
+    assert variant.histories[environment.service_impaired_alarm] == page.histories[PRODUCTION.service_impaired_alarm]
+    html = variant.html()
+    assert not re.findall(rf"{PRODUCTION.prefix}|{PRODUCTION.account}|HZNavigator", html)
+    for title in ("API availability", "API health check, from outside", "Redis CPU, by node"):
+        assert "Not recorded" not in section(html, title)
+    assert "rollback requested" in section(html, "What rollback decided")
 
 
 def test_an_unknown_widget_is_not_drawn_as_something_else(page: Page) -> None:
@@ -124,11 +127,11 @@ def test_alarm_states_are_those_of_the_incident(html: str) -> None:
     assert grey == {"sentry-errors-warning", "sentry-errors-critical", "maintenance"}  # nothing publishes these in a drill
 
 
-def test_a_changed_line_shows_without_another_drill(all_templates: Templates, recording: Recording, page: Page) -> None:
+def test_a_changed_line_shows_without_another_drill(recording: Recording, page: Page) -> None:
     alarm = page.environment.alarm("ecs-cpu", "critical")
     lowered = [
         {**one, "Threshold": 30.0} if one["AlarmName"] == alarm else one
-        for one in definitions(all_templates["production", "monitoring"], page.environment)
+        for one in definitions.alarms(monitoring(PRODUCTION), PRODUCTION)
     ]
     assert page.histories[alarm][-1] == "OK"
     assert judged(lowered, recording)[alarm][-1] == "ALARM"
@@ -151,7 +154,7 @@ def test_every_node_is_a_line(page: Page) -> None:
     assert labels == ["hz-navigator-production-redis-001", "hz-navigator-production-redis-002"]
 
 
-@pytest.mark.parametrize("row", ENVIRONMENTS["production"].table, ids=lambda row: row.slug)
+@pytest.mark.parametrize("row", PRODUCTION.table, ids=lambda row: row.slug)
 def test_the_bands_are_drawn_and_named(row: Row, html: str) -> None:
     graph = section(html, row.title)
     assert re.findall(r'<rect [^>]*fill="(#\w+)"', graph) == ["#2ca02c", "#ff7f0e", "#d62728"]
@@ -199,31 +202,39 @@ def test_the_logs_tell_the_drill(title: str, cells: list[str], html: str) -> Non
     assert all(cell in shown for cell in cells)
 
 
-def test_a_log_event_cannot_write_into_the_page(draw: Draw, recording: Recording) -> None:
+def test_a_log_event_cannot_write_into_the_page(recording: Recording) -> None:
     event = {"@timestamp": "2026-01-05 10:00:00.000", "@message": "ERROR <script>alert(1)</script>"}
-    drawn = draw(replace(recording, logs={"/aws/ecs/hz-navigator-production": [event]})).html()
-    assert "<script" not in drawn
-    assert "ERROR &lt;script&gt;" in section(drawn, "Recent errors")
+    shown = drawn(replace(recording, logs={"/aws/ecs/hz-navigator-production": [event]})).html()
+    assert "<script" not in shown
+    assert "ERROR &lt;script&gt;" in section(shown, "Recent errors")
 
 
 # Other traces
 
 
-def test_a_plain_trace_is_drawn_as_well(draw: Draw, tmp_path: Path) -> None:
+def test_a_plain_trace_is_drawn_as_well(tmp_path: Path) -> None:
     file = tmp_path / "cpu.csv"
     values = "".join(f"2026-01-05T10:{minute:02d}:00Z,AWS/ECS CPUUtilization,90\n" for minute in range(12))
     file.write_text(f"timestamp,metric,value\n{values}")
-    page = draw(load_recording(file, ENVIRONMENTS["production"]))
+    page = drawn(load_recording(file, PRODUCTION))
     assert page.histories["hz-navigator-production-ecs-cpu-critical"][-1] == "ALARM"
     assert "Not recorded" not in section(page.html(), "ECS CPU")
     assert "No such log event" in section(page.html(), "Recent errors")
 
 
-def test_a_bad_trace_gets_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_bad_trace_gets_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "bad.csv"
     file.write_text("timestamp,metric,value\n2026-01-05T10:00:00Z,AWS/ECS CPUUtilization,much\n")
-    monkeypatch.setattr(sys, "argv", ["dashboard", "--trace", str(file)])
-    assert dashboard.main() == 1
+    assert main(["--config", str(CONFIG), "--trace", str(file)]) == 1
     assert capsys.readouterr().err == f"{file}, line 2: 'much' should be a number.\n"
+
+
+def test_an_unknown_environment_gets_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prod", "--config", str(CONFIG)]) == 1
+    assert capsys.readouterr().err == "config/prod.toml: no such environment: there are production, staging\n"
+
+
+def test_the_command_writes_the_page(html: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["production", "--config", str(CONFIG), "--output", str(tmp_path / "made/page.html")]) == 0
+    assert (tmp_path / "made/page.html").read_text() == html
+    assert capsys.readouterr().out == f"{tmp_path / 'made/page.html'}\n"

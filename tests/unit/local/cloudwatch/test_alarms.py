@@ -234,7 +234,7 @@ def test_few_samples_of_a_percentile_leave_the_state_alone(statistic: str, enoug
 
 
 @pytest.mark.parametrize("rule", [None, "evaluate"])
-def test_few_samples_count_unless_told_otherwise(rule: str | None) -> None:
+def test_few_samples_count_unless_the_alarm_ignores_them(rule: str | None) -> None:
     definition = alarm(Statistic=None, ExtendedStatistic="p95", EvaluateLowSampleCountPercentile=rule)
     assert judged(definition, 9.0, 9.0, 9.0).state == "ALARM"
 

@@ -12,6 +12,7 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from ministack.services import cloudwatch as emulator
 
+from local.cloudwatch.alarms import Metric
 from local.cloudwatch.loop import Transition
 from local.emulator.alarms import AlarmEvaluator
 
@@ -82,7 +83,7 @@ def put_alarm(client: "CloudWatchClient", name: str = "cpu", **changes: Any) -> 
 
 
 def publish(client: "CloudWatchClient", minutes_ago: int, *values: float, service: str = "api", **datum: Any) -> None:
-    """Put values, one after the other, into the minute that started so many whole minutes before NOW's."""
+    """Put values, one after the other, into the minute that started that many whole minutes before NOW's."""
     at = NOW.replace(second=0) - timedelta(minutes=minutes_ago)
     client.put_metric_data(
         Namespace="AWS/ECS",
@@ -138,6 +139,15 @@ def test_an_alarm_clears_when_its_datapoints_do(cloudwatch: "CloudWatchClient") 
         publish(cloudwatch, minutes_ago, 1)
     assert evaluator.tick(NOW + timedelta(minutes=1)) == []
     assert changes(evaluator.tick(NOW + timedelta(minutes=2))) == [("cpu", "ALARM", "OK")]
+
+
+def test_reading_starts_with_the_whole_minute(cloudwatch: "CloudWatchClient") -> None:
+    # "Start time less than 15 days ago - Round down to the nearest whole minute": https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
+    publish(cloudwatch, 2, 7)
+    publish(cloudwatch, 1, 9)
+    cpu = Metric("AWS/ECS", "CPUUtilization", frozenset({("ServiceName", "api")}), "Average", 60)
+    read = AlarmEvaluator(cloudwatch).read([cpu], NOW - timedelta(minutes=2), NOW.replace(second=0))
+    assert [point.value for _, point in sorted(read[cpu].items())] == [7, 9]
 
 
 def test_other_dimensions_are_another_metric(cloudwatch: "CloudWatchClient") -> None:
