@@ -11,7 +11,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from local.cloud import STATE, Cloud, CloudError
@@ -115,7 +115,7 @@ def alone(file: Path) -> Iterator[None]:
         yield
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 0, or 1 after one sentence that says what is wrong."""
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     actions = parser.add_subparsers(dest="action", required=True)
@@ -125,13 +125,13 @@ def main() -> int:
     starting.add_argument("--port", type=int, default=PORT)
     actions.add_parser("down", help="stop the local cloud")
     actions.add_parser("recorded", help="list the resources that are only kept")
-    arguments = parser.parse_args()
+    options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with alone(STATE / "up.lock"):
-            match arguments.action:
+            match options.action:
                 case "up":
-                    up(arguments.environment, arguments.config, arguments.port)
+                    up(options.environment, options.config, options.port)
                 case "down":
                     print(down())
                 case "recorded":
