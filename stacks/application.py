@@ -5,8 +5,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from lambdas.health_check.settings import HealthReport
-
 
 class ConfigSection(BaseModel):
     """A section of a configuration file: nothing unknown in it, nothing converted."""
@@ -42,6 +40,20 @@ def _filled(texts: dict[str, str], words: Iterable[str]) -> dict[str, str]:
             known = ", ".join(f"{{{word}}}" for word in words)
             raise ValueError(f"{key} = {text!r} should have nothing in braces but {known}") from None
     return texts
+
+
+class HealthReport(ConfigSection):
+    """What the API's health check answers: the paths of two members of its JSON, and their values, well or not.
+
+    A dot in a path goes one level down.
+    """
+
+    status: str
+    healthy: str
+    unhealthy: str
+    database: str
+    connected: str
+    disconnected: str
 
 
 class DatabaseSize(ConfigSection):

@@ -3,7 +3,7 @@
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Operations.html
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from local.ecs.rollout import Conditions, Deployment, RefusedError, Revision, Rollout, Status
@@ -23,8 +23,10 @@ def check_task_definition(status: str | None) -> None:
         raise RefusedError("ClientException", "TaskDefinition is inactive")
 
 
-def list_deployments(rollout: Rollout | None, request: Request) -> Answer:
-    """ListServiceDeployments of a service, None for an unknown one: newest first."""
+def _list_deployments(rollouts: Iterable[Rollout], request: Request, _: Conditions) -> Answer:
+    """Newest first."""
+    path = "/".join(str(request.get(key) or "default").rpartition("/")[2] for key in ("cluster", "service"))
+    rollout = next((one for one in rollouts if one.path == path), None)
     if rollout is None:
         raise RefusedError("ServiceNotFoundException", "Service not found.")
     statuses, created = request.get("status") or list(Status), request.get("createdAt") or {}
@@ -35,27 +37,33 @@ def list_deployments(rollout: Rollout | None, request: Request) -> Answer:
     return {"serviceDeployments": [_brief(rollout, one) for one in found[start : start + size]], **more}
 
 
-def describe_deployments(rollouts: Iterable[Rollout], request: Request, conditions: Conditions) -> Answer:
-    """DescribeServiceDeployments."""
+def _describe_deployments(rollouts: Iterable[Rollout], request: Request, conditions: Conditions) -> Answer:
     known = {one.arn: _full(rollout, one, conditions) for rollout in rollouts for one in rollout.deployments}
     return _found("serviceDeployments", request.get("serviceDeploymentArns", ()), known)
 
 
-def describe_revisions(rollouts: Iterable[Rollout], request: Request) -> Answer:
-    """DescribeServiceRevisions."""
+def _describe_revisions(rollouts: Iterable[Rollout], request: Request, _: Conditions) -> Answer:
     known = {one.arn: _revision(rollout, one) for rollout in rollouts for one in rollout.revisions}
     return _found("serviceRevisions", request.get("serviceRevisionArns", ()), known)
 
 
-def stop_deployment(rollouts: Iterable[Rollout], request: Request, conditions: Conditions) -> Answer:
-    """StopServiceDeployment."""
+def _stop_deployment(rollouts: Iterable[Rollout], request: Request, conditions: Conditions) -> Answer:
     arn = request.get("serviceDeploymentArn", "")
-    found = [(rollout, one) for rollout in rollouts for one in rollout.deployments if one.arn == arn]
-    if not found:
-        raise RefusedError("ServiceDeploymentNotFoundException", f"The service deployment {arn} was not found.")
-    [(rollout, deployment)] = found
-    rollout.stop(conditions, deployment, request.get("stopType", "ROLLBACK"))
-    return {"serviceDeploymentArn": arn}
+    for rollout in rollouts:
+        for deployment in rollout.deployments:
+            if deployment.arn == arn:
+                rollout.stop(conditions, deployment, request.get("stopType", "ROLLBACK"))
+                return {"serviceDeploymentArn": arn}
+    raise RefusedError("ServiceDeploymentNotFoundException", f"The service deployment {arn} was not found.")
+
+
+OPERATIONS: Mapping[str, Callable[[Iterable[Rollout], Request, Conditions], Answer]] = {
+    "ListServiceDeployments": _list_deployments,
+    "DescribeServiceDeployments": _describe_deployments,
+    "DescribeServiceRevisions": _describe_revisions,
+    "StopServiceDeployment": _stop_deployment,
+}
+"""The operations on the deployments of all services."""
 
 
 def service_members(rollout: Rollout, conditions: Conditions) -> Answer:

@@ -267,7 +267,6 @@ class Rollout:
                 self._roll_back(last, source, conditions.now, last.reason)
             case Deployment(status=Status.ROLLBACK_IN_PROGRESS, rollback=Rollback(to=source)) as last:
                 if conditions.starts(source):
-                    self.completed = source
                     self._finish(last, Status.ROLLBACK_SUCCESSFUL, conditions.now, last.reason)
                 else:
                     reason = "The tasks of the source revision failed to start."

@@ -18,7 +18,7 @@ from typing import Any, Self
 
 import trustme
 
-from lambdas.health_check.settings import HealthReport
+from stacks.application import HealthReport
 from stacks.environment import Environment
 
 
@@ -93,12 +93,16 @@ class Application:
 def health_report(shape: HealthReport, connected: bool) -> dict[str, Any]:
     """The health report of an application whose report has this shape, with the database connected or not."""
     report: dict[str, Any] = {}
-    for path, well in ((shape.status, shape.healthy), (shape.database, shape.connected)):
+    members_said = (
+        (shape.status, shape.healthy if connected else shape.unhealthy),
+        (shape.database, shape.connected if connected else shape.disconnected),
+    )
+    for path, said in members_said:
         *parents, name = path.split(".")
         members = report
         for parent in parents:
             members = members.setdefault(parent, {})
-        members[name] = well if connected else f"not {well}"
+        members[name] = said
     return report
 
 

@@ -83,10 +83,7 @@ class Deployments:
             "CreateService": self.create_service,
             "UpdateService": self.update_service,
             "DeleteService": self.delete_service,
-            "ListServiceDeployments": self.list_service_deployments,
-            "DescribeServiceDeployments": self.describe_service_deployments,
-            "DescribeServiceRevisions": self.describe_service_revisions,
-            "StopServiceDeployment": self.stop_service_deployment,
+            **{name: functools.partial(self._answer, name) for name in operations.OPERATIONS},
         }
         for name in ("DescribeServices", "ListServices", "DescribeTasks", "ListTasks", "DescribeClusters"):
             replaced[name] = ecs._ACTION_MAP[name]
@@ -224,22 +221,12 @@ class Deployments:
             del self.services[service.rollout.arn]
         return answer
 
-    def list_service_deployments(self, request: Request) -> Response:
-        if ecs._resolve_cluster_name(request.get("cluster", "default")) not in ecs._clusters:
+    def _answer(self, operation: str, request: Request) -> Response:
+        """Any other operation."""
+        if "cluster" in request and ecs._resolve_cluster_name(request["cluster"]) not in ecs._clusters:
             raise RefusedError("ClusterNotFoundException", "Cluster not found.")
-        service = self._find(request)
-        return _answer(operations.list_deployments(service.rollout if service else None, request))
-
-    def describe_service_deployments(self, request: Request) -> Response:
-        return _answer(operations.describe_deployments(self._rollouts, request, self._conditions()))
-
-    def describe_service_revisions(self, request: Request) -> Response:
-        return _answer(operations.describe_revisions(self._rollouts, request))
-
-    def stop_service_deployment(self, request: Request) -> Response:
-        answer = operations.stop_deployment(self._rollouts, request, self._conditions())
-        self.progress()
-        return _answer(answer)
+        rollouts = [service.rollout for service in self.services.values()]
+        return _response(operations.OPERATIONS[operation](rollouts, request, self._conditions()))
 
     # CloudFormation
 
@@ -296,10 +283,6 @@ class Deployments:
         record = ecs._services.get(f"{cluster}/{name}")
         return self.services.get(record["serviceArn"]) if record else None
 
-    @property
-    def _rollouts(self) -> Iterator[Rollout]:
-        return (service.rollout for service in self.services.values())
-
 
 def _nothing(*_: Any, **__: Any) -> None:
     """Takes the place of the emulator's own scheduling."""
@@ -335,9 +318,9 @@ def _task_definition(reference: str) -> Record:
     return found or {}
 
 
-def _answer(body: operations.Answer) -> Response:
+def _response(body: operations.Answer) -> Response:
     return json_response(body)  # type: ignore[no-any-return]
 
 
 def _described(service: Service) -> Response:
-    return _answer({"service": ecs._sanitize(service.record)})
+    return _response({"service": ecs._sanitize(service.record)})

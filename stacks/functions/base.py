@@ -65,7 +65,7 @@ def function(
         code=lambda_.Code.from_asset(
             str(ROOT),
             ignore_mode=cdk.IgnoreMode.DOCKER,
-            exclude=["*", *(f"!{package}" for package in PACKAGES), "**/__pycache__", "**/ruff.toml"],
+            exclude=["*", *(f"!{package}" for package in PACKAGES), "**/__pycache__", "**/.*", "**/ruff.toml"],
         ),
         handler=f"lambdas.{name.replace('-', '_')}.handler.handle",
         layers=[

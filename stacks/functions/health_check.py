@@ -4,7 +4,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 
-from lambdas.health_check.settings import HealthCheckSettings
+from lambdas.health_check.settings import HealthCheckSettings, HealthReport
 from stacks.base import EnvironmentStack
 from stacks.environment import Environment
 from stacks.functions.base import function
@@ -13,6 +13,7 @@ from stacks.topics import Topics
 
 def health_check(stack: EnvironmentStack, environment: Environment, topics: Topics) -> lambda_.Function:
     """The function, with what it may do."""
+    report = environment.application.health_report
     return function(
         stack,
         environment,
@@ -23,7 +24,9 @@ def health_check(stack: EnvironmentStack, environment: Environment, topics: Topi
             environment=environment.name,
             api_url=environment.api_url,
             health_check_path=environment.backend.health_check_path,
-            health_report=environment.application.health_report,
+            health_report=HealthReport(
+                status=report.status, healthy=report.healthy, database=report.database, connected=report.connected
+            ),
             frontend_url=environment.frontend_url,
             namespace=environment.application.metrics_namespace,
         ),

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lambdas.health_check.settings import HealthReport
 from local.emulator.application import Application, health_report
+from stacks.application import HealthReport
 from tests.environments import STAGING
 
 
@@ -55,12 +55,15 @@ def test_health_is_200_while_the_database_answers(application: Application) -> N
 def test_health_is_503_when_the_database_is_gone(application: Application, world: World) -> None:
     world.database = False
     status, body = get(application, STAGING.domain.api, HEALTH)
-    assert (status, json.loads(body)) == (503, {"status": "not healthy", "services": {"database": "not connected"}})
+    assert (status, json.loads(body)) == (503, {"status": "unhealthy", "services": {"database": "disconnected"}})
 
 
 def test_the_health_report_has_the_shape_of_the_application() -> None:
-    shape = HealthReport(status="ok", healthy="yes", database="checks.store.state", connected="up")
+    shape = HealthReport(
+        status="ok", healthy="yes", unhealthy="no", database="checks.store.state", connected="up", disconnected="down"
+    )
     assert health_report(shape, connected=True) == {"ok": "yes", "checks": {"store": {"state": "up"}}}
+    assert health_report(shape, connected=False) == {"ok": "no", "checks": {"store": {"state": "down"}}}
 
 
 def test_a_faulty_release_fails_requests_and_passes_its_health_check(application: Application) -> None:

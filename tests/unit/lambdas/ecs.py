@@ -5,7 +5,7 @@ is checked against botocore's shape.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
@@ -111,7 +111,7 @@ class Ecs:
         name = request.headers["X-Amz-Target"].decode().rpartition(".")[2]
         self.rollout.advance(self._conditions)
         try:
-            status, answer = 200, self._operations[name](json.loads(request.body))
+            status, answer = 200, self._answer(name, json.loads(request.body))
             report = ParamValidator().validate(answer, self._model.operation_model(name).output_shape)
             assert not report.has_errors(), report.generate_report()
         except RefusedError as refused:
@@ -119,44 +119,41 @@ class Ecs:
         body: Any = _Body(json.dumps(answer).encode())
         return AWSResponse(request.url, status, {"Content-Type": "application/x-amz-json-1.1"}, body)
 
+    def _answer(self, operation: str, request: Members) -> Members:
+        match operation:
+            case "DescribeServices":
+                return self._describe_services(request)
+            case "DescribeTaskDefinition":
+                return self._describe_task_definition(request["taskDefinition"])
+            case "UpdateService":
+                return self._update_service(request)
+            case "ListServiceDeployments":
+                request["maxResults"] = min(self.page, request.get("maxResults", 20))
+            case "StopServiceDeployment":
+                assert request["stopType"] == "ROLLBACK"
+        changed = Changed(operation, self.current, self._good, self.now, self._failed)
+        answer = operations.OPERATIONS[operation]([self.rollout], request, self._conditions)
+        if operation == "StopServiceDeployment":
+            self.changes.append(changed)
+        answer.get("serviceDeployments", []).reverse()  # ECS promises no order
+        return answer
+
     def _describe_services(self, request: Members) -> Members:
         if (request["cluster"], request["services"]) != (PRODUCTION.cluster, [PRODUCTION.service]):
             return {"services": [], "failures": [{"arn": request["services"][0], "reason": "MISSING"}]}
         members = {"taskDefinition": self.current, "desiredCount": TASKS, "runningCount": TASKS, "status": "ACTIVE"}
         return {"services": [members | operations.service_members(self.rollout, self._conditions)], "failures": []}
 
-    def _list_deployments(self, request: Members) -> Members:
-        """Each page oldest first: ECS promises no order."""
-        size = min(self.page, request.get("maxResults", 20))
-        answer = operations.list_deployments(self._named(request), {**request, "maxResults": size})
-        return {**answer, "serviceDeployments": answer["serviceDeployments"][::-1]}
-
-    def _describe_deployments(self, request: Members) -> Members:
-        return operations.describe_deployments([self.rollout], request, self._conditions)
-
-    def _describe_revisions(self, request: Members) -> Members:
-        return operations.describe_revisions([self.rollout], request)
-
-    def _describe_task_definition(self, request: Members) -> Members:
-        arn = request["taskDefinition"]
+    def _describe_task_definition(self, arn: str) -> Members:
         if arn not in self.definitions:
             raise RefusedError("ClientException", "Unable to describe task definition.")
         status, image = self.definitions[arn]["status"], self.definitions[arn]["image"]
         containers = [{"name": "backend", "image": image}]
         return {"taskDefinition": {"taskDefinitionArn": arn, "status": status, "containerDefinitions": containers}}
 
-    def _stop_deployment(self, request: Members) -> Members:
-        assert request["stopType"] == "ROLLBACK"
-        before, failed = self.current, self._failed
-        answer = operations.stop_deployment([self.rollout], request, self._conditions)
-        source = self.deployments[-1].source
-        assert source
-        self.changes.append(Changed("StopServiceDeployment", before, source.task_definition, self.now, failed))
-        return answer
-
     def _update_service(self, request: Members) -> Members:
-        assert self._named(request), request
         wanted = request["taskDefinition"]
+        assert (request["cluster"], request["service"]) == (PRODUCTION.cluster, PRODUCTION.service)
         operations.check_task_definition(self.definitions.get(wanted, {}).get("status"))
         self.changes.append(Changed("UpdateService", self.current, wanted, self.now, self._failed))
         if wanted != self.current:
@@ -164,20 +161,9 @@ class Ecs:
         return {"service": {"taskDefinition": wanted}}
 
     @property
-    def _operations(self) -> Mapping[str, Callable[[Members], Members]]:
-        return {
-            "DescribeServices": self._describe_services,
-            "ListServiceDeployments": self._list_deployments,
-            "DescribeServiceDeployments": self._describe_deployments,
-            "DescribeServiceRevisions": self._describe_revisions,
-            "DescribeTaskDefinition": self._describe_task_definition,
-            "StopServiceDeployment": self._stop_deployment,
-            "UpdateService": self._update_service,
-        }
-
-    def _named(self, request: Members) -> Rollout | None:
-        """The service of a request, if it is this one."""
-        return self.rollout if (request["cluster"], request["service"]) == (PRODUCTION.cluster, PRODUCTION.service) else None
+    def _good(self) -> str:
+        """The task definition of the last deployment that completed."""
+        return self.rollout.completed.task_definition if self.rollout.completed else ""
 
     @property
     def _failed(self) -> frozenset[str]:

@@ -10,6 +10,8 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.session import Session
 from moto import mock_aws
@@ -29,53 +31,53 @@ from lambdas.rollback.settings import RollbackSettings
 from runbook.alarms import DEPENDENCY_ALARMS
 from runbook.sections import Section
 from runbook.severities import RESPONSE_TIMES
-from tests.environments import PRODUCTION as ENVIRONMENT
+from tests.environments import PRODUCTION
 from tests.unit.lambdas.ecs import Ecs
 
-ACCOUNT, REGION = ENVIRONMENT.account, ENVIRONMENT.region
+ACCOUNT, REGION = PRODUCTION.account, PRODUCTION.region
 _BASE = Session()  # keeps what it parsed for every session: AWS's models are large
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 ROLLBACK = RollbackSettings(
-    environment=ENVIRONMENT.name,
+    environment=PRODUCTION.name,
     mode="on",
-    cluster=ENVIRONMENT.cluster,
-    service=ENVIRONMENT.service,
-    image_parameter=ENVIRONMENT.image_parameter,
-    database_instance=ENVIRONMENT.database_instance,
-    replication_group=ENVIRONMENT.replication_group,
-    service_impaired_alarm=ENVIRONMENT.service_impaired_alarm,
-    alarm_prefix=f"{ENVIRONMENT.prefix}-",
-    incidents_table=ENVIRONMENT.incidents_table,
-    outcomes_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.outcomes_topic),
-    escalations_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.escalations_topic),
-    runbook_url=ENVIRONMENT.runbook_url,
+    cluster=PRODUCTION.cluster,
+    service=PRODUCTION.service,
+    image_parameter=PRODUCTION.image_parameter,
+    database_instance=PRODUCTION.database_instance,
+    replication_group=PRODUCTION.replication_group,
+    service_impaired_alarm=PRODUCTION.service_impaired_alarm,
+    alarm_prefix=f"{PRODUCTION.prefix}-",
+    incidents_table=PRODUCTION.incidents_table,
+    outcomes_topic=PRODUCTION.arn("sns", PRODUCTION.outcomes_topic),
+    escalations_topic=PRODUCTION.arn("sns", PRODUCTION.escalations_topic),
+    runbook_url=PRODUCTION.runbook_url,
     retention_days=365,
 )
 NOTIFY = NotifySettings(
-    environment=ENVIRONMENT.name,
-    alarm_prefix=f"{ENVIRONMENT.prefix}-",
-    lines=ENVIRONMENT.lines,
-    maintenance_alarm=ENVIRONMENT.maintenance_alarm,
-    cluster=ENVIRONMENT.cluster,
-    service=ENVIRONMENT.service,
-    alarms_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.alarms_topic),
-    p1_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.on_call_topic("P1")),
-    p2_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.on_call_topic("P2")),
-    p3_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.on_call_topic("P3")),
-    p4_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.on_call_topic("P4")),
-    chat_topic=ENVIRONMENT.arn("sns", ENVIRONMENT.chat_topic),
-    product=ENVIRONMENT.application.product,
-    dashboard_url=ENVIRONMENT.dashboard_url,
-    runbook_url=ENVIRONMENT.runbook_url,
-    incidents_table=ENVIRONMENT.incidents_table,
+    environment=PRODUCTION.name,
+    alarm_prefix=f"{PRODUCTION.prefix}-",
+    lines=PRODUCTION.lines,
+    maintenance_alarm=PRODUCTION.maintenance_alarm,
+    cluster=PRODUCTION.cluster,
+    service=PRODUCTION.service,
+    alarms_topic=PRODUCTION.arn("sns", PRODUCTION.alarms_topic),
+    p1_topic=PRODUCTION.arn("sns", PRODUCTION.on_call_topic("P1")),
+    p2_topic=PRODUCTION.arn("sns", PRODUCTION.on_call_topic("P2")),
+    p3_topic=PRODUCTION.arn("sns", PRODUCTION.on_call_topic("P3")),
+    p4_topic=PRODUCTION.arn("sns", PRODUCTION.on_call_topic("P4")),
+    chat_topic=PRODUCTION.arn("sns", PRODUCTION.chat_topic),
+    product=PRODUCTION.application.product,
+    dashboard_url=PRODUCTION.dashboard_url,
+    runbook_url=PRODUCTION.runbook_url,
+    incidents_table=PRODUCTION.incidents_table,
     retention_days=365,
 )
-DEPENDENCIES = [f"{ENVIRONMENT.prefix}-{name}" for name in DEPENDENCY_ALARMS]
+DEPENDENCIES = [f"{PRODUCTION.prefix}-{name}" for name in DEPENDENCY_ALARMS]
 TOPICS = (
-    ENVIRONMENT.outcomes_topic,
-    ENVIRONMENT.escalations_topic,
-    ENVIRONMENT.chat_topic,
-    *(ENVIRONMENT.on_call_topic(severity) for severity in RESPONSE_TIMES),
+    PRODUCTION.outcomes_topic,
+    PRODUCTION.escalations_topic,
+    PRODUCTION.chat_topic,
+    *(PRODUCTION.on_call_topic(severity) for severity in RESPONSE_TIMES),
 )
 
 OUTCOME = Outcome(
@@ -107,13 +109,13 @@ METRIC: dict[str, Any] = {
 """Of every alarm in the world: nobody evaluates them, tests set their states."""
 
 
-def event(state: str, at: datetime, *, name: str = ENVIRONMENT.service_impaired_alarm) -> dict[str, Any]:
+def event(state: str, at: datetime, *, name: str = PRODUCTION.service_impaired_alarm) -> dict[str, Any]:
     """What CloudWatch sends for the composite alarm: the shape of AWS's documented sample."""
     moment = f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}+0000"
-    child = ENVIRONMENT.arn("cloudwatch", f"alarm:{ENVIRONMENT.alarm('alb-5xx-rate', 'critical')}")
+    child = PRODUCTION.arn("cloudwatch", f"alarm:{PRODUCTION.alarm('alb-5xx-rate', 'critical')}")
     return {
         "source": "aws.cloudwatch",
-        "alarmArn": ENVIRONMENT.arn("cloudwatch", f"alarm:{name}"),
+        "alarmArn": PRODUCTION.arn("cloudwatch", f"alarm:{name}"),
         "accountId": ACCOUNT,
         "time": moment,
         "region": REGION,
@@ -202,19 +204,14 @@ class World:
         return definition
 
     def database(self, status: str) -> None:
-        rds_backends[ACCOUNT][REGION].databases[ENVIRONMENT.database_instance].status = status
+        rds_backends[ACCOUNT][REGION].databases[PRODUCTION.database_instance].status = status
 
     def cache(self, status: str) -> None:
-        elasticache_backends[ACCOUNT][REGION].replication_groups[ENVIRONMENT.replication_group].status = status
+        elasticache_backends[ACCOUNT][REGION].replication_groups[PRODUCTION.replication_group].status = status
 
-    def dependency_alarm(self, name: str, state: str) -> None:
-        client("cloudwatch").set_alarm_state(AlarmName=name, StateValue=state, StateReason="as the test asks")
-
-    def watch(self, name: str, *, notifies: bool = True, words: str = "") -> None:
+    def watch(self, name: str, *, notifies: bool = True) -> None:
         """An alarm that is OK; composites are metric alarms here, since moto has only those."""
-        client("cloudwatch").put_metric_alarm(
-            AlarmName=name, AlarmDescription=words, AlarmActions=[NOTIFY.alarms_topic] * notifies, **METRIC
-        )
+        client("cloudwatch").put_metric_alarm(AlarmName=name, AlarmActions=[NOTIFY.alarms_topic] * notifies, **METRIC)
         self.set_alarm(name, "OK")
 
     def set_alarm(self, name: str, state: str, reason_data: str = "{}") -> None:
@@ -272,23 +269,23 @@ class World:
     # What is left behind
 
     def messages(self, topic: str) -> list[str]:
-        sent = sns_backends[ACCOUNT][REGION].topics[ENVIRONMENT.arn("sns", topic)].sent_notifications
+        sent = sns_backends[ACCOUNT][REGION].topics[PRODUCTION.arn("sns", topic)].sent_notifications
         return [f"{subject}\n{message}" for _, message, subject, _, _ in sent]
 
     @property
     def outcomes(self) -> list[str]:
-        return self.messages(ENVIRONMENT.outcomes_topic)
+        return self.messages(PRODUCTION.outcomes_topic)
 
     @property
     def escalations(self) -> list[str]:
         """As a mailbox gets them."""
-        found = (message.partition("\n") for message in self.messages(ENVIRONMENT.escalations_topic))
+        found = (message.partition("\n") for message in self.messages(PRODUCTION.escalations_topic))
         return [f"{subject}\n{json.loads(body)['default']}" for subject, _, body in found]
 
     @property
     def image(self) -> str:
         """What the next `cdk deploy` would run."""
-        return str(client("ssm").get_parameter(Name=ENVIRONMENT.image_parameter)["Parameter"]["Value"])
+        return str(client("ssm").get_parameter(Name=PRODUCTION.image_parameter)["Parameter"]["Value"])
 
     @property
     def table(self) -> Any:
@@ -343,6 +340,7 @@ def _new_session() -> boto3.Session:
     made = boto3.Session(region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test")
     for component in ("data_loader", "endpoint_resolver"):
         made._session.register_component(component, _BASE.get_component(component))
+    made._session.set_default_client_config(Config(signature_version=UNSIGNED))  # an eighth of a call, and nobody looks
     return made
 
 
@@ -359,7 +357,7 @@ def client(service: Any) -> Any:
 
 @cache
 def _table() -> Any:
-    return _quiet().resource("dynamodb").Table(ENVIRONMENT.incidents_table)
+    return _quiet().resource("dynamodb").Table(PRODUCTION.incidents_table)
 
 
 @cache
@@ -400,32 +398,37 @@ def secrets() -> Any:
 @contextmanager
 def world() -> Iterator[World]:
     """A fresh AWS with a service that runs its second release since a day."""
-    with pytest.MonkeyPatch.context() as patch, mock_aws(config={"core": {"passthrough": {"services": ["ecs"]}}}):
+    moto = mock_aws(config={"core": {"passthrough": {"services": ["ecs"]}}})
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # half a second for what nobody looks at
-        made = _Running.world = World(Ecs(NOON, _BASE.get_service_model("ecs")))
-        _furnish()
-        for name in DEPENDENCIES:
-            made.watch(name, notifies=False)
-        made.wait(days=-2)
-        made.release()
-        made.wait(days=1)
-        made.release()
-        made.wait(days=1)
-        yield made
+        moto.start()
+        try:
+            made = _Running.world = World(Ecs(NOON, _BASE.get_service_model("ecs")))
+            _furnish()
+            for name in DEPENDENCIES:
+                made.watch(name, notifies=False)
+            made.wait(days=-2)
+            made.release()
+            made.wait(days=1)
+            made.release()
+            made.wait(days=1)
+            yield made
+        finally:
+            moto.stop(remove_data=False)  # the next start does, and each time costs as much as a run
 
 
 def _furnish() -> None:
     client("dynamodb").create_table(
-        TableName=ENVIRONMENT.incidents_table,
+        TableName=PRODUCTION.incidents_table,
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
     for topic in TOPICS:
         client("sns").create_topic(Name=topic)
-    client("ssm").put_parameter(Name=ENVIRONMENT.image_parameter, Value="as the release wrote it", Type="String")
+    client("ssm").put_parameter(Name=PRODUCTION.image_parameter, Value="as the release wrote it", Type="String")
     client("rds").create_db_instance(
-        DBInstanceIdentifier=ENVIRONMENT.database_instance,
+        DBInstanceIdentifier=PRODUCTION.database_instance,
         DBInstanceClass="db.t4g.large",
         Engine="postgres",
         MasterUsername="hz_admin",
@@ -433,5 +436,5 @@ def _furnish() -> None:
         AllocatedStorage=100,
     )
     client("elasticache").create_replication_group(
-        ReplicationGroupId=ENVIRONMENT.replication_group, ReplicationGroupDescription="cache"
+        ReplicationGroupId=PRODUCTION.replication_group, ReplicationGroupDescription="cache"
     )

@@ -3,7 +3,7 @@
 import pytest
 
 from lambdas.common.settings import Settings, SettingsError, read
-from lambdas.health_check.settings import HealthCheckSettings
+from lambdas.health_check.settings import HealthCheckSettings, HealthReport
 from lambdas.notify.settings import NotifySettings
 from lambdas.rollback.settings import RollbackSettings
 from lambdas.sentry.settings import SentrySettings
@@ -15,7 +15,7 @@ HEALTH_CHECK = HealthCheckSettings(
     environment=STAGING.name,
     api_url=STAGING.api_url,
     health_check_path=STAGING.backend.health_check_path,
-    health_report=STAGING.application.health_report,
+    health_report=HealthReport(status="status", healthy="healthy", database="services.database", connected="connected"),
     frontend_url=STAGING.frontend_url,
     namespace=STAGING.application.metrics_namespace,
 )

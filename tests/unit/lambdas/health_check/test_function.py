@@ -21,7 +21,7 @@ from lambdas.health_check.probes import Answer, Probe, Verdict, judge_api, judge
 from lambdas.health_check.settings import HealthCheckSettings, HealthReport
 from tests.environments import STAGING
 
-REPORT = STAGING.application.health_report
+REPORT = HealthReport(status="status", healthy="healthy", database="services.database", connected="connected")
 HEALTH = "/api/v1/health"
 HEALTHY = {"status": "healthy", "timestamp": "2026-03-02T12:00:00Z", "uptime": 12.3, "services": {"database": "connected"}}
 UNHEALTHY = {**HEALTHY, "status": "unhealthy", "services": {"database": "disconnected"}}

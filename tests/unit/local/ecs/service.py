@@ -56,9 +56,12 @@ class Service:
         """The number of running tasks by image."""
         return {revision.images["app"]: count for revision, count in self.rollout.tasks(self.conditions).items()}
 
+    def ask(self, operation: str, **request: Any) -> dict[str, Any]:
+        """The answer to a request."""
+        return operations.OPERATIONS[operation]([self.rollout], request, self.conditions)
+
     @property
     def described(self) -> dict[str, Any]:
         """The last deployment, as DescribeServiceDeployments describes it."""
-        request = {"serviceDeploymentArns": [self.last.arn]}
-        [found] = operations.describe_deployments([self.rollout], request, self.conditions)["serviceDeployments"]
+        [found] = self.ask("DescribeServiceDeployments", serviceDeploymentArns=[self.last.arn])["serviceDeployments"]
         return dict(found)

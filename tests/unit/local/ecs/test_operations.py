@@ -16,7 +16,7 @@ def service() -> Service:
 
 
 def listed(service: Service, **request: Any) -> Any:
-    return operations.list_deployments(service.rollout, request)
+    return service.ask("ListServiceDeployments", cluster="c", service="s", **request)
 
 
 def test_deployments_are_listed_newest_first_and_by_status(service: Service) -> None:
@@ -62,8 +62,7 @@ def test_arns_have_the_form_that_aws_gives_them(service: Service) -> None:
 
 def test_a_revision_tells_what_the_service_ran(service: Service) -> None:
     service.begin(2)
-    request = {"serviceRevisionArns": [service.last.target.arn]}
-    [revision] = operations.describe_revisions([service.rollout], request)["serviceRevisions"]
+    [revision] = service.ask("DescribeServiceRevisions", serviceRevisionArns=[service.last.target.arn])["serviceRevisions"]
     assert revision["containerImages"] == [{"containerName": "app", "image": "app:2"}]
     assert (revision["taskDefinition"], revision["launchType"]) == ("td:2", "FARGATE")
 
@@ -146,8 +145,12 @@ def test_a_service_tells_of_a_deployment_that_was_stopped(service: Service) -> N
     service.begin(2)
     service.stop("ABORT")
     service.after(5)
-    shown = operations.service_members(service.rollout, service.conditions)["deployments"]
-    assert [(one["taskDefinition"], one["rolloutState"]) for one in shown] == [("td:2", "FAILED"), ("td:1", "COMPLETED")]
+    shown = operations.service_members(service.rollout, service.conditions)
+    assert (shown["runningCount"], shown["pendingCount"]) == (2, 0)
+    assert [(one["taskDefinition"], one["rolloutState"]) for one in shown["deployments"]] == [
+        ("td:2", "FAILED"),
+        ("td:1", "COMPLETED"),
+    ]
 
 
 def test_a_service_without_a_deployment_has_none_of_it(service: Service) -> None:
@@ -171,9 +174,10 @@ def test_an_active_task_definition_is_not() -> None:
     operations.check_task_definition("ACTIVE")
 
 
-def test_an_unknown_service_is_not_found() -> None:
+@pytest.mark.parametrize("named", [{"cluster": "c", "service": "another"}, {"service": "s"}], ids=["service", "cluster"])
+def test_the_deployments_of_an_unknown_service_are_refused(service: Service, named: dict[str, str]) -> None:
     with pytest.raises(RefusedError) as refused:
-        operations.list_deployments(None, {})
+        service.ask("ListServiceDeployments", **named)
     assert refused.value.code == "ServiceNotFoundException"
 
 
@@ -188,7 +192,7 @@ def test_an_unknown_service_is_not_found() -> None:
 )
 def test_a_deployment_that_cannot_be_stopped_is_refused(service: Service, request_: dict[str, str], code: str) -> None:
     with pytest.raises(RefusedError) as refused:
-        operations.stop_deployment([service.rollout], request_, service.conditions)
+        service.ask("StopServiceDeployment", **request_)
     assert refused.value.code == code
 
 
@@ -209,17 +213,21 @@ def test_a_first_deployment_cannot_be_rolled_back(service: Service) -> None:
 @pytest.mark.parametrize("number", [0, 21])
 def test_descriptions_are_of_one_to_twenty(service: Service, number: int) -> None:
     arns = [service.last.arn] * number
-    for describe in (
-        lambda: operations.describe_deployments([service.rollout], {"serviceDeploymentArns": arns}, service.conditions),
-        lambda: operations.describe_revisions([service.rollout], {"serviceRevisionArns": arns}),
+    for operation, member in (
+        ("DescribeServiceDeployments", "serviceDeploymentArns"),
+        ("DescribeServiceRevisions", "serviceRevisionArns"),
     ):
         with pytest.raises(RefusedError) as refused:
-            describe()
+            service.ask(operation, **{member: arns})
         assert refused.value.code == "InvalidParameterException"
 
 
+def test_a_service_is_named_or_given_by_its_arn(service: Service) -> None:
+    arns = {"cluster": "arn:aws:ecs:us-east-1:123456789012:cluster/c", "service": service.rollout.arn}
+    assert service.ask("ListServiceDeployments", **arns) == listed(service)
+
+
 def test_what_is_unknown_is_missing(service: Service) -> None:
-    request = {"serviceDeploymentArns": ["another", service.last.arn]}
-    answer = operations.describe_deployments([service.rollout], request, service.conditions)
+    answer = service.ask("DescribeServiceDeployments", serviceDeploymentArns=["another", service.last.arn])
     assert len(answer["serviceDeployments"]) == 1
     assert answer["failures"] == [{"arn": "another", "reason": "MISSING"}]

@@ -157,7 +157,7 @@ class TestThatFails:
         service.failing.add("app:2")
         service.begin(2)
         service.after(100 * SECONDS)
-        assert service.last.status == "IN_PROGRESS"
+        assert (service.last.status, service.tasks) == ("IN_PROGRESS", {"app:1": 2})
 
     def test_a_rollback_fails_when_the_tasks_of_the_source_do_not_start_either(self, service: Service) -> None:
         service.failing |= {"app:1", "app:2"}
