@@ -29,7 +29,7 @@ from stacks.environment import Environment
 
 ROOT = Path(__file__).parent.parent
 STATE = ROOT / ".local"
-"""All that the local cloud writes: logs, assemblies, what functions unpack. Ignored by git."""
+"""All that the local cloud writes: logs, assemblies, what functions unpack, the compiled CLI. Ignored by git."""
 
 _SOURCES = ("app.py", "cdk.json", "runbook", "stacks", "lambdas", "requirements.txt", "package-lock.json")
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}  # the account's root to the emulator
