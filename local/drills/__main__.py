@@ -27,10 +27,8 @@ def drill(simulation: Simulation, names: Sequence[str], console: Console, record
             begin, _ = ran.timeline.marks[BEGIN]
             fault, _ = ran.timeline.marks[FAULT]
             traces.write(record / f"{name}.csv", simulation, begin - QUIET_MINUTES * MINUTE)
-            command = (
-                f"make replay ENV={simulation.environment.name} TRACE={record / name}.csv START={fault:%Y-%m-%dT%H:%M:%SZ}"
-            )
-            console.print(command, highlight=False)
+            start = f"START={fault:%Y-%m-%dT%H:%M:%SZ}"
+            console.print(f"make replay ENV={simulation.environment.name} TRACE={record / name}.csv {start}", highlight=False)
     return all(passed)
 
 

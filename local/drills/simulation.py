@@ -42,8 +42,10 @@ class Simulation:
         # From the start of a minute: what is done in one then never reaches into the next, and a trace has no gap.
         self._time = cloud.now().replace(second=0, microsecond=0)
         self._advance()
+        cloud.wait_until_idle()  # the functions that new alarms invoked
         for _ in range(QUIET_MINUTES):  # alarms look back: before there were metrics, silence would look like an outage
             self._pass_minute()
+            self._run("notify")
 
     def close(self) -> None:
         """Close the users' connection."""

@@ -10,6 +10,7 @@ from tests.environments import CONFIG, PRODUCTION
 SHARED = ("empty_cloud", "cloud")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that share a cloud go to the same worker: it is started once, and its clock is moved by one test at a time."""
     for item in items:
