@@ -313,12 +313,10 @@ class Cloud:
         CloudError says which step failed and where its log is.
         """
         assembly = synthesize(self.config, self.report)
-        domain = self.environment.domain
-        if domain.hosted_zone_id:
-            self.control("hosted_zone", domain.hosted_zone_id, domain.zone)
+        self._make_what_people_make()
         if not self._exists("cloudformation", "describe_stacks", StackName="CDKToolkit"):
             self.report("bootstrapping the account")
-            self.cdk("bootstrap", f"aws://{self.environment.account}/{self.environment.region}")
+            self.cdk("bootstrap", *_targets(assembly / f"assembly-{self.environment.name}"))
         name = self.environment.name
         if not self._exists("ssm", "get_parameter", Name=self.environment.image_parameter):
             self.report("deploying the registry, and naming a first image")
@@ -327,6 +325,18 @@ class Cloud:
             self.client("ssm").put_parameter(Name=self.environment.image_parameter, Value=image, Type="String")
         self.report("deploying every stack")
         self.cdk("deploy", f"{name}/*", *_DEPLOY, app=assembly)
+
+    def _make_what_people_make(self) -> None:
+        """What has to be there before a first deployment: the hosted zone, and the secrets that the configuration names."""
+        environment = self.environment
+        if environment.domain.hosted_zone_id:
+            self.control("hosted_zone", environment.domain.hosted_zone_id, environment.domain.zone)
+        secrets = {environment.contacts.pagerduty_url_secret: "https://events.pagerduty.com/integration/local/enqueue"}
+        if environment.sentry:
+            secrets[environment.sentry.token_secret] = "local"
+        for name, value in secrets.items():
+            if name and not self._exists("secretsmanager", "describe_secret", SecretId=name):
+                self.client("secretsmanager").create_secret(Name=name, SecretString=value)
 
     def cdk(self, *arguments: str, app: Path | None = None) -> None:
         """Run the CDK CLI against this cloud, its output in `cdk.log`; CloudError when it fails."""
@@ -382,6 +392,12 @@ def _digest(config: Path) -> str:
             if path.is_file() and path.suffix != ".pyc":
                 found.update(b"%s/%s\0%s\0" % (source.encode(), str(path.relative_to(folder)).encode(), path.read_bytes()))
     return found.hexdigest()[:16]
+
+
+def _targets(stage: Path) -> list[str]:
+    """The accounts and regions that a stage is deployed to, as `cdk bootstrap` takes them."""
+    artifacts = json.loads((stage / "manifest.json").read_text())["artifacts"].values()
+    return sorted({artifact["environment"] for artifact in artifacts if artifact["type"] == "aws:cloudformation:stack"})
 
 
 def _nowhere() -> dict[str, str]:

@@ -14,6 +14,15 @@ from local.drills.catalog import DRILLS, run
 from local.drills.drill import BEGIN, FAULT
 from local.drills.simulation import MINUTE, QUIET_MINUTES, Simulation
 from stacks.config import CONFIG, ConfigError, load
+from stacks.environment import Environment
+
+
+def drillable(name: str, config: Path) -> Environment:
+    """An environment of a folder; ConfigError when it is not there, or its functions would not act."""
+    environment = load(name, config)
+    if environment.remediation != "on":
+        raise ConfigError(f'{config.name}/{name}.toml: remediation = "{environment.remediation}" should be "on" for a drill')
+    return environment
 
 
 def drill(simulation: Simulation, names: Sequence[str], console: Console, record: Path | None) -> bool:
@@ -55,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(text, style="dim", highlight=False)
 
     try:
-        environment = load(options.env, options.config)
+        environment = drillable(options.env, options.config)
         with Cloud.start(environment, config=options.config, report=report) as cloud:
             cloud.deploy()
             with closing(Simulation(cloud)) as simulation:

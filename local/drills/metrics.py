@@ -31,7 +31,7 @@ class Metrics:
         balancer, targets = self._load_balancer
         errors = sum(answer.status >= 500 for answer in answers)
         tasks = service["runningCount"]
-        healthy = tasks if _accepted(health.status, environment.backend.health_check_codes) else 0
+        healthy = tasks if accepted(health.status, environment.backend.health_check_codes) else 0
 
         def metric(name: str, value: float | list[float], **dimensions: str) -> Datum:
             values = {"Values": value} if isinstance(value, list) else {"Value": value}
@@ -113,7 +113,7 @@ class Metrics:
         return bool(described["DBInstances"][0]["DBInstanceStatus"] == "available")
 
 
-def _accepted(status: int, codes: str) -> bool:
+def accepted(status: int, codes: str) -> bool:
     """Whether a target group's matcher, such as `200,301-308`, accepts a status."""
     ranges = (part.partition("-") for part in codes.split(","))
     return any(int(first) <= status <= int(last or first) for first, _, last in ranges)

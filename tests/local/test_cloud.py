@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from local.cloud import ROOT, Cloud, CloudError
-from tests.environments import PRODUCTION
+from tests.environments import PRODUCTION, VARIANTS, VARIANTS_CONFIG
 from tests.local.processes import alive, gone
 from tests.synth.assemblies import templates
 
@@ -78,6 +78,25 @@ def test_a_cloud_that_is_gone_is_said_in_one_sentence() -> None:
 
 
 # What is deployed
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_first_deployment_finds_what_people_make_before_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(Cloud, "cdk", lambda _, *arguments, **_options: ran.append(arguments))
+    environment = VARIANTS[name]
+    with Cloud.start(environment, config=VARIANTS_CONFIG) as cloud:
+        cloud.deploy()
+        secrets = {secret["Name"] for secret in cloud.client("secretsmanager").list_secrets()["SecretList"]}
+        zones = {zone["Name"] for zone in cloud.client("route53").list_hosted_zones()["HostedZones"]}
+    bootstrapped, registry, everything = ran
+    # The frontend's certificate and web ACL have to be in us-east-1.
+    targets = {f"aws://{environment.account}/{region}" for region in (environment.region, "us-east-1")}
+    assert (bootstrapped[0], {*bootstrapped[1:]}) == ("bootstrap", targets)
+    assert (registry[1], everything[1]) == (f"{name}/registry", f"{name}/*")
+    sentry = environment.sentry
+    assert secrets == {environment.contacts.pagerduty_url_secret, sentry.token_secret if sentry else None} - {None}
+    assert zones == ({f"{environment.domain.zone}."} if environment.domain.hosted_zone_id else set())
 
 
 def stacks(cloud: Cloud) -> dict[str, str]:

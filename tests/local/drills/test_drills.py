@@ -16,7 +16,7 @@ from local.drills.catalog import DRILLS
 from local.replay.definitions import alarms
 from local.replay.replay import replay
 from local.replay.trace import read
-from tests.environments import CONFIG, STAGING
+from tests.environments import CONFIG, STAGING, VARIANTS_CONFIG
 from tests.synth.assemblies import templates
 
 
@@ -77,3 +77,8 @@ def test_an_unknown_drill_is_refused_by_name(capsys: pytest.CaptureFixture[str])
 def test_an_unknown_environment_is_refused_by_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--env", "qa", "--config", str(CONFIG)]) == 1
     assert "config/qa.toml: no such environment: there are production, staging" in capsys.readouterr().out
+
+
+def test_an_environment_whose_functions_only_observe_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--env", "everything", "--config", str(VARIANTS_CONFIG)]) == 1
+    assert 'everything.toml: remediation = "observe" should be "on" for a drill' in capsys.readouterr().out
