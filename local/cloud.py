@@ -364,28 +364,34 @@ def synthesize(config: Path = CONFIG, report: Report = _silent) -> Path:
 
     CloudError says that synthesis failed and where its log is.
     """
-    sources = [config.resolve(), *(ROOT / source for source in _SOURCES)]
-    files = sorted(
-        path for source in sources for path in (source, *source.rglob("*")) if path.is_file() and path.suffix != ".pyc"
-    )
-    digest = hashlib.sha256(b"".join(b"%s\0%s\0" % (str(path).encode(), path.read_bytes()) for path in files)).hexdigest()[:16]
-    STATE.mkdir(exist_ok=True)
     assemblies = STATE / "assemblies"
-    with (STATE / "assembly.lock").open("w") as lock:
+    assemblies.mkdir(parents=True, exist_ok=True)
+    digest = _digest(config)
+    with (STATE / f"assembly-{digest[0]}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # test processes ask at the same time; one synthesizes
         assembly = assemblies / digest
         if not assembly.exists():
             report("synthesizing")
-            assemblies.mkdir(exist_ok=True)
-            log = STATE / "synth.log"
-            log.unlink(missing_ok=True)
+            log = STATE / f"synth-{digest}.log"
             output = tempfile.mkdtemp(dir=assemblies)
             arguments = ["synth", "--quiet", "--context", f"config={config.resolve()}", "--output", output]
             _run_cdk(arguments, _nowhere(), ROOT, log, report)
             Path(output).rename(assembly)
+            log.unlink()
             for old in sorted(assemblies.iterdir(), key=lambda path: path.stat().st_mtime)[:-6]:
                 shutil.rmtree(old)  # but for the newest, which another process may be deploying
     return assembly
+
+
+def _digest(config: Path) -> str:
+    """Of everything that an assembly is made from, wherever the configuration is."""
+    found = hashlib.sha256()
+    for source in (*_SOURCES, "config"):
+        folder = config if source == "config" else ROOT / source
+        for path in sorted((folder, *folder.rglob("*"))):
+            if path.is_file() and path.suffix != ".pyc":
+                found.update(b"%s/%s\0%s\0" % (source.encode(), str(path.relative_to(folder)).encode(), path.read_bytes()))
+    return found.hexdigest()[:16]
 
 
 def _targets(stage: Path) -> list[str]:

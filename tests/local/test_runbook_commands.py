@@ -144,7 +144,7 @@ EXPECTED = {
     ("7.4", "Search for errors"): Expected(r"ERROR no route to /api/v1/maps"),
     ("7.4", "Search for specific user"): Expected(r"USER_ID"),
     ("A", "health-check.sh"): Expected(r"All services healthy"),
-    ("A", "service-status.sh"): Expected(r"has started"),
+    ("A", "service-status.sh"): Expected(r"(?s)\"Running\".*Recent Events:.*\"message\": \"\(service "),
 }
 """By section and title, as printed."""
 
