@@ -2,6 +2,8 @@
 # Needs only Python 3.11 or newer, git and make.
 PYTHON ?= python3
 ENV ?= production
+# One more than there are cores: drills and deployments mostly wait.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 VENV := $(CURDIR)/.venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/node_modules/.bin:$(BIN):$(PATH)
@@ -29,7 +31,7 @@ dashboard: setup ## draw ENV's dashboard as synthesized over a recorded drill, o
 	@python -m local.preview $(ENV) $(if $(TRACE),--trace $(TRACE))
 
 test: setup ## run the whole test suite
-	@python -m pytest -n auto --dist loadgroup
+	@python -m pytest -n $(WORKERS) --dist loadgroup
 
 local: setup ## deploy ENV, any environment of config/, to the local cloud and keep it up
 	@python -m local up $(ENV) $(if $(PORT),--port $(PORT))
