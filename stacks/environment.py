@@ -234,11 +234,6 @@ class Environment(Names):
         return tuple(self.alarm(row.slug, "critical") for row in self.table if row.fails_deployment)
 
     @property
-    def dependency_alarms(self) -> tuple[str, ...]:
-        """The critical alarms that say the database or the cache is impaired, not the release."""
-        return tuple(self.alarm(row.slug, "critical") for row in self.table if row.dependency)
-
-    @property
     def runbook_url(self) -> str:
         """Empty where `docs_url` is not set."""
         return f"{self.docs_url}/runbook.md" if self.docs_url else ""

@@ -2,7 +2,7 @@
 
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-deployment.html
 
-It has no clock and knows no AWS: the time, the alarms in ALARM and the images that do not start are given as `Conditions`.
+It has no clock and calls no AWS: the time, the alarms in ALARM and the images that do not start are given as `Conditions`.
 """
 
 import math

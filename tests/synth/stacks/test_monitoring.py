@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from local.cloudwatch.alarms import Datapoint, evaluate, metrics
+from runbook.alarms import DEPENDENCY_ALARMS
 from runbook.pages import PAGES, Page
 from runbook.severities import RESPONSE_TIMES
 from stacks.environment import Environment
@@ -253,7 +254,7 @@ def test_a_row_without_data_is_blind_after_some_minutes() -> None:
     assert [state(silent) for silent in range(9)] == ["OK"] * 7 + ["ALARM"] * 2
 
 
-# The composite alarm that a function hangs on
+# The composite alarm that invokes a function
 
 
 def impaired(template: Get) -> dict[str, Any]:
@@ -305,5 +306,6 @@ def test_no_other_alarm_calls_a_function(alarms: Alarms) -> None:
     assert [action for action in actions if "Rollback" in action] == []
 
 
-def test_the_alarms_that_stacks_name_exist(environment: Environment, alarms: Alarms) -> None:
-    assert {*environment.deployment_alarms, *environment.dependency_alarms} <= alarms.keys()
+def test_the_alarms_that_ecs_and_rollback_name_exist(environment: Environment, alarms: Alarms) -> None:
+    dependencies = {f"{environment.prefix}-{name}" for name in DEPENDENCY_ALARMS}
+    assert {*environment.deployment_alarms} | dependencies <= alarms.keys()
