@@ -1,0 +1,1 @@
+"""What CloudFormation does with names, without an emulator."""
