@@ -11,6 +11,7 @@ _SUFFIX = 12
 LONGEST: Mapping[str, tuple[str, int]] = {
     "AWS::ApplicationAutoScaling::ScalingPolicy": ("PolicyName", 256),
     "AWS::Chatbot::SlackChannelConfiguration": ("ConfigurationName", 128),
+    "AWS::CertificateManager::Certificate": ("DomainName", 64),  # the common name of a certificate, which ends there
     "AWS::CloudFront::Function": ("Name", 64),
     "AWS::CloudFront::OriginAccessControl": ("OriginAccessControlConfig.Name", 64),
     "AWS::CloudFront::ResponseHeadersPolicy": ("ResponseHeadersPolicyConfig.Name", 128),
@@ -41,6 +42,7 @@ LONGEST: Mapping[str, tuple[str, int]] = {
     "AWS::RDS::DBInstance": ("DBInstanceIdentifier", 63),
     "AWS::RDS::DBParameterGroup": ("DBParameterGroupName", 255),
     "AWS::RDS::DBSubnetGroup": ("DBSubnetGroupName", 255),
+    "AWS::Route53::RecordSet": ("Name", 1024),
     "AWS::S3::Bucket": ("BucketName", 63),
     "AWS::SNS::Topic": ("TopicName", 256),
     "AWS::SecretsManager::Secret": ("Name", 512),
