@@ -15,7 +15,7 @@ from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from lambdas.common.settings import MOST_BYTES, size
 from local.cloudformation.names import LONGEST, given_name
-from stacks import config
+from stacks import config, names
 from stacks.config import ConfigError
 from stacks.environment import Environment
 from tests.environments import CONFIG, PRODUCTION, STAGING, VARIANTS_CONFIG
@@ -90,6 +90,16 @@ def test_every_physical_name_is_within_its_services_limit(named: Named) -> None:
             long += [f"{path}: {name}"] if len(name) > LONGEST[kind][1] else []
     assert long == []
     assert len(checked) >= 20
+
+
+def test_the_limits_that_a_configuration_is_held_against_are_the_services() -> None:
+    """A name that one of them admits is never too long for another service: see the environment with the longest name."""
+    limits = {
+        str(given_name(kind, properties)): LONGEST[kind][1]
+        for _, kind, properties in resources(("production", CONFIG))
+        if kind in LONGEST
+    }
+    assert {name: limits[getattr(PRODUCTION, name)] for name in names.LONGEST} == names.LONGEST
 
 
 def test_every_type_with_a_name_of_its_own_has_its_limit_in_the_table(named: Named) -> None:

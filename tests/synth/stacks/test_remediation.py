@@ -1,9 +1,11 @@
 """The functions' stack: what they run as, what they are told, who hears of it, and where it is recorded."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
+import aws_cdk as cdk
 import pytest
 
 from lambdas.common.settings import Settings, read
@@ -11,8 +13,11 @@ from lambdas.health_check.settings import HealthCheckSettings
 from lambdas.notify.settings import NotifySettings
 from lambdas.rollback.settings import RollbackSettings
 from lambdas.sentry.settings import SentrySettings
-from stacks.environment import Environment
+from runbook.rows import ROWS
+from stacks.config import ConfigError
+from stacks.environment import Environment, Override
 from stacks.functions.base import POWERTOOLS_LAYER, ROOT, RUNTIME
+from stacks.remediation import Remediation
 from tests.environments import VARIANTS, VARIANTS_CONFIG
 from tests.synth.assemblies import stage, templates
 from tests.synth.template import Template
@@ -151,6 +156,25 @@ def test_notify_hears_of_alarms(stack: Template, environment: Environment) -> No
     assert name_of(stack, subscription["TopicArn"]) == environment.alarms_topic
     assert permission["SourceArn"] == subscription["TopicArn"]
     assert permission["FunctionName"] == subscription["Endpoint"]
+
+
+def test_more_than_lambdas_variables_hold_is_refused_with_one_sentence() -> None:
+    talkative = VARIANTS["everything"].model_copy(update={"docs_url": f"https://docs.example/{'x' * 4096}"})
+    with pytest.raises(ConfigError) as refused:
+        Remediation(cdk.Stage(cdk.App(), "stage"), talkative)
+    assert re.fullmatch(
+        r"everything\.toml: the environment variables of the function \w+ would have \d+ bytes, and Lambda allows 4096: shorten "
+        r"what RUNBOOK_URL is made from, \d+ characters",
+        str(refused.value),
+    )
+
+
+def test_every_row_may_have_lines_of_its_own_within_lambdas_variables() -> None:
+    """The whole table overridden still fits: nobody has to weigh one threshold against another."""
+    lines = Override(normal=123.456, warning=234.567, critical=345.678)
+    settings = {row.slug: lines for row in ROWS}
+    talkative = VARIANTS["everything"].model_copy(update={"thresholds": settings})
+    Remediation(cdk.Stage(cdk.App(), "stage"), talkative)
 
 
 def test_rollback_may_pass_the_backends_task_roles_and_only_to_ecs(
