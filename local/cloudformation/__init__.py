@@ -1,1 +1,1 @@
-"""What CloudFormation does with names, without an emulator."""
+"""The names that CloudFormation generates, and how long each service lets a name be, without an emulator."""
