@@ -22,12 +22,10 @@ from tests.environments import CONFIG, PRODUCTION, STAGING, VARIANTS_CONFIG
 from tests.synth.arns import Arns
 from tests.synth.assemblies import templates
 from tests.synth.template import Template
+from tests.synth.test_any_environment import ENVIRONMENTS
 
 Named = tuple[str, Path]
 """An environment's name, and the folder of its file."""
-
-FOLDERS = (config.CONFIG, CONFIG, VARIANTS_CONFIG)
-KNOWN: list[Named] = [(name, folder) for folder in FOLDERS for name in config.names(folder)]
 
 
 def longest_name(folder: Path, template: str) -> str:
@@ -58,10 +56,11 @@ def longest(tmp_path_factory: pytest.TempPathFactory) -> Named:
         (folder / f"{name}.toml").write_text(text.replace('short_name = "acme"', 'short_name = "a"'))
     name = longest_name(folder, "everything")
     (folder / "everything.toml").rename(folder / f"{name}.toml")
+    assert len(config.load(name, folder).load_balancer) == names.LONGEST["load_balancer"]
     return name, folder
 
 
-@pytest.fixture(params=[*KNOWN, None], ids=lambda one: "longest" if one is None else f"{one[1].name}/{one[0]}")
+@pytest.fixture(params=[*ENVIRONMENTS, None], ids=lambda one: "longest" if one is None else f"{one[1].name}/{one[0]}")
 def named(request: pytest.FixtureRequest) -> Named:
     """Every environment in turn, and the one with the longest name."""
     found: Named = request.param or request.getfixturevalue("longest")

@@ -9,21 +9,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
 from cfnlint.data import AdditionalSpecs
 from cfnlint.helpers import load_resource
 
 from stacks import config
-from tests.environments import CONFIG, VARIANTS_CONFIG
 from tests.synth.arns import Arns
 from tests.synth.assemblies import templates
-
-FOLDERS = (config.CONFIG, CONFIG, VARIANTS_CONFIG)
-any_environment = pytest.mark.parametrize(
-    ("name", "folder"),
-    [(name, folder) for folder in FOLDERS for name in config.names(folder)],
-    ids=lambda value: value.name if isinstance(value, Path) else value,
-)
+from tests.synth.test_any_environment import any_environment
 
 ONLY_ON_EVERYTHING = {
     # "To use this operation and return information about composite alarms, you must be signed on with the permission that is
