@@ -15,12 +15,11 @@ from stacks.stage import EnvironmentStage
 
 app = cdk.App()
 try:
-    environments = load_all(Path(app.node.try_get_context("config") or CONFIG))
+    for environment in load_all(Path(app.node.try_get_context("config") or CONFIG)):
+        EnvironmentStage(app, environment, credentials_account=os.environ.get("CDK_DEFAULT_ACCOUNT"))
 except ConfigError as error:
     sys.exit(str(error))
 
-for environment in environments:
-    EnvironmentStage(app, environment, credentials_account=os.environ.get("CDK_DEFAULT_ACCOUNT"))
 cdk.Validations.of(app).add_plugins(*packs(app))
 if found := failures(Path(app.synth().directory)):
     sys.exit(found)

@@ -159,14 +159,16 @@ class Backend(EnvironmentStack):
             removal_policy=cdk.RemovalPolicy.RETAIN,
         )
 
-    def _role(self, construct_id: str, description: str, statements: list[iam.PolicyStatement]) -> iam.IRole:
+    def _role(self, construct_id: str, name: str, description: str, statements: list[iam.PolicyStatement]) -> iam.IRole:
         """A role for tasks of this account, with exactly these statements, and nothing that the ECS constructs would add.
 
+        It has a name of its own because `rollback` may pass it by that name.
         https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
         """
         return iam.Role(
             self,
             construct_id,
+            role_name=name,
             description=description,
             assumed_by=iam.ServicePrincipal(
                 "ecs-tasks.amazonaws.com",
@@ -181,6 +183,7 @@ class Backend(EnvironmentStack):
     def _execution_role(self, registry: Registry, secrets: list[secretsmanager.ISecret], keys: list[str]) -> iam.IRole:
         return self._role(
             "ExecutionRole",
+            self._environment.execution_role,
             "Starts the backend's tasks: pulls the image, reads the secrets, writes the logs",
             [
                 iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"]),
@@ -203,6 +206,7 @@ class Backend(EnvironmentStack):
     def _task_role(self) -> iam.IRole:
         return self._role(
             "TaskRole",
+            self._environment.task_role,
             "What the backend may do while it runs: its documents, and being looked into with ECS Exec",
             [
                 iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.documents.bucket_arn]),
@@ -213,15 +217,13 @@ class Backend(EnvironmentStack):
                 # The rest is ECS Exec's: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html
                 iam.PolicyStatement(
                     actions=[
+                        "logs:DescribeLogGroups",
                         "ssmmessages:CreateControlChannel",
                         "ssmmessages:CreateDataChannel",
                         "ssmmessages:OpenControlChannel",
                         "ssmmessages:OpenDataChannel",
                     ],
                     resources=["*"],
-                ),
-                iam.PolicyStatement(
-                    actions=["logs:DescribeLogGroups"], resources=[self._environment.arn("logs", "log-group:*")]
                 ),
                 iam.PolicyStatement(
                     actions=["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],

@@ -36,6 +36,16 @@ class Names(ConfigSection):
         return f"{self.prefix}-backend"
 
     @property
+    def execution_role(self) -> str:
+        """Starts the backend's tasks."""
+        return f"{self.prefix}-backend-execution"
+
+    @property
+    def task_role(self) -> str:
+        """What the backend's tasks run as."""
+        return f"{self.prefix}-backend-task"
+
+    @property
     def repository(self) -> str:
         return f"{self.prefix}-backend"
 
@@ -225,6 +235,10 @@ class Names(ConfigSection):
     def arn(self, service: str, resource: str) -> str:
         """The ARN of a regional resource of this environment, known before the resource exists."""
         return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
+
+    def role_arn(self, name: str) -> str:
+        """The ARN of a role of this environment's account."""
+        return f"arn:aws:iam::{self.account}:role/{name}"
 
     def console(self, page: str) -> str:
         """A page of AWS's console."""

@@ -182,12 +182,8 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
             "TaskRolePolicy/Resource",
             ("AwsSolutions-IAM5[Resource::*]",),
             "The four ssmmessages actions of ECS Exec know no resource: they open channels to the task itself. Who may start a "
-            "session is decided by ecs:ExecuteCommand, and what is typed in it is logged.",
-        ),
-        Acknowledgement(
-            "TaskRolePolicy/Resource",
-            ("AwsSolutions-IAM5[Resource::arn:aws:logs:{environment.region}:{environment.account}:log-group:*]",),
-            "CloudWatch Logs authorizes DescribeLogGroups, which ECS Exec calls, against all groups. It reads their names only.",
+            "session is decided by ecs:ExecuteCommand, and what is typed in it is logged. Its logs:DescribeLogGroups, which reads "
+            "the groups' names, has no resource-level permissions either.",
         ),
         Acknowledgement(
             "TaskDefinition/Resource",
@@ -238,18 +234,8 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
         Acknowledgement(
             "RollbackPolicy/Resource",
             ("AwsSolutions-IAM5[Resource::*]",),
-            "ecs:DescribeTaskDefinition, the only action on it, has no resource-level permissions; it reads names of secrets, no secret.",
-        ),
-        Acknowledgement(
-            "RollbackPolicy/Resource",
-            ("AwsSolutions-IAM5[Resource::arn:aws:iam::{environment.account}:role/{environment.prefix}-backend-*]",),
-            "The task's roles are made after this stack, under names that begin with the backend stack's. They can be "
-            "passed to ECS tasks alone, and only as part of a task definition that names them.",
-        ),
-        Acknowledgement(
-            "RollbackPolicy/Resource",
-            ("AwsSolutions-IAM5[Resource::arn:aws:cloudwatch:{environment.region}:{environment.account}:alarm:*]",),
-            "CloudWatch authorizes DescribeAlarms against all alarms of the account, whichever are asked for. It only reads.",
+            "Two reads: ecs:DescribeTaskDefinition has no resource-level permissions, and reads names of secrets, no secret; "
+            "cloudwatch:DescribeAlarms returns composite alarms only to a permission on everything.",
         ),
         Acknowledgement(
             "Rollback/Resource",
@@ -258,9 +244,9 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
         ),
         Acknowledgement(
             "NotifyPolicy/Resource",
-            ("AwsSolutions-IAM5[Resource::arn:aws:cloudwatch:{environment.region}:{environment.account}:alarm:*]",),
-            "CloudWatch authorizes DescribeAlarms against all alarms of the account, whichever are asked for. It only reads; the "
-            "one alarm whose state it may set, maintenance, is granted by name.",
+            ("AwsSolutions-IAM5[Resource::*]",),
+            "cloudwatch:DescribeAlarms, the only action on it, returns composite alarms only to a permission on everything. It "
+            "only reads; the one alarm whose state it may set, maintenance, is granted by name.",
         ),
         Acknowledgement(
             "Notify/Resource",

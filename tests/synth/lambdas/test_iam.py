@@ -25,9 +25,7 @@ arn = PRODUCTION.arn
 SENTRY_SECTION = Sentry(organization="hz-navigator", project="hz-navigator-backend", token_secret="hz-navigator-sentry-token")
 SERVICE = arn("ecs", f"service/{PRODUCTION.cluster}/{PRODUCTION.service}")
 KEY = arn("kms", "key/of-the-stack")
-TASK_ROLES = tuple(
-    f"arn:aws:iam::{ACCOUNT}:role/{PRODUCTION.stack('backend')}-{name}-Ab1" for name in ("TaskRole", "ExecutionRole")
-)
+TASK_ROLES = tuple(PRODUCTION.role_arn(name) for name in (PRODUCTION.task_role, PRODUCTION.execution_role))
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ ROLLBACK: Mapping[str, Callable[[Call], list[Need]]] = {
             arn("elasticache", f"replicationgroup:{call.parameters['ReplicationGroupId']}"),
         )
     ],
-    "cloudwatch:DescribeAlarms": on(arn("cloudwatch", "alarm:*")),
+    "cloudwatch:DescribeAlarms": on("*"),  # or it would return no composite alarm
     "ssm:PutParameter": lambda call: [Need("ssm:PutParameter", arn("ssm", f"parameter{call.parameters['Name']}"))],
     "sns:Publish": lambda call: [Need("sns:Publish", call.parameters["TopicArn"]), *via("sns", "Decrypt", "GenerateDataKey")],
     "dynamodb:GetItem": on_table,
@@ -359,9 +357,9 @@ def test_nothing_else_is_granted(need: Need) -> None:
     assert not any(grant.covers(need) for function in FUNCTIONS for grant in grants(function))
 
 
-def test_only_a_read_without_resource_level_permissions_is_granted_on_all() -> None:
+def test_only_a_read_that_aws_allows_on_nothing_less_is_granted_on_all() -> None:
     everywhere = {grant.action for function in FUNCTIONS for grant in grants(function) if grant.resource == "*"}
-    assert everywhere == {"ecs:DescribeTaskDefinition"}
+    assert everywhere == {"ecs:DescribeTaskDefinition", "cloudwatch:DescribeAlarms"}
 
 
 def test_the_functions_trust_lambda_alone() -> None:

@@ -371,9 +371,10 @@ def test_secrets_keys_open_for_secrets_manager_only(
     assert decrypt["Condition"] == {"StringEquals": {"kms:ViaService": f"secretsmanager.{environment.region}.amazonaws.com"}}
 
 
-def test_the_roles_can_be_passed_by_the_rollback(stack: Template) -> None:
-    """Its policy names them by the prefix CloudFormation gives: no name of their own."""
-    assert all("RoleName" not in role["Properties"] for role in stack.of_type("AWS::IAM::Role").values())
+def test_the_roles_have_names_of_their_own(stack: Template, environment: Environment) -> None:
+    """The rollback passes them by these: CloudFormation would truncate those that it generates."""
+    names = {role["Properties"]["RoleName"] for role in stack.of_type("AWS::IAM::Role").values()}
+    assert names == {environment.execution_role, environment.task_role}
 
 
 # The documents

@@ -1,10 +1,11 @@
 """The functions' stack: what they run as, what they are told, who hears of it, and where it is recorded."""
 
 import json
+import re
 from collections.abc import Callable
-from fnmatch import fnmatchcase
 from typing import Any
 
+import aws_cdk as cdk
 import pytest
 
 from lambdas.common.settings import Settings, read
@@ -12,8 +13,11 @@ from lambdas.health_check.settings import HealthCheckSettings
 from lambdas.notify.settings import NotifySettings
 from lambdas.rollback.settings import RollbackSettings
 from lambdas.sentry.settings import SentrySettings
-from stacks.environment import Environment
+from runbook.rows import ROWS
+from stacks.config import ConfigError
+from stacks.environment import Environment, Override
 from stacks.functions.base import POWERTOOLS_LAYER, ROOT, RUNTIME
+from stacks.remediation import Remediation
 from tests.environments import VARIANTS, VARIANTS_CONFIG
 from tests.synth.assemblies import stage, templates
 from tests.synth.template import Template
@@ -154,9 +158,23 @@ def test_notify_hears_of_alarms(stack: Template, environment: Environment) -> No
     assert permission["FunctionName"] == subscription["Endpoint"]
 
 
-def test_its_variables_fit_into_lambdas_4_kb() -> None:
-    told = variables(everything(), VARIANTS["everything"], "notify")
-    assert sum(len(name) + len(value) for name, value in told.items()) < 4096
+def test_more_than_lambdas_variables_hold_is_refused_with_one_sentence() -> None:
+    talkative = VARIANTS["everything"].model_copy(update={"docs_url": f"https://docs.example/{'x' * 4096}"})
+    with pytest.raises(ConfigError) as refused:
+        Remediation(cdk.Stage(cdk.App(), "stage"), talkative)
+    assert re.fullmatch(
+        r"everything\.toml: the environment variables of the function \w+ would have \d+ bytes, and Lambda allows 4096: shorten "
+        r"what RUNBOOK_URL is made from, \d+ characters",
+        str(refused.value),
+    )
+
+
+def test_every_row_may_have_lines_of_its_own_within_lambdas_variables() -> None:
+    """The whole table overridden still fits: nobody has to weigh one threshold against another."""
+    lines = Override(normal=123.456, warning=234.567, critical=345.678)
+    settings = {row.slug: lines for row in ROWS}
+    talkative = VARIANTS["everything"].model_copy(update={"thresholds": settings})
+    Remediation(cdk.Stage(cdk.App(), "stage"), talkative)
 
 
 def test_rollback_may_pass_the_backends_task_roles_and_only_to_ecs(
@@ -171,13 +189,10 @@ def test_rollback_may_pass_the_backends_task_roles_and_only_to_ecs(
         if statement["Action"] == "iam:PassRole"
     ]
     assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
-    (definition,) = backend.of_type("AWS::ECS::TaskDefinition").values()
-    for role in ("TaskRoleArn", "ExecutionRoleArn"):
-        logical = definition["Properties"][role]["Fn::GetAtt"][0]
-        resource = backend.of_type("AWS::IAM::Role")[logical]["Properties"]
-        # Without a name of its own, CloudFormation begins it with the stack's.
-        name = resource.get("RoleName", f"{environment.stack('backend')}-{logical}-Ab1")
-        assert fnmatchcase(f"arn:aws:iam::{environment.account}:role/{name}", statement["Resource"])
+    definition = backend.properties("AWS::ECS::TaskDefinition")
+    roles = [backend.resources[definition[role]["Fn::GetAtt"][0]] for role in ("ExecutionRoleArn", "TaskRoleArn")]
+    names = [role["Properties"]["RoleName"] for role in roles]
+    assert statement["Resource"] == [f"arn:aws:iam::{environment.account}:role/{name}" for name in names]
 
 
 # Topics and the table
