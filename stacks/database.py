@@ -12,7 +12,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from runbook.rules import SLOW_QUERY_MILLISECONDS
-from stacks.base import EnvironmentStack
+from stacks.base import KEPT, EnvironmentStack
 from stacks.environment import Environment
 from stacks.network import DATABASE_PORT, Network
 
@@ -48,7 +48,7 @@ class Database(EnvironmentStack):
                 exclude_characters=string.punctuation,  # the runbook puts the password into a URL unencoded
                 require_each_included_type=False,  # or Secrets Manager would require punctuation anyway
             ),
-            removal_policy=cdk.RemovalPolicy.RETAIN,
+            removal_policy=KEPT,
         )
         self.instance = rds.DatabaseInstance(
             self,
@@ -106,8 +106,8 @@ class Database(EnvironmentStack):
             ),
             enable_performance_insights=True,
             performance_insight_encryption_key=self.key,
-            deletion_protection=True,
-            removal_policy=cdk.RemovalPolicy.RETAIN,
+            deletion_protection=environment.protection,
+            removal_policy=KEPT,
         )
         self.instance.node.add_dependency(*log_groups)
         self.secret = cast("secretsmanager.ISecret", self.instance.secret)  # the credentials above

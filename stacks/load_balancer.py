@@ -35,7 +35,7 @@ class LoadBalancer(EnvironmentStack):
             security_group=network.load_balancer_security_group,
             drop_invalid_header_fields=True,
             desync_mitigation_mode=elbv2.DesyncMitigationMode.DEFENSIVE,
-            deletion_protection=True,
+            deletion_protection=environment.protection,
         )
         self.load_balancer.log_access_logs(self.access_logs)
         self.target_group = elbv2.ApplicationTargetGroup(

@@ -78,8 +78,13 @@ class Names(ConfigSection):
 
     @property
     def application_secret(self) -> str:
-        """JSON keys: jwt_secret, encryption_key."""
+        """JSON key: jwt_secret."""
         return f"{self.prefix}-app-secrets"
+
+    @property
+    def encryption_key_secret(self) -> str:
+        """The whole key of users' data, as the application reads it."""
+        return f"{self.prefix}-encryption-key"
 
     @property
     def load_balancer(self) -> str:
@@ -104,11 +109,6 @@ class Names(ConfigSection):
     @property
     def backend_log_group(self) -> str:
         return f"/aws/ecs/{self.prefix}"
-
-    @property
-    def exec_log_group(self) -> str:
-        """What was typed in ECS Exec sessions, and its output."""
-        return f"{self.backend_log_group}/exec"
 
     @property
     def insights_log_group(self) -> str:

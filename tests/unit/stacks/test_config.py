@@ -45,7 +45,7 @@ WRONG: dict[str, tuple[Edit, str]] = {
     "an unknown key": (
         added('[backup]\nwindow = "03:00"'),
         "config/production.toml: backup is not a key of this file and should be removed: it may have "
-        "account, backend, cache, contacts, database, docs_url, domain, log_retention_days, network, region, remediation, sentry, thresholds",
+        "account, backend, cache, contacts, database, docs_url, domain, log_retention_days, network, protection, region, remediation, sentry, thresholds",
     ),
     "an unknown key in a section": (
         replaced(r"^nat_gateways = 3", "nat_gateways = 3\nnat_gatewys = 2"),
@@ -155,7 +155,7 @@ WRONG: dict[str, tuple[Edit, str]] = {
     ),
     "a file that is not TOML": (
         lambda text: text.replace("[network]", "[network"),
-        "config/production.toml: should be TOML: Expected ']' at the end of a table declaration (at line 14, column 9)",
+        "config/production.toml: should be TOML: Expected ']' at the end of a table declaration (at line 15, column 9)",
     ),
 }
 
