@@ -90,6 +90,7 @@ class Database(EnvironmentStack):
             copy_tags_to_snapshot=True,
             delete_automated_backups=False,
             auto_minor_version_upgrade=True,
+            allow_major_version_upgrade=True,  # when the configuration asks for one; RDS takes a snapshot before
             cloudwatch_logs_exports=["postgresql", "upgrade"],
             monitoring_interval=cdk.Duration.seconds(60),
             monitoring_role=iam.Role(

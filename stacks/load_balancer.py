@@ -45,7 +45,9 @@ class LoadBalancer(EnvironmentStack):
             vpc=network.vpc,
             target_type=elbv2.TargetType.IP,
             protocol=elbv2.ApplicationProtocol.HTTP,
-            port=environment.application.container.port,
+            # Never used: ECS registers each task with the container's own port. Were it that port, a change of it would replace
+            # the group, whose name is taken and whose ARN the backend holds.
+            port=80,
             deregistration_delay=cdk.Duration.seconds(30),
             # Unhealthy after a minute, so that a short pause of the database doesn't empty the group; healthy after 30 s.
             health_check=elbv2.HealthCheck(

@@ -51,6 +51,6 @@ def _warn_unprotected(stack: cdk.Stack, environment: Environment) -> None:
     """Say in the output of synth and deploy that the environment can be deleted."""
     cdk.Annotations.of(stack).add_warning_v2(
         "protection",
-        f"config/{environment.name}.toml: protection = false should be true once the first deployment has succeeded: while it is "
-        "false, the stacks and the database can be deleted by mistake",
+        f"config/{environment.name}.toml: protection = false should be true once the first deployment has succeeded: until "
+        "then the stacks and the database can be deleted by mistake",
     )
