@@ -9,7 +9,7 @@ from typing import Any
 
 from ministack.core.responses import get_account_id
 from ministack.services import alb, cloudwatch_logs, dynamodb, ecr, kms, lambda_svc, rds, s3, secretsmanager, sns, waf
-from ministack.services.cloudformation import provisioners, stacks
+from ministack.services.cloudformation import stacks
 
 Properties = Mapping[str, Any]
 Made = tuple[str, dict[str, Any]]
@@ -28,7 +28,6 @@ TAKEN: dict[str, tuple[str, Callable[[], Collection[str]]]] = {
     "AWS::Lambda::Function": ("FunctionName", lambda: lambda_svc._functions),
     "AWS::Logs::LogGroup": ("LogGroupName", lambda: cloudwatch_logs._log_groups),
     "AWS::RDS::DBInstance": ("DBInstanceIdentifier", lambda: rds._instances),
-    "AWS::RDS::DBParameterGroup": ("DBParameterGroupName", lambda: rds._param_groups),
     "AWS::SNS::Topic": ("TopicName", lambda: _of_arns(sns._topics)),
     "AWS::SecretsManager::Secret": ("Name", lambda: secretsmanager._secrets),
     "AWS::WAFv2::WebACL": ("Name", lambda: {one["Name"] for one in waf._web_acls.values()}),
@@ -68,23 +67,13 @@ KEPT: dict[str, tuple[Callable[[str], bool], str]] = {
 def install() -> dict[str, Callable[..., Any]]:
     """Refuse as AWS does; the control call `fail_creation_of`, with the name of a stack."""
     failing: set[str] = set()
-    provision, replace, delete, outputs = (
-        stacks._provision_resource,
-        provisioners._replace_resource,
-        provisioners._delete_resource,
-        stacks._resolve_stack_outputs,
-    )
+    provision, delete, outputs = stacks._provision_resource, stacks._delete_resource, stacks._resolve_stack_outputs
 
     def created(kind: str, logical_id: str, properties: Properties, stack: str) -> Made:
         _refuse_taken_name(kind, properties)
         made: Made = provision(kind, logical_id, properties, stack)
         if kind == "AWS::ElasticLoadBalancingV2::LoadBalancer":
             _write_test_file(made[0])
-        return made
-
-    def replaced(kind: str, ref: str, old: Properties, new: Properties, *rest: Any) -> Made:
-        _refuse_taken_name(kind, new)
-        made: Made = replace(kind, ref, old, new, *rest)
         return made
 
     def deleted(kind: str, ref: str, *rest: Any) -> None:
@@ -100,9 +89,7 @@ def install() -> dict[str, Callable[..., Any]]:
             raise ValueError(f"the creation of {stack} was made to fail")
         return outputs(*arguments)
 
-    stacks._provision_resource, provisioners._replace_resource = created, replaced
-    stacks._delete_resource = provisioners._delete_resource = deleted
-    stacks._resolve_stack_outputs = resolved
+    stacks._provision_resource, stacks._delete_resource, stacks._resolve_stack_outputs = created, deleted, resolved
     return {"fail_creation_of": failing.add}
 
 
