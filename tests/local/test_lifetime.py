@@ -90,6 +90,35 @@ def test_nothing_is_left_of_a_failed_attempt_but_buckets_of_access_logs(created:
     assert all("-accesslogs" in name for name in created.left)
 
 
+# Protected too early
+
+
+def test_a_creation_that_failed_under_protection_is_taken_up_as_the_docs_say(tmp_path: Path) -> None:
+    folder = configured(tmp_path / "config", protection="true")
+    with Cloud.start(PRODUCTION, config=folder) as cloud:
+
+        def deploy_the_database(config: Path) -> None:
+            cloud.cdk("deploy", "production/database", "--require-approval", "never", app=synthesize(config))
+
+        cloud.cdk("bootstrap", f"aws://{PRODUCTION.account}/{PRODUCTION.region}")
+        cloud.fail_creation_of(PRODUCTION.stack("database"))
+        with pytest.raises(CloudError):
+            deploy_the_database(folder)
+        assert statuses(cloud)["database"] == "ROLLBACK_FAILED"  # its instance is protected too
+        with pytest.raises(CloudError):
+            deploy_the_database(folder)
+        assert "cannot be deleted while TerminationProtection is enabled" in (cloud.folder / "cdk.log").read_text()
+
+        instance, rds = PRODUCTION.database_instance, cloud.client("rds")
+        cloud.client("cloudformation").update_termination_protection(
+            EnableTerminationProtection=False, StackName=PRODUCTION.stack("database")
+        )
+        rds.modify_db_instance(DBInstanceIdentifier=instance, DeletionProtection=False, ApplyImmediately=True)
+        rds.delete_db_instance(DBInstanceIdentifier=instance, SkipFinalSnapshot=True)
+        deploy_the_database(CONFIG)
+        assert statuses(cloud)["database"] == "CREATE_COMPLETE"
+
+
 # Changed and protected
 
 
