@@ -134,12 +134,14 @@ class Changed:
     """Where the load balancer reaches the tasks after it."""
     deletable: list[str]
     """What can be deleted after it, of the stacks and the database."""
+    secrets: tuple[dict[str, str], dict[str, str]]
+    """The values of the secrets before and after it."""
 
 
 @pytest.fixture(scope="module")
 def changed(created: Created, tmp_path_factory: pytest.TempPathFactory) -> Changed:
     """Production, protected, with another port of the container and the next major version of PostgreSQL."""
-    cloud, before = created.cloud, owned(created.cloud)
+    cloud, before, values = created.cloud, owned(created.cloud), secrets(created.cloud)
     folder = tmp_path_factory.mktemp("changed") / "config"
     cloud.config = configured(folder, protection="true", port="8080", version='"16.13"')
     cloud.deploy()
@@ -156,7 +158,15 @@ def changed(created: Created, tmp_path_factory: pytest.TempPathFactory) -> Chang
         instance["DBParameterGroups"][0]["DBParameterGroupName"],
         {target["Target"]["Port"] for target in targets},
         deletable,
+        (values, secrets(cloud)),
     )
+
+
+def secrets(cloud: Cloud) -> dict[str, str]:
+    """The value of each secret by its name."""
+    client = cloud.client("secretsmanager")
+    names = [secret["Name"] for secret in client.list_secrets()["SecretList"]]
+    return {name: client.get_secret_value(SecretId=name)["SecretString"] for name in names}
 
 
 def refused(cloud: Cloud, service: str, name: str) -> bool:
@@ -188,6 +198,12 @@ def test_what_holds_data_stays_through_the_change(changed: Changed) -> None:
     kept = [name for name in changed.before if re.match(r"database/Instance|[^/]+/(Secret|EncryptionKey|Documents|Key)", name)]
     assert len(kept) > 10
     assert {name: changed.after[name] for name in kept} == {name: changed.before[name] for name in kept}
+
+
+def test_no_secret_gets_another_value_by_the_change(changed: Changed) -> None:
+    before, after = changed.secrets
+    assert PRODUCTION.encryption_key_secret in before
+    assert after == before
 
 
 def test_nothing_that_is_protected_can_be_deleted(changed: Changed) -> None:
