@@ -56,7 +56,7 @@ runbook: setup ## write the runbook of ENV: docs/runbook.md for production, docs
 	@python -m local.documents.runbook $(ENV) --output docs/runbook$(filter-out -production,-$(ENV)).md
 
 synth: setup ## write the cloud assemblies of every environment to cdk.out, policy packs included
-	@cdk synth --quiet
+	@cdk synth --quiet '**'
 
 golden: setup ## write the golden templates anew: the difference is what a change does to CloudFormation
 	@python -m tests.synth.golden

@@ -22,7 +22,8 @@ class Container(ConfigSection):
     cache_url: str
     variables: dict[str, str]
     database_secret: dict[str, Literal["host", "port", "username", "password", "dbname"]]
-    application_secret: dict[str, Literal["jwt_secret", "encryption_key"]]
+    encryption_key: str
+    application_secret: dict[str, Literal["jwt_secret"]]
 
     @field_validator("variables")
     @classmethod

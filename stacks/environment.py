@@ -151,6 +151,9 @@ class Environment(Names):
     """One environment, as everything in `stacks/` sees it: its configuration, its names and its threshold table."""
 
     remediation: Literal["on", "observe", "off"]
+    protection: bool
+    """Whether the stacks, the database, the load balancer and the table of incidents refuse to be deleted. True after the first
+    deployment has succeeded: what failed to be made has to be deleted before it can be made again."""
     log_retention_days: Literal[30, 60, 90, 120, 150, 180, 365, 731, 1827, 3653]
     docs_url: Annotated[str, Field(pattern=r"^https://.*[^/]$")] | None = None
     """Where `docs/` of this project is read in a browser: the dashboard and messages link to it."""

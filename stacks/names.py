@@ -1,13 +1,36 @@
 """Every physical name of an environment, once: the names are the interface of the runbook (section 1, and the commands of
 sections 3 to 7)."""
 
+import re
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from runbook.alarms import alarm_name
 from runbook.rows import Level
 from stacks.application import Application, ConfigSection
+
+RUNBOOK_POSTGRESQL = "15"
+"""The major version that the runbook's parameter group is of (section 6.3)."""
+
+
+class Buckets(ConfigSection):
+    """Names for buckets whose usual name is taken: a bucket's name is one of all accounts of the world."""
+
+    frontend: str | None = None
+    """The backups are in the bucket of this name and `-backups`."""
+    documents: str | None = None
+
+    @field_validator("frontend", "documents")
+    @classmethod
+    def _possible(cls, name: str | None, info: ValidationInfo) -> str | None:
+        longest = 63 - (len("-backups") if info.field_name == "frontend" else 0)
+        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; dots break its TLS
+        if name and not (3 <= len(name) <= longest and re.fullmatch(r"[a-z0-9][a-z0-9-]*[a-z0-9]", name)):
+            raise ValueError(
+                f"should be 3 to {longest} small letters, digits and hyphens, such as my-team-{info.field_name}-production"
+            )
+        return name
 
 
 class Names(ConfigSection):
@@ -17,6 +40,7 @@ class Names(ConfigSection):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
     account: Annotated[str, Field(pattern=r"^\d{12}$")]
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+    buckets: Buckets = Buckets()
 
     @property
     def prefix(self) -> str:
@@ -60,7 +84,9 @@ class Names(ConfigSection):
 
     @property
     def database_parameter_group(self) -> str:
-        return f"{self.prefix}-pg-params"
+        """A group is of one major version: an upgrade makes another group beside it, which needs another name."""
+        major = self.application.database.version.partition(".")[0]
+        return f"{self.prefix}-pg{'' if major == RUNBOOK_POSTGRESQL else major}-params"
 
     @property
     def database_secret(self) -> str:
@@ -88,8 +114,13 @@ class Names(ConfigSection):
 
     @property
     def application_secret(self) -> str:
-        """JSON keys: jwt_secret, encryption_key."""
+        """JSON key: jwt_secret."""
         return f"{self.prefix}-app-secrets"
+
+    @property
+    def encryption_key_secret(self) -> str:
+        """The whole key of users' data, as the application reads it."""
+        return f"{self.prefix}-encryption-key"
 
     @property
     def load_balancer(self) -> str:
@@ -101,7 +132,7 @@ class Names(ConfigSection):
 
     @property
     def frontend_bucket(self) -> str:
-        return f"{self.application.name}-frontend-{self.name}"
+        return self.buckets.frontend or f"{self.application.name}-frontend-{self.name}"
 
     @property
     def frontend_backups_bucket(self) -> str:
@@ -109,16 +140,11 @@ class Names(ConfigSection):
 
     @property
     def documents_bucket(self) -> str:
-        return f"{self.prefix}-documents-{self.account}"
+        return self.buckets.documents or f"{self.prefix}-documents-{self.account}"
 
     @property
     def backend_log_group(self) -> str:
         return f"/aws/ecs/{self.prefix}"
-
-    @property
-    def exec_log_group(self) -> str:
-        """What was typed in ECS Exec sessions, and its output."""
-        return f"{self.backend_log_group}/exec"
 
     @property
     def insights_log_group(self) -> str:

@@ -29,12 +29,18 @@ class Acknowledgement:
     reason: str
     needs: str = ""
     """The optional part of an environment that has the construct."""
+    unless: str = ""
+    """The setting of an environment with which no pack finds it."""
     zone: int = 0
     """The number of the zone that has the construct, where an environment may have fewer."""
 
     def applies(self, environment: Environment) -> bool:
-        """Whether the environment has the construct."""
-        return self.zone <= len(environment.network.zones) and bool(not self.needs or getattr(environment, self.needs))
+        """Whether the environment has the construct, and the pack finds it there."""
+        return (
+            self.zone <= len(environment.network.zones)
+            and bool(not self.needs or getattr(environment, self.needs))
+            and not (self.unless and getattr(environment, self.unless))
+        )
 
     def findings(self, environment: Environment) -> tuple[str, ...]:
         """The ids with the environment's names in them."""
@@ -58,6 +64,10 @@ _NOT_LOGGED = Acknowledgement(
     "AccessLogs/Resource",
     ("AwsSolutions-S1", "NIST.800.53.R5-S3BucketLoggingEnabled"),
     "This is the bucket that access logs go to; logging its own deliveries would never end.",
+)
+_UNTIL_IT_STANDS = (
+    "Only while the environment is created: what has failed to be made has to be deleted before it can be made again. Synth "
+    "warns until `protection = true` is set."
 )
 _NOT_REPLICATED = ("NIST.800.53.R5-S3BucketReplicationEnabled",)
 
@@ -98,6 +108,12 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
             ("NIST.800.53.R5-ELBv2ACMCertificateRequired",),
             "This listener answers every plain request with a redirect to HTTPS; a certificate has no place on it.",
         ),
+        Acknowledgement(
+            "LoadBalancer/Resource",
+            ("NIST.800.53.R5-ELBDeletionProtectionEnabled",),
+            _UNTIL_IT_STANDS,
+            unless="protection",
+        ),
     ),
     "database": (
         Acknowledgement(
@@ -122,6 +138,12 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
             ("NIST.800.53.R5-RDSInBackupPlan",),
             "RDS's own daily backups and logs give the runbook's point-in-time restore (4.3) and stay when the instance is "
             "deleted; a plan of AWS Backup would take the same snapshots a second time.",
+        ),
+        Acknowledgement(
+            "Instance/Resource",
+            ("AwsSolutions-RDS10", "NIST.800.53.R5-RDSInstanceDeletionProtectionEnabled"),
+            _UNTIL_IT_STANDS,
+            unless="protection",
         ),
     ),
     "cache": (
@@ -158,15 +180,14 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
             "or deleted stays as a version for 90 days; a second region would hold a copy that nothing there could serve.",
         ),
         Acknowledgement(
-            "JwtSecret/Resource",
-            _ROTATION,
-            "It only gives the application's secret its first value. Nothing reads it afterwards, so there is nothing to rotate.",
-        ),
-        Acknowledgement(
             "ApplicationSecret/Resource",
             _ROTATION,
-            "A new encryption key makes what is stored unreadable until it is encrypted anew, a new signing key ends every "
-            "session: a person does both, together with a deployment. No function could.",
+            "A new signing key ends every session: a person changes it, together with a deployment.",
+        ),
+        Acknowledgement(
+            "EncryptionKey/Resource",
+            _ROTATION,
+            "A new key makes what is stored unreadable until it is encrypted anew: a person does both. No function could.",
         ),
         Acknowledgement(
             "ExecutionRolePolicy/Resource",
@@ -177,13 +198,6 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
             "TaskRolePolicy/Resource",
             ("AwsSolutions-IAM5[Resource::<Documents7E5B2978.Arn>/*]",),
             "The application makes up the keys of its documents: these are all objects of one bucket, which is its alone.",
-        ),
-        Acknowledgement(
-            "TaskRolePolicy/Resource",
-            ("AwsSolutions-IAM5[Resource::*]",),
-            "The four ssmmessages actions of ECS Exec know no resource: they open channels to the task itself. Who may start a "
-            "session is decided by ecs:ExecuteCommand, and what is typed in it is logged. Its logs:DescribeLogGroups, which reads "
-            "the groups' names, has no resource-level permissions either.",
         ),
         Acknowledgement(
             "TaskDefinition/Resource",

@@ -37,9 +37,20 @@ class EnvironmentStage(cdk.Stage):
         stacks = [child for child in self.node.children if isinstance(child, cdk.Stack)]
         if acknowledged:
             policy.acknowledge(environment, stacks)
+        if not environment.protection:
+            _warn_unprotected(self.network, environment)
         if environment.account == EXAMPLE_ACCOUNT and credentials_account not in (None, EXAMPLE_ACCOUNT):
             for stack in stacks:
                 cdk.Annotations.of(stack).add_error(
                     f'config/{environment.name}.toml: account = "{EXAMPLE_ACCOUNT}" is the example account and should be the '
                     f"account you deploy to (your credentials are for {credentials_account})"
                 )
+
+
+def _warn_unprotected(stack: cdk.Stack, environment: Environment) -> None:
+    """Say in the output of synth and deploy that the environment can be deleted."""
+    cdk.Annotations.of(stack).add_warning_v2(
+        "protection",
+        f"config/{environment.name}.toml: protection = false should be true once the first deployment has succeeded: until "
+        "then the stacks and the database can be deleted by mistake",
+    )

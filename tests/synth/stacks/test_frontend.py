@@ -67,7 +67,7 @@ def test_a_bucket_is_private_versioned_logged_and_kept(bucket: dict[str, Any]) -
     assert bucket["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
     assert bucket["Properties"]["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
     assert "DestinationBucketName" in bucket["Properties"]["LoggingConfiguration"]
-    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
 def test_a_bucket_is_encrypted_under_the_stacks_key(bucket: dict[str, Any], stack: Template, environment: Environment) -> None:

@@ -19,7 +19,6 @@ Row = dict[str, str]
 GROUP = "AWS::Logs::LogGroup"
 GROUPS = {
     "/aws/ecs/hz-navigator-{env}": "backend",
-    "/aws/ecs/hz-navigator-{env}/exec": "backend",
     "/aws/ecs/containerinsights/hz-navigator-{env}-cluster/performance": "backend",
     "/aws/events/hz-navigator-{env}-ecs": "backend",
     "/aws/rds/instance/hz-navigator-{env}-postgres/postgresql": "database",

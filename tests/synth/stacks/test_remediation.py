@@ -296,15 +296,13 @@ def test_slack_gets_everything_and_nobody_may_do_anything_through_it() -> None:
     assert set(role) <= {"AssumeRolePolicyDocument", "Tags"}, "a role that may do nothing"
 
 
-def test_incidents_are_kept_encrypted_restorable_and_undeletable_until_they_expire(
-    stack: Template, environment: Environment
-) -> None:
+def test_incidents_are_kept_encrypted_and_restorable_until_they_expire(stack: Template, environment: Environment) -> None:
     table = stack.properties("AWS::DynamoDB::Table", TableName=environment.incidents_table)
     assert table["KeySchema"] == [{"AttributeName": "id", "KeyType": "HASH"}]
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["SSESpecification"]["SSEType"] == "KMS"
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-    assert table["DeletionProtectionEnabled"] is True
+    assert table["DeletionProtectionEnabled"] is environment.protection
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
     (resource,) = stack.of_type("AWS::DynamoDB::Table").values()
-    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")

@@ -45,7 +45,7 @@ WRONG: dict[str, tuple[Edit, str]] = {
     "an unknown key": (
         added('[backup]\nwindow = "03:00"'),
         "config/production.toml: backup is not a key of this file and should be removed: it may have "
-        "account, backend, cache, contacts, database, docs_url, domain, log_retention_days, network, region, remediation, sentry, thresholds",
+        "account, backend, buckets, cache, contacts, database, docs_url, domain, log_retention_days, network, protection, region, remediation, sentry, thresholds",
     ),
     "an unknown key in a section": (
         replaced(r"^nat_gateways = 3", "nat_gateways = 3\nnat_gatewys = 2"),
@@ -149,13 +149,27 @@ WRONG: dict[str, tuple[Edit, str]] = {
         replaced(r'^account = "\d+"', 'account = "1234"'),
         "config/production.toml: account = '1234' should be right: string should match pattern '^\\d{12}$'",
     ),
+    "a bucket's name with an underscore": (
+        added('[buckets]\ndocuments = "acme_documents"'),
+        "config/production.toml: buckets.documents = 'acme_documents' should be 3 to 63 small letters, digits and hyphens, such as "
+        "my-team-documents-production",
+    ),
+    "a bucket's name that leaves no room for that of the backups": (
+        added(f'[buckets]\nfrontend = "{56 * "a"}"'),
+        f"config/production.toml: buckets.frontend = '{56 * 'a'}' should be 3 to 55 small letters, digits and hyphens, such as "
+        "my-team-frontend-production",
+    ),
+    "a file that does not say whether it is protected": (
+        replaced(r"^protection.*$", ""),
+        "config/production.toml: protection is missing and should be set",
+    ),
     "a mode that does not exist": (
         replaced(r'^remediation = "on"', 'remediation = "yes"'),
         "config/production.toml: remediation = 'yes' should be right: input should be 'on', 'observe' or 'off'",
     ),
     "a file that is not TOML": (
         lambda text: text.replace("[network]", "[network"),
-        "config/production.toml: should be TOML: Expected ']' at the end of a table declaration (at line 14, column 9)",
+        "config/production.toml: should be TOML: Expected ']' at the end of a table declaration (at line 15, column 9)",
     ),
 }
 
@@ -190,6 +204,19 @@ def test_an_override_changes_its_row_and_no_other(folder: Path) -> None:
     before, after = PRODUCTION, load("production", folder)
     assert after.row("rds-cpu").warning == 70
     assert [row for row in after.table if row.slug != "rds-cpu"] == [row for row in before.table if row.slug != "rds-cpu"]
+
+
+def test_a_bucket_whose_name_is_taken_gets_another(folder: Path) -> None:
+    edited(folder, added('[buckets]\nfrontend = "acme-maps"\ndocuments = "acme-documents"'))
+    environment = load("production", folder)
+    assert (environment.frontend_bucket, environment.frontend_backups_bucket) == ("acme-maps", "acme-maps-backups")
+    assert environment.documents_bucket == "acme-documents"
+
+
+def test_another_major_version_of_postgresql_has_a_parameter_group_of_its_own(folder: Path) -> None:
+    application = folder / "application.toml"
+    application.write_text(application.read_text().replace('version = "15.17"', 'version = "16.13"'))
+    assert load("production", folder).database_parameter_group == "hz-navigator-production-pg16-params"
 
 
 def test_the_files_hold_only_what_differs() -> None:
