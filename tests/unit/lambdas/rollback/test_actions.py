@@ -12,7 +12,6 @@ from lambdas.rollback.actions import Actions, ChangeError, subject, text
 from lambdas.rollback.changes import Changes, ClaimedError
 from lambdas.rollback.decisions import Change, Evidence
 from runbook.sections import Section
-from tests.environments import PRODUCTION
 
 from ..world import OUTCOME, ROLLBACK, World, refusal, rollback_clients
 
