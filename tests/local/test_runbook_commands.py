@@ -83,6 +83,8 @@ def _two_releases(cloud: Cloud) -> None:
     for commit in ("900d", "5ec0nd"):
         pipeline.release(commit)
         cloud.advance(_LONG_ENOUGH)
+    cloud.wait_until_idle()
+    assert pipeline.image_to_deploy == pipeline.image("5ec0nd")
 
 
 def _deployment_ends(cloud: Cloud) -> None:
@@ -94,6 +96,8 @@ def _first_of_the_two_runs(cloud: Cloud) -> None:
     pipeline = Pipeline(cloud)
     assert pipeline.settled
     assert pipeline.image_of(pipeline.task_definition) == pipeline.image("900d")
+    cloud.wait_until_idle()  # the function `releases`
+    assert pipeline.image_to_deploy == pipeline.image("900d"), "the next cdk deploy keeps what an operator went back to"
 
 
 EXPECTED = {
@@ -176,6 +180,7 @@ def runbook_cloud(cloud: Cloud) -> Iterator[Cloud]:
         cluster=environment.cluster, service=environment.service, desiredCount=environment.backend.min_tasks
     )
     cloud.advance(_LONG_ENOUGH)
+    cloud.wait_until_idle()
 
 
 @pytest.fixture(scope="module")
