@@ -42,6 +42,7 @@ def render(environment: Environment, environments: Sequence[Environment]) -> str
         "slow_query_milliseconds": str(rules.SLOW_QUERY_MILLISECONDS),
         "frontend_stack": environment.stack("frontend"),
         "rollback_function": environment.function("rollback"),
+        "releases_function": environment.function("releases"),
         "health_check_function": environment.function("health-check"),
         "contacts": _contacts(environment),
         "escalation_path": _escalation_path(),

@@ -155,8 +155,14 @@ class Ecs:
         found = self.definitions[arn]
         sidecar = {"name": "sidecar", "image": "sidecar:1"}  # not always the second
         containers = [sidecar, {"name": PRODUCTION.application.container.name, "image": found["image"], **found["container"]}]
-        members = {"taskDefinitionArn": arn, "status": found["status"], "family": PRODUCTION.family, "cpu": "2048"}
-        return {"taskDefinition": {**members, "containerDefinitions": containers}}
+        given = {  # by ECS, to each revision its own
+            "taskDefinitionArn": arn,
+            "revision": int(arn.rpartition(":")[2]),
+            "status": found["status"],
+            "registeredBy": f"arn:aws:iam::{PRODUCTION.account}:user/{arn.rpartition(':')[2]}",
+            "requiresAttributes": [{"name": f"needed-by-{arn.rpartition(':')[2]}"}],
+        }
+        return {"taskDefinition": {**given, "family": PRODUCTION.family, "cpu": "2048", "containerDefinitions": containers}}
 
     def _update_service(self, request: Members) -> Members:
         wanted = request["taskDefinition"]
