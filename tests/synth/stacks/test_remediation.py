@@ -99,6 +99,17 @@ def test_one_decides_at_a_time(stack: Template, environment: Environment, name: 
     assert function(stack, environment, name)["ReservedConcurrentExecutions"] == 1
 
 
+def test_the_documentation_says_how_much_concurrency_the_functions_reserve(stack: Template) -> None:
+    """An account has to have that much, and 100 units more."""
+
+    def reserved(found: Template) -> int:
+        return sum(one["Properties"]["ReservedConcurrentExecutions"] for one in found.of_type("AWS::Lambda::Function").values())
+
+    words = {5: "five", 6: "six", 7: "seven", 8: "eight"}
+    said = f"The functions reserve {words[reserved(stack)]} units of Lambda concurrency, {words[reserved(everything())]} with Sentry"
+    assert said in (ROOT / "docs/deploying.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("name", "topic"),
     [
