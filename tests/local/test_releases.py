@@ -19,6 +19,7 @@ _LONG_ENOUGH = timedelta(minutes=5)
 @pytest.fixture
 def pipeline(cloud: Cloud) -> Iterator[Pipeline]:
     """The pipeline of the shared cloud, which has its service back as it was afterwards."""
+    cloud.wait_until_idle()  # the function runs for the first deployment, too
     pipeline = Pipeline(cloud)
     before = pipeline.image_of(pipeline.task_definition)
     assert pipeline.image_to_deploy == before
