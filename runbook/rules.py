@@ -45,6 +45,9 @@ DEPLOYMENTS_READ = 40
 CANDIDATES = 10
 """The newest task definitions, deployed successfully, whose state is read."""
 
+RELEASES_LOOK = timedelta(minutes=5)
+"""How often `releases` looks at the service's deployments without an event: events can be late or lost."""
+
 # The database (runbook section 6.3)
 
 SLOW_QUERY_MILLISECONDS = 1000

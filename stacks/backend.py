@@ -60,9 +60,9 @@ class Registry(EnvironmentStack):
 class Backend(EnvironmentStack):
     """`service` in its `cluster`, running `task_definition`, and the `documents` bucket that it serves.
 
-    The image is the value of the environment's SSM parameter `image_parameter` at the time of the deployment. Releases and
-    rollbacks write that parameter and the first release creates it, so it has to exist before this stack is deployed first.
-    It is no resource of this stack, whose deployment would otherwise put its own value back.
+    The image is the value of the environment's SSM parameter `image_parameter` at the time of the deployment. The
+    function `releases` keeps that parameter, and a person creates it, before this stack is deployed first. It is no resource
+    of this stack, whose deployment would otherwise put its own value back.
     """
 
     def __init__(

@@ -75,7 +75,7 @@ class Names(ConfigSection):
 
     @property
     def image_parameter(self) -> str:
-        """The SSM parameter with the image the service runs, written by releases and rollbacks, read at deploy time."""
+        """The SSM parameter with the image to run, kept by the function `releases`, read at deploy time."""
         return f"/{self.application.name}/{self.name}/backend/image"
 
     @property

@@ -257,6 +257,24 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
             "It has to work when the VPC is broken. It opens no port, and calls only AWS's endpoints, over TLS.",
         ),
         Acknowledgement(
+            "ReleasesPolicy/Resource",
+            (
+                "AwsSolutions-IAM5[Resource::arn:aws:ecs:{environment.region}:{environment.account}:service-deployment/{environment.cluster}/{environment.service}/*]",
+                "AwsSolutions-IAM5[Resource::arn:aws:ecs:{environment.region}:{environment.account}:service-revision/{environment.cluster}/{environment.service}/*]",
+            ),
+            "ECS generates the ids of deployments and revisions: these patterns match those of one service and no other.",
+        ),
+        Acknowledgement(
+            "ReleasesPolicy/Resource",
+            ("AwsSolutions-IAM5[Resource::*]",),
+            "ecs:DescribeTaskDefinition, the only action on it, has no resource-level permissions; it reads names of secrets, no secret.",
+        ),
+        Acknowledgement(
+            "Releases/Resource",
+            ("NIST.800.53.R5-LambdaInsideVPC",),
+            "It calls only AWS's endpoints, over TLS, and opens no port. It has to work when the VPC is broken.",
+        ),
+        Acknowledgement(
             "NotifyPolicy/Resource",
             ("AwsSolutions-IAM5[Resource::*]",),
             "cloudwatch:DescribeAlarms, the only action on it, returns composite alarms only to a permission on everything. It "

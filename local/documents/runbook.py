@@ -42,6 +42,7 @@ def render(environment: Environment, environments: Sequence[Environment]) -> str
         "slow_query_milliseconds": str(rules.SLOW_QUERY_MILLISECONDS),
         "frontend_stack": environment.stack("frontend"),
         "rollback_function": environment.function("rollback"),
+        "releases_function": environment.function("releases"),
         "health_check_function": environment.function("health-check"),
         "contacts": _contacts(environment),
         "escalation_path": _escalation_path(),
@@ -50,6 +51,7 @@ def render(environment: Environment, environments: Sequence[Environment]) -> str
         "status_page.resolved": status_page.RESOLVED,
     }
     words |= _columns(environments) | _sentry(environment)
+    words |= {f"migrate.{direction}": _migrate(environment, direction) for direction in ("up", "down")}
     words |= {f"response.{severity.lower()}": capitalized(time) for severity, time in RESPONSE_TIMES.items()}
     words |= {f"section.{section.name.lower()}": _section(environment, section) for section in Section}
     return fill("runbook.md.template", environment, words)
@@ -89,6 +91,14 @@ def _escalation_path() -> str:
         f"{level}. **L{level}:** {capitalized(role)}" + (" (PagerDuty)" if level == 1 else "")
         for level, role in enumerate(ESCALATION_PATH, 1)
     )
+
+
+def _migrate(environment: Environment, direction: str) -> str:
+    """Migrations in a task of the service, which has what the database's URL is made of in its own variables."""
+    variables = {key: f"${variable}" for variable, key in environment.application.container.database_secret.items()}
+    parts = {key: variables.get(key, f"<{key.upper()}>") for key in ("username", "password", "host", "port", "dbname")}
+    url = "postgresql://{username}:{password}@{host}:{port}/{dbname}".format(**parts)
+    return fill("migrate.sh.template", environment, {"database_url": url, "direction": direction}).strip()
 
 
 def _pages(environment: Environment) -> str:

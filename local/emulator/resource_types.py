@@ -357,9 +357,17 @@ def _service(deployments: Deployments, delete: Callable[[str, Properties], None]
         arn = deployments.provision({**named, "service": name} if operation == "UpdateService" else named)
         return arn, {"ServiceArn": arn, "Name": name}
 
+    def update(_: str, old: Properties, new: Properties, stack: str, logical_id: str | None = None) -> tuple[str, Parameters]:
+        try:
+            return put(logical_id or "", new, stack, "UpdateService")
+        except ValueError:
+            # ECS went back to what ran; CloudFormation then goes back to what the stack says, whatever ran.
+            put(logical_id or "", old, stack, "UpdateService")
+            raise
+
     return {
         "create": lambda logical_id, properties, stack: put(logical_id, properties, stack, "CreateService"),
-        "update": lambda _ref, _old, new, stack, logical_id=None: put(logical_id or "", new, stack, "UpdateService"),
+        "update": update,
         "delete": delete,
         "update_with_logical_id": True,
     }

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+from datetime import timedelta
 from typing import Any
 
 import botocore.session
@@ -294,6 +295,20 @@ class TestService:
         stack.cloud.fail_tasks_of("app:broken")
         with pytest.raises(Exception, match="UPDATE_ROLLBACK"):
             stack.put(self.resources(stack, "app:broken"))
+        assert self.shown(stack)["taskDefinition"].endswith(":1")
+
+    def test_a_stack_that_fails_takes_its_service_to_its_own_revision_and_not_to_a_pipelines(self, stack: Stack) -> None:
+        ecs = stack.cloud.client("ecs")
+        stack.put(self.resources(stack, "app:1"))
+        released = ecs.register_task_definition(family=stack.name, containerDefinitions=[{"name": "app", "image": "app:2"}])
+        ecs.update_service(
+            cluster=stack.name, service=stack.name, taskDefinition=released["taskDefinition"]["taskDefinitionArn"]
+        )
+        stack.cloud.advance(timedelta(minutes=5))
+        stack.cloud.fail_tasks_of("app:broken")
+        with pytest.raises(Exception, match="UPDATE_ROLLBACK"):
+            stack.put(self.resources(stack, "app:broken"))
+        assert self.statuses(stack) == ["SUCCESSFUL", "ROLLBACK_SUCCESSFUL", "SUCCESSFUL", "SUCCESSFUL"]
         assert self.shown(stack)["taskDefinition"].endswith(":1")
 
 

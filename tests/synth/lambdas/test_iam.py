@@ -91,6 +91,20 @@ ROLLBACK: Mapping[str, Callable[[Call], list[Need]]] = {
     "dynamodb:UpdateItem": on_table,
 }
 
+RELEASES: Mapping[str, Callable[[Call], list[Need]]] = {
+    **{
+        name: ROLLBACK[name]
+        for name in (
+            "ecs:ListServiceDeployments",
+            "ecs:DescribeServiceDeployments",
+            "ecs:DescribeServiceRevisions",
+            "ecs:DescribeTaskDefinition",
+            "ssm:PutParameter",
+            "sns:Publish",
+        )
+    },
+    "ssm:GetParameter": lambda call: [Need("ssm:GetParameter", arn("ssm", f"parameter{call.parameters['Name']}"))],
+}
 SENTRY: Mapping[str, Callable[[Call], list[Need]]] = {
     "secretsmanager:GetSecretValue": lambda call: [
         Need("secretsmanager:GetSecretValue", arn("secretsmanager", f"secret:{call.parameters['SecretId']}-Ab1Cd2"))
@@ -237,7 +251,7 @@ def finds_nonsense(_: World) -> Iterable[Any]:
     yield {"not": "an alarm"}
 
 
-FUNCTIONS = ("rollback", "health-check", "notify", "sentry")
+FUNCTIONS = ("rollback", "releases", "health-check", "notify", "sentry")
 SCENARIOS = (rolls_back_and_verifies, stops, waits_and_keeps, escalates, is_refused, finds_nonsense)
 
 
@@ -253,6 +267,18 @@ def calls_of_rollback(aws: World) -> list[Call]:
         aws.database("available")
         aws.ecs.settle()
     return made
+
+
+def calls_of_releases(aws: World) -> list[Call]:
+    """Every call that `releases` makes: for a release that ends well, and for one that ECS takes back."""
+    aws.release()
+    aws.look()
+    made = list(aws.calls)
+    aws.begin_release()
+    aws.ecs.fail()
+    aws.ecs.settle()
+    aws.look()
+    return made + aws.calls
 
 
 def calls_of_notify(aws: World) -> list[Call]:
@@ -309,6 +335,7 @@ def aws() -> Iterator[World]:
     ("function", "calls", "authorized", "dead_letters"),
     [
         ("rollback", calls_of_rollback, ROLLBACK, PRODUCTION.escalations_topic),
+        ("releases", calls_of_releases, RELEASES, PRODUCTION.outcomes_topic),
         ("notify", calls_of_notify, NOTIFY, PRODUCTION.outcomes_topic),
         ("sentry", calls_of_sentry, SENTRY, PRODUCTION.outcomes_topic),
     ],

@@ -27,6 +27,7 @@ GROUPS = {
     "/aws/elasticache/hz-navigator-{env}-redis/engine-log": "cache",
     "/aws/vpc/hz-navigator-{env}": "network",
     "/aws/lambda/hz-navigator-{env}-rollback": "remediation",
+    "/aws/lambda/hz-navigator-{env}-releases": "remediation",
     "/aws/lambda/hz-navigator-{env}-health-check": "remediation",
     "/aws/lambda/hz-navigator-{env}-notify": "remediation",
     "aws-waf-logs-hz-navigator-{env}": "load-balancer",

@@ -11,6 +11,7 @@ import pytest
 from lambdas.common.settings import Settings, read
 from lambdas.health_check.settings import HealthCheckSettings
 from lambdas.notify.settings import NotifySettings
+from lambdas.releases.settings import ReleasesSettings
 from lambdas.rollback.settings import RollbackSettings
 from lambdas.sentry.settings import SentrySettings
 from runbook.rows import ROWS
@@ -24,11 +25,12 @@ from tests.synth.template import Template
 
 SETTINGS: dict[str, type[Settings]] = {
     "rollback": RollbackSettings,
+    "releases": ReleasesSettings,
     "health-check": HealthCheckSettings,
     "notify": NotifySettings,
     "sentry": SentrySettings,
 }
-FUNCTIONS = ("rollback", "health-check", "notify")
+FUNCTIONS = ("rollback", "releases", "health-check", "notify")
 TOPICS = ("outcomes", "escalations", "alarms", "p1", "p2", "p3", "p4", "chat")
 
 
@@ -96,13 +98,30 @@ def test_nothing_ships_but_the_functions_and_the_runbook(stack: Template, enviro
     assert {path.suffix for path in shipped.rglob("*") if path.is_file()} == {".py"}
 
 
-@pytest.mark.parametrize("name", ["rollback", "notify"])
+@pytest.mark.parametrize("name", ["rollback", "releases", "notify"])
 def test_one_decides_at_a_time(stack: Template, environment: Environment, name: str) -> None:
     assert function(stack, environment, name)["ReservedConcurrentExecutions"] == 1
 
 
+def test_the_documentation_says_how_much_concurrency_the_functions_reserve(stack: Template) -> None:
+    """An account has to have that much, and 100 units more."""
+
+    def reserved(found: Template) -> int:
+        return sum(one["Properties"]["ReservedConcurrentExecutions"] for one in found.of_type("AWS::Lambda::Function").values())
+
+    words = {5: "five", 6: "six", 7: "seven", 8: "eight"}
+    said = f"The functions reserve {words[reserved(stack)]} units of Lambda concurrency, {words[reserved(everything())]} with Sentry"
+    assert said in (ROOT / "docs/deploying.md").read_text()
+
+
 @pytest.mark.parametrize(
-    ("name", "topic"), [("rollback", "escalations_topic"), ("health-check", "outcomes_topic"), ("notify", "outcomes_topic")]
+    ("name", "topic"),
+    [
+        ("rollback", "escalations_topic"),
+        ("releases", "outcomes_topic"),
+        ("health-check", "outcomes_topic"),
+        ("notify", "outcomes_topic"),
+    ],
 )
 def test_an_event_that_a_function_gave_up_reaches_a_topic(
     stack: Template, environment: Environment, name: str, topic: str
@@ -112,8 +131,11 @@ def test_an_event_that_a_function_gave_up_reaches_a_topic(
     assert topics[target["Ref"]]["Properties"]["TopicName"] == getattr(environment, topic)
 
 
-@pytest.mark.parametrize(("name", "retries", "seconds"), [("rollback", 2, 900), ("health-check", 0, 60), ("notify", 0, 60)])
-def test_rollback_is_tried_again_and_what_runs_each_minute_is_not(
+@pytest.mark.parametrize(
+    ("name", "retries", "seconds"),
+    [("rollback", 2, 900), ("releases", 2, 900), ("health-check", 0, 60), ("notify", 0, 60)],
+)
+def test_what_an_event_runs_is_tried_again_and_what_runs_each_minute_is_not(
     stack: Template, environment: Environment, name: str, retries: int, seconds: int
 ) -> None:
     logical_id = stack.only("AWS::Lambda::Function", FunctionName=environment.function(name))["Id"]
@@ -129,17 +151,40 @@ def test_a_function_logs_to_its_own_encrypted_group(stack: Template, environment
     assert "KmsKeyArn" in function(stack, environment, name)
 
 
-def test_health_check_and_notify_run_every_minute(stack: Template, environment: Environment) -> None:
-    rules = [one["Properties"] for one in stack.of_type("AWS::Events::Rule").values()]
-    assert {(rule["ScheduleExpression"], rule["State"]) for rule in rules} == {("rate(1 minute)", "ENABLED")}
-    targets = [target["Arn"]["Fn::GetAtt"][0] for rule in rules for target in rule["Targets"]]
-    functions = stack.of_type("AWS::Lambda::Function")
-    assert sorted(functions[target]["Properties"]["FunctionName"] for target in targets) == [
-        environment.function("health-check"),
-        environment.function("notify"),
+def rules(stack: Template, environment: Environment, name: str) -> list[dict[str, Any]]:
+    """The enabled rules that run a function, and that its policy admits."""
+    logical_id = stack.only("AWS::Lambda::Function", FunctionName=environment.function(name))["Id"]
+    arn = {"Fn::GetAtt": [logical_id, "Arn"]}
+    found = {
+        rule: one["Properties"]
+        for rule, one in stack.of_type("AWS::Events::Rule").items()
+        if [target["Arn"] for target in one["Properties"]["Targets"]] == [arn] and one["Properties"]["State"] == "ENABLED"
+    }
+    admitted = [
+        one["Properties"]["SourceArn"]["Fn::GetAtt"][0]
+        for one in stack.of_type("AWS::Lambda::Permission").values()
+        if one["Properties"]["FunctionName"] == arn and one["Properties"]["Principal"] == "events.amazonaws.com"
     ]
-    permissions = stack.of_type("AWS::Lambda::Permission", Principal="events.amazonaws.com")
-    assert len(permissions) == 2
+    assert sorted(admitted) == sorted(found)
+    return list(found.values())
+
+
+@pytest.mark.parametrize("name", ["health-check", "notify"])
+def test_health_check_and_notify_run_every_minute(stack: Template, environment: Environment, name: str) -> None:
+    assert [rule["ScheduleExpression"] for rule in rules(stack, environment, name)] == ["rate(1 minute)"]
+
+
+def test_releases_runs_when_a_deployment_of_the_service_ends_and_looks_every_five_minutes(
+    stack: Template, environment: Environment
+) -> None:
+    scheduled, of_ecs = sorted(rules(stack, environment, "releases"), key=lambda rule: "EventPattern" in rule)
+    assert scheduled["ScheduleExpression"] == "rate(5 minutes)"
+    assert of_ecs["EventPattern"] == {
+        "source": ["aws.ecs"],
+        "detail-type": ["ECS Deployment State Change"],
+        "resources": [environment.arn("ecs", f"service/{environment.cluster}/{environment.service}")],
+        "detail": {"eventName": ["SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"]},
+    }
 
 
 def test_notify_hears_of_alarms(stack: Template, environment: Environment) -> None:
@@ -252,7 +297,7 @@ def test_there_is_no_function_sentry_and_nothing_blind_where_it_is_not(
     stack: Template, template: Callable[[str], Template]
 ) -> None:
     names = [one["Properties"]["FunctionName"] for one in stack.of_type("AWS::Lambda::Function").values()]
-    assert len(names) == 3
+    assert len(names) == len(FUNCTIONS)
     alarms = [one["Properties"]["AlarmName"] for one in template("monitoring").of_type("AWS::CloudWatch::Alarm").values()]
     assert not [name for name in alarms if "blind" in name]
 
