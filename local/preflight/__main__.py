@@ -38,7 +38,7 @@ def preflight(case: Case, console: Console) -> Counter[str]:
         count.update(answer.state for answer in answers)
         if check is IDENTITY and not count["ok"]:
             console.print("Nothing else can be asked.")
-            return count + Counter(fix=1)
+            return count
     return count
 
 
@@ -47,7 +47,7 @@ def _line(name: str, answer: Answer) -> Text:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status 0 when nothing has to be fixed, 1 when something has to, 130 after Ctrl-C."""
+    """Exit status 0 when nothing has to be fixed, 1 when something has to or nothing could be asked, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(
         prog="python -m local.preflight",
         description=__doc__,
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print("Interrupted.")
         return 130
     console.print(", ".join(f"{count[state]} {state}" for state in _STYLES if count[state]))
-    return 1 if count["fix"] else 0
+    return 0 if count["ok"] and not count["fix"] else 1
 
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ class Check:
             answers.extend(self.function(case))
         except NotKnown as why:
             answers.append(Answer("not known", str(why)))
+        except (KeyError, TypeError, ValueError) as error:  # no answer may stop the checks that follow
+            answers.append(Answer("not known", f"AWS's answer could not be read ({type(error).__name__}: {error})"))
         return [answer for answer in answers if answer.state != "ok"] or answers
 
 
