@@ -76,7 +76,7 @@ NAMED: Mapping[str, Named] = {
         "get_dashboard",
         {"DashboardName": "{name}"},
         "DashboardName",
-        ("ResourceNotFound", "DashboardNotFoundError"),
+        ("ResourceNotFound",),
     ),
     "AWS::DynamoDB::Table": Named(
         "TableName", "dynamodb", "describe_table", {"TableName": "{name}"}, "Table.TableName", ("ResourceNotFoundException",)

@@ -1,16 +1,18 @@
 """Preflight on the local cloud: before anything is made, after everything is, and where strangers have the names.
 
-The emulator has no quotas, no Slack and no reserved cache nodes, and knows few database versions: what those lines say is tested
-with stand-in answers, in tests/unit.
+The emulator has no quotas, no Slack and no reserved cache nodes, and knows few database versions: what those lines say is
+tested with stand-in answers, in tests/unit.
 """
 
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import WaiterError
 
 import local.preflight.__main__ as command
 from local.cloud import Cloud, synthesize
@@ -21,6 +23,7 @@ from local.preflight.names import NAMED
 from local.preflight.permissions import policy
 from local.preflight.plan import Plan
 from tests.environments import CONFIG, PRODUCTION
+from tests.unit.local.preflight.web import records, served
 
 NOBODY = "http://127.0.0.1:9/"  # no resolver listens
 UNASKABLE = ("servicequotas:", "chatbot:", "elasticache:DescribeReservedCacheNodesOfferings", NOBODY)
@@ -33,10 +36,10 @@ Run = Callable[..., tuple[int, dict[str, list[str]]]]
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs the command as a user would, with the environment's variables alone: its exit status and its lines by check."""
 
-    def run(cloud: Cloud, **credentials: str) -> tuple[int, dict[str, list[str]]]:
+    def run(cloud: Cloud, resolver: str = NOBODY, **credentials: str) -> tuple[int, dict[str, list[str]]]:
         for name, value in (cloud.variables | credentials).items():
             monkeypatch.setenv(name, value)
-        status = command.main(["production", "--config", str(CONFIG), "--resolver", NOBODY])
+        status = command.main(["production", "--config", str(CONFIG), "--resolver", resolver])
         found: dict[str, list[str]] = {}
         for line in capsys.readouterr().out.splitlines()[:-1]:
             found.setdefault(line[10:24].strip(), []).append(f"{line[:10].strip()}: {line[24:]}")
@@ -59,6 +62,57 @@ def test_in_an_empty_account_it_says_what_comes_first(empty_cloud: Cloud, run: R
     assert lines["buckets"] == ["ok: 3 are free"]
     assert lines["image"][0].startswith("later: push the first image ")
     assert lines["concurrency"][0].startswith("ok: ")
+
+
+def test_whatever_is_in_the_way_is_said_with_what_to_do(run: Run) -> None:
+    with Cloud.start(PRODUCTION, config=CONFIG) as cloud, served(DNS) as resolver:
+        cloud.client("ssm").put_parameter(Name="/cdk-bootstrap/hnb659fds/version", Value="5", Type="String")
+        cloud.control("hosted_zone", PRODUCTION.domain.hosted_zone_id, PRODUCTION.domain.zone)
+        secret = PRODUCTION.database_secret
+        cloud.client("secretsmanager").create_secret(Name=secret, SecretString="x")
+        cloud.client("secretsmanager").delete_secret(SecretId=secret, RecoveryWindowInDays=7)
+        cloud.client("s3").create_bucket(Bucket=PRODUCTION.frontend_bucket)
+        fail_creation(cloud, PRODUCTION.stack("network"), PRODUCTION.flow_log_group)
+        status, lines = run(cloud, f"{resolver}/")
+    assert status == 1
+    assert lines["bootstrap"][0].startswith("fix: us-east-1 has version 5, 6 is needed: cdk bootstrap ")
+    assert lines["stacks"] == [
+        f"later: {PRODUCTION.stack('network')} is in ROLLBACK_COMPLETE: cdk deploy deletes it and makes it again"
+    ]
+    assert lines["hosted zone"][0].startswith("fix: hz-navigator.com is delegated to ns1.registrar.example: put ")
+    assert lines["certificates"][0].startswith("fix: the CAA records of hz-navigator.com let ACM issue no certificate of api.")
+    assert lines["service roles"][0].startswith("fix: there is no AWSServiceRoleForECS: aws iam create-service-linked-role ")
+    assert lines["names"] == [
+        f"fix: the secret {secret} waits for its deletion on {datetime.now(UTC) + timedelta(days=7):%Y-%m-%d} and keeps its "
+        f"name: aws secretsmanager delete-secret --force-delete-without-recovery --region us-east-1 --secret-id {secret}",
+        f"fix: {PRODUCTION.flow_log_group} (AWS::Logs::LogGroup) is there, and no stack of the environment made it: delete, or "
+        "take in with cdk import production/network",
+    ]
+    assert lines["buckets"][0].startswith(f"fix: {PRODUCTION.frontend_bucket} (AWS::S3::Bucket) is there, and no stack ")
+
+
+DNS = {
+    "/?name=hz-navigator.com&type=NS": records(2, "ns1.registrar.example."),
+    "/?name=hz-navigator.com&type=CAA": records(257, '0 issue "letsencrypt.org"'),
+    "/?name=api.hz-navigator.com&type=CAA": records(257),
+    "/?name=app.hz-navigator.com&type=CAA": records(257),
+}
+
+
+def fail_creation(cloud: Cloud, name: str, log_group: str) -> None:
+    """A stack whose creation fails and leaves a log group behind."""
+    resources = {
+        "Kept": {"Type": "AWS::Logs::LogGroup", "DeletionPolicy": "Retain", "Properties": {"LogGroupName": log_group}},
+        "Failing": {
+            "Type": "AWS::EC2::SecurityGroupIngress",
+            "DependsOn": "Kept",
+            "Properties": {"GroupId": "sg-none", "IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "CidrIp": "10.0.0.0/16"},
+        },
+    }
+    cloudformation = cloud.client("cloudformation")
+    cloudformation.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": resources}))
+    with pytest.raises(WaiterError):
+        cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 300})
 
 
 def test_where_everything_stands_nothing_is_in_the_way(cloud: Cloud, run: Run) -> None:

@@ -7,6 +7,7 @@ from tests.environments import PRODUCTION
 
 from .aws import Aws, case, line, lines
 from .conftest import Serve
+from .web import records
 
 ZONE = PRODUCTION.domain.zone
 OWN = ("ns-1.awsdns-01.org.", "ns-2.awsdns-02.com.")
@@ -15,12 +16,6 @@ OWN = ("ns-1.awsdns-01.org.", "ns-2.awsdns-02.com.")
 def with_domain(**keys: str | None) -> Environment:
     domain = PRODUCTION.domain.model_dump() | keys
     return PRODUCTION.model_copy(update={"domain": Domain.model_validate(domain)})
-
-
-def dns(kind: int, *data: str) -> dict[str, object]:
-    """What a resolver answers; nothing for a name that is not there."""
-    records = [{"name": f"{ZONE}.", "type": kind, "TTL": 300, "data": value} for value in data]
-    return {"Status": 0, "Answer": records} if data else {"Status": 3}
 
 
 class TestHostedZone:
@@ -32,7 +27,7 @@ class TestHostedZone:
         aws.answer("route53", "GetHostedZone", {"HostedZone": zone, "DelegationSet": {"NameServers": OWN}})
 
     def resolver(self, serve: Serve, *servers: str) -> str:
-        return serve({f"/?name={ZONE}&type=NS": dns(2, *servers)}) + "/"
+        return serve({f"/?name={ZONE}&type=NS": records(2, *servers)}) + "/"
 
     def test_one_that_is_delegated_is_ok(self, aws: Aws, serve: Serve) -> None:
         self.zone(aws)
@@ -131,9 +126,9 @@ class TestCertificates:
 class TestAuthority:
     """CAA records can forbid ACM to issue a certificate."""
 
-    def resolver(self, serve: Serve, **records: tuple[str, ...]) -> str:
+    def resolver(self, serve: Serve, **data: tuple[str, ...]) -> str:
         hosts = {"api": f"api.{ZONE}", "app": f"app.{ZONE}", "zone": ZONE}
-        return serve({f"/?name={host}&type=CAA": dns(257, *records.get(key, ())) for key, host in hosts.items()}) + "/"
+        return serve({f"/?name={host}&type=CAA": records(257, *data.get(key, ())) for key, host in hosts.items()}) + "/"
 
     def test_without_records_anybody_may(self, aws: Aws, serve: Serve) -> None:
         asked = case(aws, resolver=self.resolver(serve))

@@ -1,6 +1,10 @@
 """Names that something else has."""
 
 import pytest
+from botocore import xform_name
+from botocore.session import Session
+
+from local.preflight.names import NAMED
 
 from .aws import Aws, case, line, lines, stack
 
@@ -131,3 +135,14 @@ class TestBuckets:
         aws.client("s3").create_bucket(Bucket="hz-navigator-frontend-production")
         aws.stands(self.STACK)
         assert line("buckets", case(aws, self.STACK)) == "ok: no more are needed"
+
+
+@pytest.mark.parametrize("type_", NAMED)
+def test_a_name_is_absent_by_an_error_that_the_operation_has(type_: str) -> None:
+    how = NAMED[type_]
+    model = Session().get_service_model(how.service)
+    (operation,) = (name for name in model.operation_names if xform_name(name) == how.operation)
+    errors = {
+        error.metadata.get("error", {}).get("code", error.name) for error in model.operation_model(operation).error_shapes
+    }
+    assert set(how.absent) <= errors
