@@ -14,7 +14,7 @@ CHATBOT_REGION = "us-east-2"
 """One of the regions that have the API; what it answers is the account's:
 https://docs.aws.amazon.com/general/latest/gr/chatbot.html"""
 
-CREATION_FAILED = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "REVIEW_IN_PROGRESS")
+CREATION_FAILED = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
 """Nothing stands: the CDK CLI deletes such a stack and makes it again, if it may."""
 
 State = Literal["ok", "fix", "later", "not known"]
@@ -74,17 +74,18 @@ class Case:
 
     def _live(self, stack: Stack) -> Live | None:
         asked: dict[str, Any] = {"StackName": stack.name, "region": stack.region}
-        for found in self.account.ask("cloudformation", "describe_stacks", absent=("ValidationError",), **asked).get(
-            "Stacks", ()
-        ):
-            listed = self.account.ask("cloudformation", "list_stack_resources", **asked)
-            owned = (
-                resource["LogicalResourceId"]
-                for resource in listed.get("StackResourceSummaries", ())
-                if not resource["ResourceStatus"].startswith(("DELETE_", "CREATE_FAILED"))
+        answer = self.account.ask("cloudformation", "describe_stacks", absent=("ValidationError",), **asked)
+        if not answer or answer["Stacks"][0]["StackStatus"] == "REVIEW_IN_PROGRESS":  # a change set was made, and nothing else
+            return None
+        (found,) = answer["Stacks"]
+        owned = (
+            resource["LogicalResourceId"]
+            for resource in self.account.ask("cloudformation", "list_stack_resources", **asked).get(
+                "StackResourceSummaries", ()
             )
-            return Live(found["StackStatus"], bool(found.get("EnableTerminationProtection")), frozenset(owned))
-        return None
+            if not resource["ResourceStatus"].startswith(("DELETE_", "CREATE_FAILED"))
+        )
+        return Live(found["StackStatus"], bool(found.get("EnableTerminationProtection")), frozenset(owned))
 
     def missing(self, *types: str) -> Iterator[Resource]:
         """The resources of some types that the stacks have not made yet."""

@@ -232,7 +232,7 @@ def _filled(value: Any, known: Mapping[str, Any]) -> Any:
 def names(case: Case) -> Answers:
     register = Register(case.account, case.environment.account, case.environment.prefix)
     unknown: set[str] = set()
-    taken: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    taken: defaultdict[str, list[str]] = defaultdict(list)
     free = 0
     for resource in case.missing(*NAMED):
         try:
@@ -243,23 +243,26 @@ def names(case: Case) -> Answers:
         free += not found
         for name, answer in found:
             if deleted := answer.get("DeletedDate"):
+                which = f"--region {resource.stack.region} --secret-id {name}"
                 yield fix(
                     f"the secret {name} waits for its deletion on {deleted:%Y-%m-%d} and keeps its name: aws secretsmanager "
-                    f"delete-secret --force-delete-without-recovery --region {resource.stack.region} --secret-id {name}"
+                    f"restore-secret {which} and take it over, or, if nobody needs its value any more, aws secretsmanager "
+                    f"delete-secret --force-delete-without-recovery {which}"
                 )
             else:
-                taken[resource.stack.component, resource.type].append(name)
-    for (component, type_), found_names in taken.items():
-        yield fix(_taken(case, component, type_, found_names))
+                taken[resource.type].append(name)
+    for type_, found_names in taken.items():
+        yield fix(_taken(type_, found_names))
     for reason in sorted(unknown):
         yield Answer("not known", reason)
     yield ok(f"{free} are free" if free else "no more are needed")
 
 
-def _taken(case: Case, component: str, type_: str, found: list[str]) -> str:
+def _taken(type_: str, found: list[str]) -> str:
+    one = len(found) == 1
     return (
-        f"{', '.join(found)} ({type_}) {'is' if len(found) == 1 else 'are'} there, and no stack of the environment made "
-        f"{'it' if len(found) == 1 else 'them'}: delete, or take in with cdk import {case.environment.name}/{component}"
+        f"{', '.join(found)} ({type_}) {'is' if one else 'are'} there, and no stack of the environment made "
+        f"{'it: delete it, or take it' if one else 'them: delete them, or take them'} over as docs/deploying.md says"
     )
 
 
@@ -274,9 +277,11 @@ def buckets(case: Case) -> Answers:
         except NotKnown as why:
             if why.code != "403":
                 raise
-            yield fix(f"the bucket {name} is another account's, or closed to you: give it another name in stacks/names.py")
+            yield fix(
+                f"the bucket {name} is another account's, or closed to you: choose other names under buckets in {case.file}"
+            )
             continue
         if there:
-            yield fix(_taken(case, resource.stack.component, resource.type, [name]))
+            yield fix(_taken(resource.type, [name]))
         free += not there
     yield ok(f"{free} are free" if free else "no more are needed")

@@ -91,7 +91,8 @@ def secrets(case: Case) -> Answers:
             own = f"aws secretsmanager update-secret {which} --kms-key-id alias/aws/secretsmanager"
             yield fix(f"the secret {name} is under a key of its own, which the function may not use: {own}")
         elif encrypted and (state := _key_state(case, encrypted)) != "Enabled":
-            yield fix(f"the key of the secret {name} is {state}: enable it, or aws secretsmanager update-secret {which}")
+            other = f"aws secretsmanager update-secret {which} --kms-key-id alias/aws/secretsmanager"
+            yield fix(f"the key of the secret {name} is {state}: enable it, or use Secrets Manager's own, {other}")
         else:
             yield ok(name)
     if not named:

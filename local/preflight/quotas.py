@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import jmespath
@@ -61,7 +62,7 @@ def quotas(case: Case) -> Answers:
 
 def fargate(case: Case) -> Answers:
     backend = case.environment.backend
-    needed = 2 * backend.max_tasks * backend.cpu // 1024  # a rollout at 200 %
+    needed = ceil(2 * backend.max_tasks * backend.cpu / 1024)  # a rollout at 200 %
     yield _within(case, "Fargate vCPUs", needed, 0, _limit(case, *FARGATE_QUOTA), *FARGATE_QUOTA)
 
 

@@ -27,17 +27,19 @@ class TestNames:
     def test_what_somebody_made_by_hand_is_named(self, aws: Aws) -> None:
         aws.client("secretsmanager").create_secret(Name=SECRET, SecretString="x")
         assert line("names", case(aws, DATABASE)) == (
-            f"fix: {SECRET} (AWS::SecretsManager::Secret) is there, and no stack of the environment made it: delete, or take in "
-            "with cdk import production/database"
+            f"fix: {SECRET} (AWS::SecretsManager::Secret) is there, and no stack of the environment made it: delete it, or take it "
+            "over as docs/deploying.md says"
         )
 
     def test_a_secret_that_waits_for_its_deletion_keeps_its_name(self, aws: Aws) -> None:
         aws.client("secretsmanager").create_secret(Name=SECRET, SecretString="x")
         aws.client("secretsmanager").delete_secret(SecretId=SECRET, RecoveryWindowInDays=7)
         only = line("names", case(aws, DATABASE))
+        which = f"--region us-east-1 --secret-id {SECRET}"
         assert only.startswith(f"fix: the secret {SECRET} waits for its deletion on 20")
         assert only.endswith(
-            f"aws secretsmanager delete-secret --force-delete-without-recovery --region us-east-1 --secret-id {SECRET}"
+            f" and keeps its name: aws secretsmanager restore-secret {which} and take it over, or, if nobody needs its value any "
+            f"more, aws secretsmanager delete-secret --force-delete-without-recovery {which}"
         )
 
     def test_what_our_stack_made_is_not_asked_for(self, aws: Aws) -> None:
@@ -120,15 +122,15 @@ class TestBuckets:
     def test_one_of_this_account_is_named(self, aws: Aws) -> None:
         aws.client("s3").create_bucket(Bucket="hz-navigator-frontend-production")
         assert line("buckets", case(aws, self.STACK)) == (
-            "fix: hz-navigator-frontend-production (AWS::S3::Bucket) is there, and no stack of the environment made it: delete, "
-            "or take in with cdk import production/frontend"
+            "fix: hz-navigator-frontend-production (AWS::S3::Bucket) is there, and no stack of the environment made it: delete it, "
+            "or take it over as docs/deploying.md says"
         )
 
     def test_one_of_another_account_cannot_be_had(self, aws: Aws) -> None:
         aws.refuse("HeadBucket", "403", "Forbidden")
         assert line("buckets", case(aws, self.STACK)) == (
-            "fix: the bucket hz-navigator-frontend-production is another account's, or closed to you: give it another name in "
-            "stacks/names.py"
+            "fix: the bucket hz-navigator-frontend-production is another account's, or closed to you: choose other names "
+            "under buckets in config/production.toml"
         )
 
     def test_our_own_is_ok(self, aws: Aws) -> None:

@@ -143,7 +143,7 @@ class TestSecrets:
         assert line("secrets", case(aws, environment=environment(url=URL))) == f"ok: {URL}"
         aws.client("kms").disable_key(KeyId=key)
         assert line("secrets", case(aws, environment=environment(url=URL))).startswith(
-            f"fix: the key of the secret {URL} is Disabled: enable it, or "
+            f"fix: the key of the secret {URL} is Disabled: enable it, or use Secrets Manager's own, aws "
         )
 
 

@@ -79,6 +79,9 @@ class TestStacks:
     def test_one_that_stands_is_ok(self, aws: Aws, status: str) -> None:
         assert self.status(aws, status) == ["ok: 1 of 1 stand"]
 
+    def test_one_that_is_only_being_reviewed_does_not_stand(self, aws: Aws) -> None:
+        assert self.status(aws, "REVIEW_IN_PROGRESS") == ["ok: 0 of 1 stand"]
+
     @pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "ROLLBACK_FAILED"])
     def test_after_a_failed_creation_the_next_deploy_makes_it_again(self, aws: Aws, status: str) -> None:
         assert self.status(aws, status) == [f"later: {STACK} is in {status}: cdk deploy deletes it and makes it again"]
