@@ -233,14 +233,12 @@ def names(case: Case) -> Answers:
     register = Register(case.account, case.environment.account, case.environment.prefix)
     unknown: set[str] = set()
     taken: defaultdict[str, list[str]] = defaultdict(list)
-    free = 0
     for resource in case.missing(*NAMED):
         try:
             found = list(register.taken(resource))
         except NotKnown as why:
             unknown.add(str(why))
             continue
-        free += not found
         for name, answer in found:
             if deleted := answer.get("DeletedDate"):
                 which = f"--region {resource.stack.region} --secret-id {name}"
@@ -255,7 +253,7 @@ def names(case: Case) -> Answers:
         yield fix(_taken(type_, found_names))
     for reason in sorted(unknown):
         yield Answer("not known", reason)
-    yield ok(f"{free} are free" if free else "no more are needed")
+    yield ok("none is taken")
 
 
 def _taken(type_: str, found: list[str]) -> str:

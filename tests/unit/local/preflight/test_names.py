@@ -22,7 +22,7 @@ class TestNames:
     """A fixed name is free, or belongs to the stack that makes it."""
 
     def test_what_nobody_has_is_free(self, aws: Aws) -> None:
-        assert line("names", case(aws, DATABASE)) == "ok: 3 are free"
+        assert line("names", case(aws, DATABASE)) == "ok: none is taken"
 
     def test_what_somebody_made_by_hand_is_named(self, aws: Aws) -> None:
         aws.client("secretsmanager").create_secret(Name=SECRET, SecretString="x")
@@ -45,7 +45,7 @@ class TestNames:
     def test_what_our_stack_made_is_not_asked_for(self, aws: Aws) -> None:
         aws.client("secretsmanager").create_secret(Name=SECRET, SecretString="x")
         aws.stands(DATABASE)
-        assert line("names", case(aws, DATABASE)) == "ok: no more are needed"
+        assert line("names", case(aws, DATABASE)) == "ok: none is taken"
         assert not {"DescribeSecret", "DescribeLogGroups"} & {operation for operation, _ in aws.asked}
 
     def test_what_comes_new_into_a_stack_has_to_be_free(self, aws: Aws) -> None:
@@ -61,7 +61,7 @@ class TestNames:
 
     def test_a_name_that_only_begins_like_ours_is_not_ours(self, aws: Aws) -> None:
         aws.client("logs").create_log_group(logGroupName="/aws/rds/postgresql-of-others")
-        assert line("names", case(aws, DATABASE)) == "ok: 3 are free"
+        assert line("names", case(aws, DATABASE)) == "ok: none is taken"
 
     def test_those_that_cannot_be_asked_hide_no_others(self, aws: Aws) -> None:
         aws.client("logs").create_log_group(logGroupName="/aws/rds/postgresql")
@@ -79,7 +79,7 @@ class TestNames:
             BillingMode="PAY_PER_REQUEST",
         )
         table = ("AWS::DynamoDB::Table", {"TableName": TABLE})
-        assert line("names", case(aws, stack("remediation", Table=table))) == "ok: 1 are free"
+        assert line("names", case(aws, stack("remediation", Table=table))) == "ok: none is taken"
         assert line("names", case(aws, stack("remediation", region="eu-west-1", Table=table))).startswith(f"fix: {TABLE} (")
 
     def test_all_alarms_are_asked_for_at_once(self, aws: Aws) -> None:
