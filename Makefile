@@ -59,7 +59,7 @@ synth: setup ## write the cloud assemblies of every environment to cdk.out, poli
 	@cdk synth --quiet
 
 preflight: setup ## ask your AWS account what only AWS knows of ENV, before anything is deployed: it only reads
-	@python -m local.preflight $(ENV)
+	@python -m local.preflight "$(ENV)"
 
 golden: setup ## write the golden templates anew: the difference is what a change does to CloudFormation
 	@python -m tests.synth.golden
