@@ -90,13 +90,14 @@ class TestImage:
         )
 
 
+EMAIL = "on-call@hz-navigator.com"
 TOKEN = "hz-navigator-sentry-token"
 URL = "hz-navigator-production-pagerduty-url"
 SENTRY = Sentry(organization="hz-navigator", project="backend", token_secret=TOKEN)
 
 
 def environment(*, url: str | None = None, sentry: Sentry | None = None) -> Environment:
-    return PRODUCTION.model_copy(update={"contacts": Contacts(pagerduty_url_secret=url), "sentry": sentry})
+    return PRODUCTION.model_copy(update={"contacts": Contacts(email=EMAIL, pagerduty_url_secret=url), "sentry": sentry})
 
 
 class TestSecrets:
@@ -157,7 +158,7 @@ class TestSlack:
         aws.answer("chatbot", "DescribeSlackWorkspaces", {"SlackWorkspaces": found})
 
     def test_without_a_channel_there_is_nothing_to_ask(self, aws: Aws) -> None:
-        without = PRODUCTION.model_copy(update={"contacts": Contacts()})
+        without = PRODUCTION.model_copy(update={"contacts": Contacts(email=EMAIL)})
         assert line("Slack", case(aws, environment=without)) == "ok: not configured"
 
     def test_an_authorized_one_is_ok(self, aws: Aws) -> None:
