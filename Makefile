@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/node_modules/.bin:$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill dashboard test local local-down replay detection thresholds docs runbook synth golden lint acknowledgements lock
+.PHONY: help setup drill dashboard test local local-down replay detection thresholds docs runbook synth preflight golden lint acknowledgements lock
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -57,6 +57,9 @@ runbook: setup ## write the runbook of ENV: docs/runbook.md for production, docs
 
 synth: setup ## write the cloud assemblies of every environment to cdk.out, policy packs included
 	@cdk synth --quiet '**'
+
+preflight: setup ## ask your AWS account what only AWS knows of ENV, before anything is deployed: it only reads
+	@python -m local.preflight "$(ENV)"
 
 golden: setup ## write the golden templates anew: the difference is what a change does to CloudFormation
 	@python -m tests.synth.golden
