@@ -185,6 +185,11 @@ class Names(ConfigSection):
         return f"aws-waf-logs-{self.prefix}-frontend"
 
     @property
+    def frontend_routing(self) -> str:
+        """The CloudFront function; the CDK's own name for it would not say whose environment it is."""
+        return f"{self.prefix}-frontend-routing"
+
+    @property
     def frontend_log_delivery(self) -> str:
         """The source and the destination of the distribution's access logs."""
         return f"{self.prefix}-frontend-access-logs"

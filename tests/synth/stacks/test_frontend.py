@@ -197,6 +197,10 @@ def test_the_api_is_reached_by_its_own_name_over_tls_1_2(
     assert behaviors["/api/*"]["OriginRequestPolicyId"] == ALL_VIEWER_EXCEPT_HOST_HEADER
 
 
+def test_the_routing_function_is_called_after_the_environment(stack: Template, environment: Environment) -> None:
+    assert stack.only("AWS::CloudFront::Function")["Properties"]["Name"] == f"{environment.prefix}-frontend-routing"
+
+
 def test_only_pages_go_through_the_routing_function(stack: Template, behaviors: dict[str, dict[str, Any]]) -> None:
     function = stack.only("AWS::CloudFront::Function")
     assert behaviors["*"]["FunctionAssociations"] == [
