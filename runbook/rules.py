@@ -45,6 +45,9 @@ DEPLOYMENTS_READ = 40
 CANDIDATES = 10
 """The newest task definitions, deployed successfully, whose state is read."""
 
+ROLLOUT = 2
+"""A rollout runs up to this many times the tasks: the old ones until the new ones are healthy."""
+
 # The database (runbook section 6.3)
 
 SLOW_QUERY_MILLISECONDS = 1000

@@ -3,20 +3,29 @@ sections 3 to 7)."""
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator
 
 from runbook.alarms import alarm_name
 from runbook.rows import Level
-from stacks.application import Application, ConfigSection
+from stacks import catalog
+from stacks.application import Application, ConfigSection, right
+
+
+def _exists(region: str) -> str:
+    if region not in catalog.regions():
+        raise ValueError(f'should be a region of AWS, such as "{catalog.closest(region, catalog.regions())}"')
+    return region
 
 
 class Names(ConfigSection):
     """What is called how in one environment of the application."""
 
     application: Application
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
-    account: Annotated[str, Field(pattern=r"^\d{12}$")]
-    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+    name: Annotated[
+        str, right("small letters and digits, in words with - between them", "review-7", pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")
+    ]
+    account: Annotated[str, right("the 12 digits of an AWS account, in quotes", "210987654321", pattern=r"^[0-9]{12}$")]
+    region: Annotated[str, right("an AWS region", "us-east-1"), AfterValidator(_exists)]
 
     @property
     def prefix(self) -> str:
