@@ -1,7 +1,7 @@
 """The CDK application: a stage for each environment of `config/`, with the policy packs over all of them.
 
-`cdk synth -c config=FOLDER` reads the environments from another folder. With credentials, when what follows may be a deployment,
-an environment that still has example values is left out.
+`cdk synth -c config=FOLDER` reads the environments from another folder. With credentials, when this may be a deployment, an
+environment that still has example values is left out.
 """
 
 import os
@@ -23,7 +23,7 @@ except ConfigError as error:
     sys.exit(str(error))
 
 for environment in environments:
-    left = tuple(examples(environment)) if os.environ.get("CDK_DEFAULT_ACCOUNT") else ()
+    left = tuple(examples(environment.model_dump())) if os.environ.get("CDK_DEFAULT_ACCOUNT") else ()
     for sentence in left or map("weak production: {}".format, weaknesses(environment)):
         print(f"{folder.name}/{environment.name}.toml: {sentence}", file=sys.stderr)
     if not left:

@@ -1,5 +1,7 @@
 """What is particular to the application: `config/application.toml`, checked and frozen."""
 
+import json
+import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
@@ -14,12 +16,23 @@ class ConfigSection(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_by_name=True)
 
 
+def quoted(text: str) -> str:
+    """A text as TOML writes it, on one line, with nothing in it that a terminal would act on."""
+    shown = json.dumps(text, ensure_ascii=False)
+    return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in shown)
+
+
 def right(what: str, example: object, **constraints: Any) -> Any:
     """What is right for a key, in words and as an example: whoever writes anything else is told both."""
     return Field(description=what, examples=[example], **constraints)
 
 
-Text = Annotated[str, right("text on one line", "HZ Navigator", pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$", max_length=100)]
+Text = Annotated[
+    str,
+    right(
+        "text on one line", "HZ Navigator", pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$", max_length=100
+    ),
+]
 """Something to read, without control characters."""
 
 
@@ -45,26 +58,25 @@ class Container(ConfigSection):
     @field_validator("variables")
     @classmethod
     def _known_words(cls, variables: dict[str, str]) -> dict[str, str]:
-        return _filled(variables, ("port", "region", "prefix", "documents", "frontend_url"))
+        return _filled("container.variables", variables, ("port", "region", "prefix", "documents", "frontend_url"))
 
     @model_validator(mode="after")
     def _each_variable_once(self) -> Self:
         sources = ([self.cache_url], self.variables, self.database_secret, self.application_secret)
         names = [name for source in sources for name in source]
         if twice := next((name for name in names if names.count(name) > 1), None):
-            raise ValueError(f"container has the variable {twice} twice: it should be in one of its sections, such as variables")
+            raise ValueError(
+                f"container has the variable {twice} twice: it should be in one of its sections, such as variables"
+            )
         return self
 
 
-def _filled(texts: dict[str, str], words: Iterable[str]) -> dict[str, str]:
+def _filled(section: str, texts: dict[str, str], words: Iterable[str]) -> dict[str, str]:
     """The texts; ValueError when anything but these words is in braces in one of them."""
-    words = dict.fromkeys(words, "")
+    known = {f"{{{word}}}" for word in words}
     for key, text in texts.items():
-        try:
-            text.format(**words)
-        except (LookupError, ValueError, AttributeError, TypeError):
-            known = ", ".join(f"{{{word}}}" for word in words)
-            raise ValueError(f"{key} = {text!r} should have nothing in braces but {known}") from None
+        if not set(re.findall(r"\{.*?\}|[{}]", text)) <= known:
+            raise ValueError(f"{section}.{key} = {quoted(text)} should have nothing in braces but {', '.join(sorted(known))}")
     return texts
 
 
@@ -89,7 +101,9 @@ class HealthReport(ConfigSection):
     def _told_apart(self) -> Self:
         for well, unwell in (("healthy", "unhealthy"), ("connected", "disconnected")):
             if getattr(self, well) == getattr(self, unwell):
-                raise ValueError(f"health_report.{unwell} = \"{getattr(self, unwell)}\" should differ from {well}, such as \"{unwell}\"")
+                raise ValueError(
+                    f'health_report.{unwell} = "{getattr(self, unwell)}" should differ from {well}, such as "{unwell}"'
+                )
         return self
 
 
@@ -126,17 +140,17 @@ class DatabaseSize(ConfigSection):
 
 
 _EVICTIONS = (
-    "volatile-lru", "allkeys-lru", "volatile-lfu", "allkeys-lfu", "volatile-random", "allkeys-random", "volatile-ttl", "noeviction"
-)  # fmt: skip
+    "noeviction",
+    "volatile-ttl",
+    *(f"{of}-{by}" for of in ("volatile", "allkeys") for by in ("lru", "lfu", "random")),
+)
 
 
 class CacheSize(ConfigSection):
     version: Annotated[str, right("a version 7 of Redis, in quotes", "7.1", pattern=r"^7\.[01]$")]
     nodes: Annotated[int, right("a primary and up to five replicas, 2 to 6", 2, ge=2, le=6)]
     snapshot_days: Annotated[int, right("days from 1 to 35", 7, ge=1, le=35)]
-    eviction: Annotated[
-        str, right(f"one of {', '.join(_EVICTIONS)}", "volatile-lru", pattern=f"^({'|'.join(_EVICTIONS)})$")
-    ]
+    eviction: Annotated[str, right(f"one of {', '.join(_EVICTIONS)}", "volatile-lru", pattern=f"^({'|'.join(_EVICTIONS)})$")]
 
 
 class FrontendHeaders(ConfigSection):
@@ -145,7 +159,7 @@ class FrontendHeaders(ConfigSection):
     @field_validator("content_security_policy")
     @classmethod
     def _known_words(cls, directives: dict[str, str]) -> dict[str, str]:
-        return _filled(directives, ("api", "documents"))
+        return _filled("frontend.content_security_policy", directives, ("api", "documents"))
 
 
 class Application(ConfigSection):

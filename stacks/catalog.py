@@ -27,15 +27,16 @@ _GIB_A_VCPU = {"m": 4, "r": 8, "x2g": 16, "x2idn": 16, "x2iedn": 32}
 """Of the families that begin so; the longest beginning counts."""
 
 
-def closest(value: str, known: Iterable[str]) -> str:
-    """The one of the known names that looks most like a value: what somebody who mistyped it may have meant."""
-    return get_close_matches(value[:60], sorted(known), n=1, cutoff=0)[0]
+def closest(value: str, known: Iterable[str], otherwise: str) -> str:
+    """The one of the known names that a mistyped value may have meant; another where it looks like none of them."""
+    return next(iter(get_close_matches(value[:60].lower(), sorted(known), n=1)), otherwise)
 
 
 @cache
 def regions() -> frozenset[str]:
     """The regions of AWS's standard partition, the one that the names' ARNs are in."""
-    return frozenset(botocore.session.Session().get_available_regions("ec2")) & AVAILABILITY_ZONES.keys() & _node_types().keys()
+    known: list[str] = botocore.session.Session().get_available_regions("ec2")
+    return frozenset(region for region in known if region in AVAILABILITY_ZONES and region in _node_types())
 
 
 @cache

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from stacks.application import Application
+from stacks.application import Application, quoted
 from stacks.environment import Environment
 from stacks.readiness import EXAMPLE_ACCOUNT, examples
 
@@ -40,9 +41,11 @@ def _told(file: Path, *sentences: str) -> str:
 
 
 def _sentence(model: type[BaseModel], problem: ErrorDetails) -> str:
-    *section, last = problem["loc"] or ("",)
-    key, value = ".".join(map(_bare, problem["loc"])), problem["input"]
+    path = [part for part in problem["loc"] if isinstance(part, str)]  # and no number in an array
+    section, key, value = path[:-1], ".".join(map(_bare, path)), problem["input"]
     match problem["type"]:
+        case _ if model is Environment and key == "name":
+            return f"the file's name, {value}, should be {_right(model, path)}"
         case "extra_forbidden":
             of = _section(model, section)
             known = {field.alias or name for name, field in of.model_fields.items()} - (
@@ -50,29 +53,27 @@ def _sentence(model: type[BaseModel], problem: ErrorDetails) -> str:
             )
             where = f"{'.'.join(map(_bare, section))} may have" if section else "it may have"
             return f"{key} is not a key of this file and should be removed: {where} {', '.join(sorted(known))}"
-        case "value_error":  # our own: already says what should be
+        case "value_error":  # our own: already says what should be, and of which key, unless it is about one value
             reason = problem["msg"].removeprefix("Value error, ")
-            return f"{_assigned(key, value)} {reason}" if isinstance(value, str) else f"{key} {reason}" if last in _MANY else reason
+            return f"{_assigned(key, value)} {reason}" if isinstance(value, str) else reason
         case "missing":
-            return f"{key} is missing and should be {_right(model, problem['loc'])}"
+            return f"{key} is missing and should be {_right(model, path)}"
         case _:
-            return f"{_assigned(key, value)} should be {_right(model, problem['loc'])}"
+            return f"{_assigned(key, value)} should be {_right(model, path)}"
 
 
-_MANY = {"thresholds", "variables", "content_security_policy"}
-"""The sections whose keys are not ours: a sentence about one of theirs needs the section's name."""
-
-
-def _right(model: type[BaseModel], path: Sequence[int | str]) -> str:
+def _right(model: type[BaseModel], path: Sequence[str]) -> str:
     """What is right for a key, with an example: what its field says, or that it is a section."""
-    for end in range(len(path), 0, -1):
-        field = _section(model, path[: end - 1]).model_fields.get(str(path[end - 1])) or next(
-            (one for one in _section(model, path[: end - 1]).model_fields.values() if one.alias == path[end - 1]), None
-        )
-        if field and field.description:
-            (example,) = field.examples or [None]
-            return f"{field.description}, such as {_toml(example)}"
+    for end, name in enumerate(path):
+        field = _field(_section(model, path[:end]), name)
+        if field and field.description and field.examples:
+            return f"{field.description}, such as {_toml(field.examples[0])}"
     return f"a section, such as [{'.'.join(map(_bare, path))}] with its keys below it"
+
+
+def _field(model: type[BaseModel], name: str) -> FieldInfo | None:
+    """The field of a key of a file."""
+    return next((field for own, field in model.model_fields.items() if (field.alias or own) == name), None)
 
 
 def _assigned(key: str, value: object) -> str:
@@ -86,8 +87,10 @@ def _assigned(key: str, value: object) -> str:
 def _toml(value: object) -> str:
     """A value as TOML writes it, on one line."""
     match value:
-        case bool() | str():
-            return json.dumps(value, ensure_ascii=False)
+        case str():
+            return quoted(value)
+        case bool():
+            return json.dumps(value)
         case list() | tuple():
             return f"[{', '.join(map(_toml, value))}]"
         case dict():
@@ -100,7 +103,7 @@ def _toml(value: object) -> str:
 
 def _bare(name: object) -> str:
     """A part of a key as TOML writes it."""
-    return str(name) if re.fullmatch(r"[A-Za-z0-9_-]+", str(name)) else json.dumps(str(name), ensure_ascii=False)[:80]
+    return str(name) if re.fullmatch(r"[A-Za-z0-9_-]+", str(name)) else quoted(str(name)[:80])
 
 
 def _section(model: type[BaseModel], path: Iterable[int | str]) -> type[BaseModel]:
@@ -109,7 +112,7 @@ def _section(model: type[BaseModel], path: Iterable[int | str]) -> type[BaseMode
     for name in path:
         if field := found.model_fields.get(str(name)):
             kinds = (field.annotation, *get_args(field.annotation))
-            found = next(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel))
+            found = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), found)
     return found
 
 
@@ -118,7 +121,7 @@ def load(name: str, folder: Path = CONFIG) -> Environment:
     file = folder / f"{name}.toml"
     if name not in (known := names(folder)):
         raise ConfigError(f"{folder.name}/{name}.toml: no such environment: there are {', '.join(known) or 'none'}")
-    settings = _read(file)
+    settings = read(file)
     for key in sorted(_NOT_IN_A_FILE & settings.keys()):
         why = "the file's name says it" if key == "name" else f"{folder.name}/{APPLICATION}.toml says it for all environments"
         raise ConfigError(f"{folder.name}/{file.name}: {key} should be removed: {why}")
@@ -129,7 +132,7 @@ def parsed(name: str, settings: Mapping[str, Any], folder: Path = CONFIG) -> Env
     """The environment that a file's settings describe, with the application of its folder; ConfigError as above."""
     file = folder / f"{name}.toml"
     environment = _validated(Environment, file, {"name": name, "application": load_application(folder), **settings})
-    if environment.account != EXAMPLE_ACCOUNT and (left := tuple(examples(environment))):
+    if environment.account != EXAMPLE_ACCOUNT and (left := tuple(examples(settings))):
         raise ConfigError(_told(file, *left))  # begun, and not finished
     return environment
 
@@ -137,7 +140,7 @@ def parsed(name: str, settings: Mapping[str, Any], folder: Path = CONFIG) -> Env
 def load_application(folder: Path = CONFIG) -> Application:
     """The application that `<folder>/application.toml` describes; ConfigError as above."""
     file = folder / f"{APPLICATION}.toml"
-    return _validated(Application, file, _read(file))
+    return _validated(Application, file, read(file))
 
 
 def names(folder: Path = CONFIG) -> list[str]:
@@ -150,47 +153,47 @@ def load_all(folder: Path = CONFIG) -> tuple[Environment, ...]:
     environments = tuple(load(name, folder) for name in names(folder))
     if not environments:
         raise ConfigError(f"{folder.name}/: has no environment, and should have a .toml file for each, such as production.toml")
-    _no_overlap(folder, environments)
+    apart(folder, environments)
     return environments
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read(file: Path) -> dict[str, Any]:
     """The settings of a file; ConfigError for whatever is no readable file of TOML with something in it."""
     try:
         return _settings(file)
-    except _Unreadable as error:
+    except _FileError as error:
         raise ConfigError(_told(file, str(error))) from None
     except OSError as error:
         raise ConfigError(_told(file, f"cannot be read: {error.strerror}; `ls -l` shows what it is")) from None
 
 
-class _Unreadable(Exception):
+class _FileError(Exception):
     """What is wrong with a file as a whole."""
 
 
 def _settings(file: Path) -> dict[str, Any]:
     if not file.exists():
-        raise _Unreadable("is a link to a file that does not exist" if file.is_symlink() else "no such file")
+        raise _FileError("is a link to a file that does not exist" if file.is_symlink() else "no such file")
     if not file.is_file():
-        raise _Unreadable(f"should be a file, and is {'a folder' if file.is_dir() else 'something else'}")
+        raise _FileError(f"should be a file, and is {'a folder' if file.is_dir() else 'something else'}")
     content = file.read_bytes()
-    for mark, encoding in _MARKS.items():
+    for mark, of in _MARKS.items():
         if content.startswith(mark):
-            raise _Unreadable(f"begins with a byte order mark (BOM) and should be saved as UTF-8 without one, instead of {encoding}")
+            raise _FileError(f"begins with a byte order mark (BOM){of} and should be saved as UTF-8 without one")
     try:
         settings = tomllib.loads(content.decode())
     except UnicodeDecodeError as error:
-        raise _Unreadable(f"should be UTF-8, and byte {error.start + 1} is not") from None
+        raise _FileError(f"should be UTF-8, and byte {error.start + 1} is not") from None
     except RecursionError:
-        raise _Unreadable("should be TOML: its brackets are nested too deep") from None
+        raise _FileError("should be TOML: its brackets are nested too deep") from None
     except ValueError as error:  # of TOML, and of a number with thousands of digits
-        raise _Unreadable(f"should be TOML: {_on_one_line(str(error))}") from None
+        raise _FileError(f"should be TOML: {_on_one_line(str(error))}") from None
     if not settings:
-        raise _Unreadable("is empty, and should have the keys that docs/deploying.md lists: `make init` writes such a file")
+        raise _FileError("is empty, and should have the keys that docs/deploying.md lists: `make init` writes such a file")
     return settings
 
 
-_MARKS = {codecs.BOM_UTF8: "UTF-8 with one", codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
+_MARKS = {codecs.BOM_UTF8: "", codecs.BOM_UTF16_LE: " of UTF-16", codecs.BOM_UTF16_BE: " of UTF-16"}
 
 
 def _on_one_line(text: str) -> str:
@@ -204,7 +207,8 @@ def _validated(model: type[M], file: Path, settings: Mapping[str, Any]) -> M:
         raise ConfigError(_sentences(file, model, error)) from None
 
 
-def _no_overlap(folder: Path, environments: Iterable[Environment]) -> None:
+def apart(folder: Path, environments: Sequence[Environment]) -> None:
+    """ConfigError when two environments of a folder have a network or a host name in common."""
     for one, other in combinations(environments, 2):
         if ipaddress.ip_network(one.network.cidr).overlaps(ipaddress.ip_network(other.network.cidr)):
             raise ConfigError(

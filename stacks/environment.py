@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
@@ -14,7 +14,7 @@ from runbook.failures import FAILURES, Failure
 from runbook.rows import ROWS, Row, rows_with
 from runbook.rules import ROLLOUT
 from stacks import catalog
-from stacks.application import ConfigSection, right
+from stacks.application import ConfigSection, quoted, right
 from stacks.names import LONGEST, Names
 
 MOST_ZONES = 6
@@ -77,11 +77,13 @@ class Domain(ConfigSection):
     def _possible(self) -> Self:
         for key, host in (("frontend", self.frontend), ("api", self.api)):
             if host != self.zone and not host.endswith(f".{self.zone}"):
-                raise ValueError(
-                    f'domain.{key} = "{host}" should be a name inside domain.zone, such as "{host.partition(".")[0]}.{self.zone}"'
-                )
+                inside = f"{host.partition('.')[0]}.{self.zone}"
+                raise ValueError(f'domain.{key} = "{host}" should be a name inside domain.zone, such as "{inside}"')
         if self.frontend == self.api:
-            raise ValueError(f'domain.api = "{self.api}" should be another name than frontend, such as "api.{self.zone}"')
+            wrong, other, start = ("frontend", "api", "app") if self.api.startswith("api.") else ("api", "frontend", "api")
+            raise ValueError(
+                f'domain.{wrong} = "{self.api}" should be another name than {other}, such as "{start}.{self.zone}"'
+            )
         if not self.hosted_zone_id and not (self.certificate_arn and self.frontend_certificate_arn):
             raise ValueError(
                 "domain should have hosted_zone_id, or both certificate_arn and frontend_certificate_arn, such as "
@@ -99,28 +101,39 @@ class Network(ConfigSection):
     zones: Annotated[
         tuple[Annotated[str, Field()], ...],
         BeforeValidator(_sequence),
-        right(f"2 to {MOST_ZONES} availability zones of the region", ["us-east-1a", "us-east-1b"], min_length=2, max_length=MOST_ZONES),
+        right(
+            f"2 to {MOST_ZONES} availability zones of the region",
+            ["us-east-1a", "us-east-1b"],
+            min_length=2,
+            max_length=MOST_ZONES,
+        ),
     ]
-    nat_gateways: Annotated[int, right("one or more, and a zone has one at most", 1, ge=1)]
+    nat_gateways: Annotated[int, right("the number of NAT gateways, from one to one in each zone", 1, ge=1)]
 
     @field_validator("cidr")
     @classmethod
     def _usable(cls, cidr: str) -> str:
         try:
-            network = ipaddress.IPv4Network(cidr)
-        except ValueError as error:
-            raise ValueError(f'should be a private CIDR block from /16 to /22, such as "10.0.0.0/16" ({error})') from None
-        if "/" not in cidr or not 16 <= network.prefixlen <= 22 or not any(map(network.subnet_of, _PRIVATE)):
-            private = ", ".join(map(str, _PRIVATE))
-            raise ValueError(f'should be a block from /16 to /22 of a private range ({private}), such as "10.0.0.0/16"')
+            network = ipaddress.IPv4Network(cidr, strict=False)
+        except ValueError:
+            network = ipaddress.IPv4Network("0.0.0.0/0")
+        private = 16 <= network.prefixlen <= 22 and any(map(network.subnet_of, _PRIVATE))
+        if not private or cidr != str(network):
+            ranges = ", ".join(map(str, _PRIVATE))
+            example = network if private else "10.0.0.0/16"
+            raise ValueError(f'should be a block from /16 to /22 of a private range ({ranges}), such as "{example}"')
         return cidr
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
         if twice := next((zone for zone in self.zones if self.zones.count(zone) > 1), None):
-            raise ValueError(f'network.zones has "{twice}" twice, and should have each zone once, such as ["us-east-1a", "us-east-1b"]')
+            raise ValueError(
+                f'network.zones has {quoted(twice)} twice, and should have each zone once, such as ["us-east-1a", "us-east-1b"]'
+            )
         if self.nat_gateways > len(self.zones):
-            raise ValueError(f"network.nat_gateways = {self.nat_gateways} should be at most the number of zones, {len(self.zones)}")
+            raise ValueError(
+                f"network.nat_gateways = {self.nat_gateways} should be at most the number of zones, {len(self.zones)}"
+            )
         return self
 
 
@@ -167,7 +180,9 @@ class Backend(ConfigSection):
     def _possible(self) -> Self:
         sizes = _FARGATE_MEMORY.get(self.cpu)
         if sizes is None:
-            raise ValueError(f"backend.cpu = {self.cpu} should be one of Fargate's sizes: {', '.join(map(str, _FARGATE_MEMORY))}")
+            raise ValueError(
+                f"backend.cpu = {self.cpu} should be one of Fargate's sizes: {', '.join(map(str, _FARGATE_MEMORY))}"
+            )
         if self.memory not in sizes:
             raise ValueError(
                 f"backend.memory = {self.memory} should be a size that Fargate has with cpu = {self.cpu}: "
@@ -182,21 +197,20 @@ class Backend(ConfigSection):
 _LIKE_A_TOKEN = re.compile(r"sntry[a-z]_|(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[A-Za-z0-9]{20,}|[0-9]{20,}")
 
 
-def _no_token(name: str) -> str:
-    if _LIKE_A_TOKEN.search(name):
+def _no_token(name: str | None) -> str | None:
+    if name and _LIKE_A_TOKEN.search(name):
         raise ValueError(
-            "looks like a token, and should be the name of a secret that holds it, such as "
-            '"hz-navigator-production-sentry-token"; the token has been shown in a file: renew it'
+            'should be the name of a secret, such as "hz-navigator-production-token", and looks like what is in one: put it '
+            "into a secret, and renew it, because it has been in a file"
         )
     return name
 
 
-SecretName = Annotated[
-    str | None,
-    right("the name of a secret of Secrets Manager", "hz-navigator-production-sentry-token", pattern=r"^[A-Za-z0-9/_+=.@-]{1,512}$"),
-    AfterValidator(lambda name: name and _no_token(name)),
-]
-"""A secret's name, and never what is in it."""
+def _secret(kind: str) -> tuple[Any, ...]:
+    """What is right for the name of a secret; never what is in it."""
+    example = f"hz-navigator-production-{kind}"
+    name = right("the name of a secret of Secrets Manager", example, pattern=r"^[A-Za-z0-9/_+=.@-]{1,512}$")
+    return name, AfterValidator(_no_token)
 
 
 class Slack(ConfigSection):
@@ -216,7 +230,7 @@ class Contacts(ConfigSection):
         str | None,
         right("an e-mail address", "on-call@hz-navigator.com", pattern=rf"^[A-Za-z0-9._%+-]{{1,64}}@{_HOST}$", max_length=254),
     ] = None
-    pagerduty_url_secret: SecretName = None
+    pagerduty_url_secret: Annotated[str | None, *_secret("pagerduty-url")] = None
     """The name of a secret with the URL of a CloudWatch integration of PagerDuty: the URL alone authorizes."""
     slack: Slack | None = None
     nobody: Annotated[bool, right("true or false", True)] = False
@@ -238,12 +252,12 @@ class Sentry(ConfigSection):
     """Where the backend's errors are counted (runbook 7.3). `token_secret` is the name of a secret with an API token of the
     scope org:read, and nothing else, in it."""
 
-    url: Annotated[str, right("an address without a path", "https://sentry.io", pattern=rf"^https://{_HOST}(:[0-9]{{1,5}})?$")] = (
-        "https://sentry.io"
-    )
+    url: Annotated[
+        str, right("an address without a path", "https://sentry.io", pattern=rf"^https://{_HOST}(:[0-9]{{1,5}})?$")
+    ] = "https://sentry.io"
     organization: Annotated[str, right("the slug of an organization", "hz-navigator", pattern=r"^[a-z0-9][a-z0-9-]{0,99}$")]
     project: Annotated[str, right("the slug of a project", "hz-navigator-backend", pattern=r"^[a-z0-9][a-z0-9_-]{0,99}$")]
-    token_secret: SecretName
+    token_secret: Annotated[str, *_secret("sentry-token")]
 
 
 Line = Annotated[float | None, right("a number in the row's unit, 0 or more", 75, ge=0, allow_inf_nan=False)]
@@ -266,10 +280,14 @@ def _threshold_problem(row: Row, own: Override) -> str:
     highest = _HIGHEST.get(row.unit)
     for level, line in own.model_dump(exclude_none=True).items():
         if highest is not None and line > highest:
-            return f"thresholds.{row.slug}.{level} = {line:g} should be in {row.unit}, from 0 to {highest:g}"
+            example = getattr(_shipped(row), level)
+            return (
+                f"thresholds.{row.slug}.{level} = {line:g} should be in {row.unit}, from 0 to {highest:g}, such as {example:g}"
+            )
     order: tuple[str, ...] = ("normal", "warning", "critical")
-    if row.worse == "above" and row.critical == highest or row.worse == "below" and row.critical == 0:
-        return f"thresholds.{row.slug}.critical = {row.critical:g} should be a value that can be passed, such as {_shipped(row).critical:g}"
+    if (row.worse == "above" and row.critical == highest) or (row.worse == "below" and row.critical == 0):
+        possible = _shipped(row).critical
+        return f"thresholds.{row.slug}.critical = {row.critical:g} should be a value that can be passed, such as {possible:g}"
     sides = {"above": ("at most", "under"), "below": ("at least", "over")}[row.worse]
     for (milder, worse), side in zip(pairwise(order), sides, strict=True):
         one, other = (getattr(row, milder), getattr(row, worse))
@@ -286,14 +304,21 @@ def _shipped(row: Row) -> Row:
     return next(one for one in ROWS if one.slug == row.slug)
 
 
+_RETENTIONS = (30, 60, 90, 120, 150, 180, 365, 731, 1827, 3653)
+"""The days that CloudWatch Logs takes, from a month on."""
+
+
+def _kept(days: int) -> int:
+    if days not in _RETENTIONS:
+        raise ValueError(f"log_retention_days = {days} should be one of {', '.join(map(str, _RETENTIONS))}")
+    return days
+
+
 class Environment(Names):
     """One environment, as everything in `stacks/` sees it: its configuration, its names and its threshold table."""
 
     remediation: Annotated[Literal["on", "observe", "off"], right('"on", "observe" or "off"', "on")]
-    log_retention_days: Annotated[
-        Literal[30, 60, 90, 120, 150, 180, 365, 731, 1827, 3653],
-        right("one of 30, 60, 90, 120, 150, 180, 365, 731, 1827 and 3653", 365),
-    ]
+    log_retention_days: Annotated[int, right(f"one of {', '.join(map(str, _RETENTIONS))}", 365), AfterValidator(_kept)]
     docs_url: Annotated[
         str | None,
         right("an https address without a slash at its end", "https://git.example.com/operations/docs",
@@ -316,7 +341,8 @@ class Environment(Names):
         slugs = [row.slug for row in ROWS]
         for slug in overrides:
             if slug not in slugs:
-                raise ValueError(f"{slug} should be a row of the table: {', '.join(slugs)}")
+                key = slug if re.fullmatch("[a-z0-9-]+", slug) else quoted(slug)
+                raise ValueError(f"thresholds.{key} should be a row of the table: {', '.join(slugs)}")
         return overrides
 
     @model_validator(mode="after")
@@ -347,18 +373,18 @@ class Environment(Names):
         region, version = self.region, self.application.database.version
         for zone in self.network.zones:
             if zone not in (known := catalog.zones(region)):
-                what = "is a zone's id, and should be" if re.fullmatch(r"[a-z0-9]+-az[0-9]+", zone) else "should be"
-                yield f'network.zones has "{zone}", which {what} the name of a zone of region = "{region}", such as "{known[0]}"'
-        found: str | None = self.database.instance_class
+                what = "is an id, and should be the name" if re.fullmatch(r"[a-z0-9]+-az[0-9]+", zone) else "should be the name"
+                yield f'network.zones has {quoted(zone)}, which {what} of a zone of region = "{region}", such as "{known[0]}"'
+        found = self.database.instance_class
         if found not in (classes := catalog.instance_classes(region, version)):
             yield (
-                f'database.instance_class = "{found}" should be one that RDS has in {region} for PostgreSQL {version}, '
-                f'such as "{catalog.closest(str(found), classes)}"'
+                f"database.instance_class = {quoted(found)} should be one that RDS has in {region} for PostgreSQL {version}, "
+                f'such as "{catalog.closest(found, classes, "db.t4g.large")}"'
             )
         if (found := self.cache.node_type) not in (types := catalog.node_types(region)):
             yield (
-                f'cache.node_type = "{found}" should be one that ElastiCache has in {region} for a replication group in memory, '
-                f'such as "{catalog.closest(found, types)}"'
+                f"cache.node_type = {quoted(found)} should be one that ElastiCache has in {region} for a group in memory, "
+                f'such as "{catalog.closest(found, types, "cache.t4g.small")}"'
             )
 
     def _foreign_certificates(self) -> Iterator[str]:
@@ -388,27 +414,22 @@ class Environment(Names):
             return
         if fits := self.most_tasks:
             yield (
-                f"backend.max_tasks = {backend.max_tasks} should be at most {fits}: a rollout runs {ROLLOUT} times the tasks, and "
-                f"{backend.max_tasks} x {ROLLOUT} x {backend.pool_size} (pool_size) = "
+                f"backend.max_tasks = {backend.max_tasks} should be at most {fits}: a rollout runs {ROLLOUT} times the "
+                f"tasks, and {backend.max_tasks} x {ROLLOUT} x {backend.pool_size} (pool_size) = "
                 f"{backend.max_tasks * ROLLOUT * backend.pool_size} connections should stay under the critical line of "
                 f"rds-connections, {line:g}"
             )
         else:
             most = (math.ceil(line) - 1) // ROLLOUT
             yield (
-                f"backend.pool_size = {backend.pool_size} should be at most {most}: {ROLLOUT} tasks, as many as a rollout of one "
-                f"runs, should stay under the critical line of rds-connections, {line:g}"
+                f"backend.pool_size = {backend.pool_size} should be at most {most}: the connections of {ROLLOUT} tasks, as "
+                f"many as a rollout of one runs, should stay under the critical line of rds-connections, {line:g}"
             )
 
     @property
     def most_tasks(self) -> int:
         """The most tasks whose connections stay under the critical line while a rollout runs twice as many."""
         return (math.ceil(self.row("rds-connections").critical) - 1) // (ROLLOUT * self.backend.pool_size)
-
-    @property
-    def is_production(self) -> bool:
-        """Whether its name says so: production and prod, alone or as a word of it, such as production-eu."""
-        return not {"production", "prod"}.isdisjoint(self.name.split("-"))
 
     # The threshold table
 

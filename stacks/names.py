@@ -13,7 +13,8 @@ from stacks.application import Application, ConfigSection, right
 
 def _exists(region: str) -> str:
     if region not in catalog.regions():
-        raise ValueError(f'should be a region of AWS, such as "{catalog.closest(region, catalog.regions())}"')
+        near = catalog.closest(region, catalog.regions(), "us-east-1")
+        raise ValueError(f'should be a region of AWS, not of China or GovCloud, such as "{near}"')
     return region
 
 
@@ -22,7 +23,8 @@ class Names(ConfigSection):
 
     application: Application
     name: Annotated[
-        str, right("small letters and digits, in words with - between them", "review-7", pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")
+        str,
+        right("small letters and digits, in words with - between them", "review-7", pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"),
     ]
     account: Annotated[str, right("the 12 digits of an AWS account, in quotes", "210987654321", pattern=r"^[0-9]{12}$")]
     region: Annotated[str, right("an AWS region", "us-east-1"), AfterValidator(_exists)]

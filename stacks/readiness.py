@@ -1,9 +1,9 @@
 """What stands between an environment and a deployment to AWS: example values, and a production weaker than it should be."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from operator import attrgetter
+from typing import Any
 
 from stacks.environment import Environment
 
@@ -13,6 +13,9 @@ EXAMPLE_HOSTED_ZONE = "Z0EXAMPLE"
 """How the hosted zones of the shipped files begin."""
 RESERVED = "example.com"
 """Nobody's: https://www.rfc-editor.org/rfc/rfc2606"""
+
+EXAMPLE_NOTE = "# Some values are examples"
+"""How the line of a shipped file begins that says so."""
 
 
 @dataclass(frozen=True)
@@ -32,26 +35,36 @@ EXAMPLES = (
         "the id of your hosted zone, as `aws route53 list-hosted-zones` prints it",
     ),
     Example("contacts.email", rf".*[@.]{re.escape(RESERVED)}", "an address that you read: pages go there"),
-    Example("docs_url", rf"https://([^/]*\.)?{re.escape(RESERVED)}(/.*)?", "where you read docs/ in a browser: messages link there"),
+    Example(
+        "docs_url", rf"https://([^/]*\.)?{re.escape(RESERVED)}(/.*)?", "where you read docs/ in a browser: messages link there"
+    ),
 )
 """A value that is left of the shipped files can be told from any real one, with one exception: the domain is the runbook's own,
 and belongs to whoever has its hosted zone."""
 
 
-def examples(environment: Environment) -> Iterator[str]:
-    """A sentence for each value of a shipped file that is still there."""
+def examples(settings: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence for each value of a shipped file that is still in an environment's settings."""
     for example in EXAMPLES:
-        value = attrgetter(example.key)(environment)
-        if value and re.fullmatch(example.pattern, value):
+        section, _, name = example.key.rpartition(".")
+        value = (settings.get(section) or {} if section else settings).get(name)
+        if isinstance(value, str) and re.fullmatch(example.pattern, value):
             yield f'{example.key} = "{value}" is an example and should be {example.should}'
-            if example.key == "domain.hosted_zone_id":
-                zone = environment.domain.zone
-                yield f'domain.zone = "{zone}" is an example with it and should be the name of that hosted zone, such as "acme.org"'
+            if name == "hosted_zone_id":
+                yield (
+                    f'domain.zone = "{settings["domain"]["zone"]}" is an example with it and should be the name of that hosted '
+                    'zone, such as "acme.org"'
+                )
+
+
+def is_production(name: str) -> bool:
+    """Whether an environment's name says so: production and prod, alone or as a word of it, such as production-eu."""
+    return not {"production", "prod"}.isdisjoint(name.split("-"))
 
 
 def weaknesses(environment: Environment) -> Iterator[str]:
     """A sentence for each setting that makes a production environment weaker than it should be; none of any other."""
-    if not environment.is_production:
+    if not is_production(environment.name):
         return
     backend, network = environment.backend, environment.network
     if environment.remediation != "on":
