@@ -128,12 +128,15 @@ def load(name: str, folder: Path = CONFIG) -> Environment:
     return parsed(name, settings, folder)
 
 
-def parsed(name: str, settings: Mapping[str, Any], folder: Path = CONFIG) -> Environment:
-    """The environment that a file's settings describe, with the application of its folder; ConfigError as above."""
+def parsed(name: str, settings: Mapping[str, Any], folder: Path = CONFIG, *, finished: bool = True) -> Environment:
+    """The environment that a file's settings describe, with the application of its folder; ConfigError as above.
+
+    One that has an account of its own should be finished: it has no example value left.
+    """
     file = folder / f"{name}.toml"
     environment = _validated(Environment, file, {"name": name, "application": load_application(folder), **settings})
-    if environment.account != EXAMPLE_ACCOUNT and (left := tuple(examples(settings))):
-        raise ConfigError(_told(file, *left))  # begun, and not finished
+    if finished and environment.account != EXAMPLE_ACCOUNT and (left := tuple(examples(settings))):
+        raise ConfigError(_told(file, *left))
     return environment
 
 

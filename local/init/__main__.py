@@ -22,7 +22,7 @@ from rich.prompt import Prompt
 
 from local.init.edit import EditError, put, without
 from stacks import catalog
-from stacks.config import CONFIG, ConfigError, apart, free_block, load, load_application, names, parsed, read
+from stacks.config import APPLICATION, CONFIG, ConfigError, apart, free_block, load, load_application, names, parsed, read
 from stacks.readiness import EXAMPLE_NOTE, examples, is_production
 
 
@@ -78,6 +78,10 @@ QUESTIONS = (
     Question("docs_url", "docs-url", "Where docs/ is read in a browser, if anywhere", needed=False),
 )
 NOBODY = "nobody"
+_FOLLOWS = {"network.zones": "region"} | dict.fromkeys(
+    ("domain.hosted_zone_id", "domain.frontend", "domain.api"), "domain.zone"
+)
+"""What the file has for a key is no proposal any more when another has changed."""
 
 
 class Draft:
@@ -85,9 +89,12 @@ class Draft:
 
     def __init__(self, folder: Path, name: str, like: str | None) -> None:
         self.folder, self.name, self.file = folder, name, folder / f"{name}.toml"
+        if name == APPLICATION:
+            raise InitError(f"{folder.name}/{APPLICATION}.toml describes no environment: choose another name")
         self.others = [load(other, folder) for other in names(folder) if other != name]
         source = self.file if name in names(folder) and not like else folder / f"{like or self._usual()}.toml"
         self.settings = read(source)
+        parsed(source.stem, self.settings, folder, finished=False)  # says what is wrong with it
         self.owned = source == self.file and not any(examples(self.settings))
         self.text = source.read_text(encoding="utf-8")
         self.text = "\n".join(line for line in self.text.split("\n") if not line.startswith(EXAMPLE_NOTE))
@@ -98,8 +105,9 @@ class Draft:
         """The environment that a new one is most like."""
         known = [other.name for other in self.others]
         if not known:
+            where = f"{self.folder.name}/"
             raise InitError(
-                f"{self.folder.name}/ should have a file to begin with: `git checkout {self.folder.name}/` brings it back"
+                f"{where} should have a file of an environment to begin with: `git checkout {where}` brings it back"
             )
         usual = "production" if is_production(self.name) else "staging"
         return usual if usual in known else known[0]
@@ -115,7 +123,8 @@ class Draft:
     def proposal(self, key: str, account: Account) -> str:
         """What a key most likely is to be: what the file has, or what follows from the answers so far and from the account."""
         now = tomllib.loads(self.text)
-        if self.owned and now["region"] == self.settings["region"] and (old := _at(self.settings, key)):
+        of = _FOLLOWS.get(key, key)
+        if self.owned and _at(now, of) == _at(self.settings, of) and (old := _at(self.settings, key)):
             return ",".join(old) if isinstance(old, list) else str(old)
         proposals = {
             "account": lambda: account.id,
@@ -159,7 +168,7 @@ class Draft:
             environment = parsed(self.name, tomllib.loads(self.text), self.folder)
             apart(self.folder, [*self.others, environment])
         except ConfigError as error:
-            start = f"{self.folder.name}/{self.file.name}: {key}"
+            start = f"{self.folder.name}/{self.file.name}: {key}" if key else ""
             return [sentence for sentence in str(error).splitlines() if sentence.startswith(start)]
         return []
 
@@ -221,7 +230,7 @@ def fill(draft: Draft, options: argparse.Namespace, account: Account, console: C
             console.print("\n".join(problems), style="bold red", highlight=False, markup=False)
 
 
-def main(arguments: Sequence[str] | None = None, folder: Path = CONFIG) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 0; 1 after a sentence that says what is wrong; 130 after an interrupt, with nothing written."""
     parser = argparse.ArgumentParser(
         prog="python -m local.init", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -232,10 +241,11 @@ def main(arguments: Sequence[str] | None = None, folder: Path = CONFIG) -> int:
     parser.add_argument("--like", metavar="NAME", help="the environment to take all else from: the file itself, or the nearest")
     parser.add_argument("--yes", action="store_true", help="ask nothing: take what is proposed")
     parser.add_argument("--force", action="store_true", help="change a file that has values of its own")
+    parser.add_argument("--config", type=Path, default=CONFIG, metavar="FOLDER", help="where it is written: config by default")
     options = parser.parse_args(arguments)
     console = Console(soft_wrap=True) if sys.stdin.isatty() and not options.yes else None
     try:
-        draft = Draft(folder, options.environment, options.like)
+        draft = Draft(options.config, options.environment, options.like)
         fill(draft, options, Account(), console)
         draft.write(force=options.force)
     except (ConfigError, InitError, EditError) as error:

@@ -96,7 +96,7 @@ def test_what_people_have_to_fill_in_is_left_to_them() -> None:
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        (PRODUCTION, "Notifications go by mail to on-call@hz-navigator.com."),
+        (PRODUCTION, "Notifications go by mail to on-call@example.com."),
         (VARIANTS["everything"], "by mail to on-call@acme.example, PagerDuty (P1 and P2), Slack (all of them)."),
         (VARIANTS["certificates"], "Notifications go to nobody yet: set [contacts]."),
     ],
