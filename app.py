@@ -12,7 +12,7 @@ import aws_cdk as cdk
 
 from stacks.config import CONFIG, ConfigError, load_all
 from stacks.policy import failures, packs
-from stacks.readiness import examples, weaknesses
+from stacks.readiness import undeployable, weaknesses
 from stacks.stage import EnvironmentStage
 
 app = cdk.App(context={"@aws-cdk/core:failSynthOnValidationErrors": False})  # the CLI's own way: failures() says what is wrong
@@ -23,7 +23,7 @@ except ConfigError as error:
     sys.exit(str(error))
 
 for environment in environments:
-    left = tuple(examples(environment.model_dump())) if os.environ.get("CDK_DEFAULT_ACCOUNT") else ()
+    left = undeployable(environment.model_dump(), os.environ.get("CDK_DEFAULT_ACCOUNT"))
     for sentence in left or map("weak production: {}".format, weaknesses(environment)):
         print(f"{folder.name}/{environment.name}.toml: {sentence}", file=sys.stderr)
     if not left:

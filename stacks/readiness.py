@@ -57,6 +57,11 @@ def examples(settings: Mapping[str, Any]) -> Iterator[str]:
                 )
 
 
+def undeployable(settings: Mapping[str, Any], credentials: str | None) -> tuple[str, ...]:
+    """The same when the credentials at hand are for a real account; of the example account only the local cloud has any."""
+    return tuple(examples(settings)) if credentials not in (None, EXAMPLE_ACCOUNT) else ()
+
+
 def is_production(name: str) -> bool:
     """Whether an environment's name says so: production and prod, alone or as a word of it, such as production-eu."""
     return not {"production", "prod"}.isdisjoint(name.split("-"))

@@ -80,6 +80,17 @@ def test_no_secret_stands_in_a_template(name: str, folder: Path) -> None:
     assert found == []
 
 
+@any_environment
+def test_a_rollout_of_the_most_tasks_stays_under_the_critical_line_of_connections(name: str, folder: Path) -> None:
+    found, environment = templates(name, folder), config.load(name, folder)
+    tasks = found["backend"].properties("AWS::ApplicationAutoScaling::ScalableTarget")["MaxCapacity"]
+    service = found["backend"].properties("AWS::ECS::Service")["DeploymentConfiguration"]
+    line = found["monitoring"].properties("AWS::CloudWatch::Alarm", AlarmName=environment.alarm("rds-connections", "critical"))
+    parameters = found["database"].properties("AWS::RDS::DBParameterGroup")["Parameters"]
+    opened = tasks * service["MaximumPercent"] / 100 * environment.backend.pool_size
+    assert opened < line["Threshold"] < int(parameters["max_connections"])
+
+
 STATEFUL = (
     "AWS::RDS::DBInstance",
     "AWS::DynamoDB::Table",

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from local.init.edit import put
+from stacks import catalog
 from stacks.config import ConfigError, load, load_all, names
 from tests.environments import CONFIG, ENVIRONMENTS, PRODUCTION
 
@@ -247,6 +249,36 @@ NAMES = {  # runbook section 1 and the commands of sections 3 to 7, as printed
 @pytest.mark.parametrize("name", NAMES)
 def test_names_are_the_runbooks(name: str) -> None:
     assert {kind: getattr(ENVIRONMENTS[name], kind) for kind in NAMES[name]} == NAMES[name]
+
+
+# What docs/deploying.md says
+
+DEPLOYING = (Path(__file__).parents[3] / "docs/deploying.md").read_text()
+
+
+def test_the_example_of_a_refusal_in_the_docs_is_one(folder: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_all(edited(folder, replaced(r"^max_tasks = 4", "max_tasks = 8")))
+    assert f"    {error.value}\n" in DEPLOYING
+
+
+def test_more_tasks_as_the_docs_say(folder: Path) -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", DEPLOYING, flags=re.DOTALL)
+    text = (folder / "production.toml").read_text()
+    for section, values in tomllib.loads(example).items():
+        for key, value in values.items():
+            own = value if isinstance(value, dict) else {"": value}
+            for name, one in own.items():
+                text = put(text, f"{section}.{key}.{name}" if name else f"{section}.{key}", str(one))
+    (folder / "production.toml").write_text(text)
+    made = load("production", folder)
+    assert (made.backend.max_tasks, made.database.max_connections) == (8, 400)
+    assert made.row("rds-connections").critical == 360
+
+
+def test_the_most_connections_of_a_class_in_the_docs() -> None:
+    assert "112 for a GiB, 901 for the 8 GiB of a `db.t4g.large`" in DEPLOYING
+    assert [catalog.most_connections(one) for one in ("db.t4g.micro", "db.t4g.large")] == [112, 901]
 
 
 # A file more is an environment more
