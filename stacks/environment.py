@@ -228,7 +228,7 @@ class Contacts(ConfigSection):
 
     email: Annotated[
         str | None,
-        right("an e-mail address", "on-call@hz-navigator.com", pattern=rf"^[A-Za-z0-9._%+-]{{1,64}}@{_HOST}$", max_length=254),
+        right("an e-mail address", "on-call@acme.example", pattern=rf"^[A-Za-z0-9._%+-]{{1,64}}@{_HOST}$", max_length=254),
     ] = None
     pagerduty_url_secret: Annotated[str | None, *_secret("pagerduty-url")] = None
     """The name of a secret with the URL of a CloudWatch integration of PagerDuty: the URL alone authorizes."""
@@ -242,7 +242,7 @@ class Contacts(ConfigSection):
             raise ValueError(f"contacts.nobody = true should be removed: contacts.{ways[0]} says who is told")
         if not self.nobody and not ways:
             raise ValueError(
-                'contacts should have email, pagerduty_url_secret or slack, such as email = "on-call@hz-navigator.com"; '
+                'contacts should have email, pagerduty_url_secret or slack, such as email = "on-call@acme.example"; '
                 "nobody = true says that nobody is to be told"
             )
         return self

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from runbook.rows import ROWS
 from stacks.environment import Environment
 
 EXAMPLE_ACCOUNT = "123456789012"
@@ -53,7 +54,7 @@ def examples(settings: Mapping[str, Any]) -> Iterator[str]:
             if name == "hosted_zone_id":
                 yield (
                     f'domain.zone = "{settings["domain"]["zone"]}" is an example with it and should be the name of that hosted '
-                    'zone, such as "acme.org"'
+                    'zone, such as "acme.example"'
                 )
 
 
@@ -80,6 +81,12 @@ def weaknesses(environment: Environment) -> Iterator[str]:
         yield "backend.min_tasks = 1: when that one task fails, so does the service; 2 or more survive it"
     if len(network.zones) < 3:
         yield f"network.zones has {len(network.zones)}: when one fails, half of everything is gone; 3 are better"
+    for row in ROWS:
+        for level, line in environment.lines.get(row.slug, {}).items():
+            runbooks = getattr(row, level)
+            later = line > runbooks if row.worse == "above" else line < runbooks
+            if later and level != "normal" and row.slug != "rds-connections":  # that one goes with max_connections
+                yield f"thresholds.{row.slug}.{level} = {line:g}: people are told later than at the runbook's {runbooks:g}"
     if network.nat_gateways < len(network.zones):
         yield (
             f"network.nat_gateways = {network.nat_gateways}: when its zone fails, tasks in other zones reach nothing outside; "

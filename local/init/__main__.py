@@ -68,7 +68,7 @@ class Question:
 QUESTIONS = (
     Question("account", "account", "AWS account, 12 digits"),
     Question("region", "region", "Region"),
-    Question("domain.zone", "domain", "Name of the hosted zone, such as acme.org"),
+    Question("domain.zone", "domain", "Name of the hosted zone, such as acme.example"),
     Question("domain.hosted_zone_id", "hosted-zone-id", "Id of the hosted zone, as `aws route53 list-hosted-zones` prints it"),
     Question("domain.frontend", "frontend", "Host name of the frontend"),
     Question("domain.api", "api", "Host name of the API"),

@@ -16,9 +16,9 @@ from tests.environments import CONFIG
 ROOT = Path(__file__).parents[2]
 OWN = {
     "account": '"210987654321"',
-    "docs_url": '"https://git.acme.org/docs"',
+    "docs_url": '"https://git.acme.example/docs"',
     "domain.hosted_zone_id": '"Z08194101P8EXK"',
-    "contacts.email": '"on-call@acme.org"',
+    "contacts.email": '"on-call@acme.example"',
 }
 
 
@@ -69,12 +69,12 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "a folder": (_a_folder, "should be a file, and is a folder"),
     "an account and nothing else of one's own": (
         lambda file: file.write_text(
-            put(file.read_text(), "docs_url", '"https://git.acme.org"').replace("123456789012", "210987654321")
+            put(file.read_text(), "docs_url", '"https://git.acme.example"').replace("123456789012", "210987654321")
         ),
         'domain.hosted_zone_id = "Z0EXAMPLEPROD" is an example and should be the id of your hosted zone, as `aws route53 '
         "list-hosted-zones` prints it\n"
         'config/production.toml: domain.zone = "hz-navigator.com" is an example with it and should be the name of that hosted zone, '
-        'such as "acme.org"\n'
+        'such as "acme.example"\n'
         'config/production.toml: contacts.email = "on-call@example.com" is an example and should be an address that you read: pages go '
         "there",
     ),

@@ -123,7 +123,7 @@ WRONG_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
         "begins with a byte order mark (BOM) of UTF-16 and should be saved as UTF-8 without one",
     ),
     "Latin-1": (
-        lambda file: file.write_text('email = "h\xe9@acme.org"', encoding="latin-1"),
+        lambda file: file.write_text('email = "h\xe9@acme.example"', encoding="latin-1"),
         "should be UTF-8, and byte 11 is not",
     ),
 }

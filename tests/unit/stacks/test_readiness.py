@@ -35,9 +35,9 @@ def test_examples_are_refused_with_credentials_for_aws_and_not_for_the_local_clo
 def test_one_example_value_alone_is_found(key: str, value: str) -> None:
     own = {
         "account": "210987654321",
-        "docs_url": "https://git.acme.org/docs",
+        "docs_url": "https://git.acme.example/docs",
         "domain": {"zone": "hz-navigator.com", "hosted_zone_id": "Z08194101P8EXK"},
-        "contacts": {"email": "on-call@hz-navigator.com"},
+        "contacts": {"email": "on-call@acme.example"},
     }
     assert list(examples(own)) == []
     section, _, name = key.rpartition(".")
@@ -77,6 +77,11 @@ def test_production_is_what_its_name_says(name: str, *, production: bool) -> Non
 WEAK = {
     "remediation": ('"off"', 'remediation = "off": a bad release is not rolled back by itself; "on" does'),
     "backend.min_tasks": ("1", "backend.min_tasks = 1: when that one task fails, so does the service; 2 or more survive it"),
+    "thresholds.rds-cpu.critical": ("99", "thresholds.rds-cpu.critical = 99: people are told later than at the runbook's 90"),
+    "thresholds.api-availability.warning": (
+        "90",
+        "thresholds.api-availability.warning = 90: people are told later than at the runbook's 99",
+    ),
     "network.nat_gateways": (
         "1",
         "network.nat_gateways = 1: when its zone fails, tasks in other zones reach nothing outside; 3, one in each zone, survive it",
@@ -90,6 +95,14 @@ def test_what_makes_production_weaker_is_said(key: str) -> None:
     text = put((environments.CONFIG / "production.toml").read_text(), key, value)
     assert list(weaknesses(parsed("production", tomllib.loads(text), environments.CONFIG))) == [sentence]
     assert list(weaknesses(parsed("review-7", tomllib.loads(text), environments.CONFIG))) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("rds-cpu.critical", "80"), ("api-availability.warning", "99.5"), ("rds-cpu.normal", "70")]
+)
+def test_a_stricter_line_is_not_weaker(key: str, value: str) -> None:
+    text = put((environments.CONFIG / "production.toml").read_text(), f"thresholds.{key}", value)
+    assert list(weaknesses(parsed("production", tomllib.loads(text), environments.CONFIG))) == []
 
 
 def test_the_shipped_production_is_not_weak_and_staging_may_be() -> None:

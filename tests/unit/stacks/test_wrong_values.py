@@ -43,9 +43,9 @@ WRONG: dict[str, dict[str, list[str | None]]] = {
     },
     "docs_url": {
         '... should be an https address without a slash at its end, such as "https://git.example.com/operations/docs"': [
-            '"http://git.acme.org/docs"',
-            '"https://git.acme.org/docs/"',
-            '"https://git acme.org"',
+            '"http://git.acme.example/docs"',
+            '"https://git.acme.example/docs/"',
+            '"https://git acme.example"',
             '""',
         ],
     },
@@ -58,7 +58,9 @@ WRONG: dict[str, dict[str, list[str | None]]] = {
             "7",
             '"hz navigator.com"',
         ],
-        'domain.frontend = "app.hz-navigator.com" should be a name inside domain.zone, such as "app.acme.org"': ['"acme.org"'],
+        'domain.frontend = "app.hz-navigator.com" should be a name inside domain.zone, such as "app.acme.example"': [
+            '"acme.example"'
+        ],
     },
     "domain.frontend": {
         '... should be another name than api, such as "app.hz-navigator.com"': ['"api.hz-navigator.com"'],
@@ -248,8 +250,8 @@ WRONG: dict[str, dict[str, list[str | None]]] = {
         '... should be HTTP codes and ranges of them from 200 to 499, in quotes, such as "200,301"': ["200"],
     },
     "contacts.email": {
-        '... should be an e-mail address, such as "on-call@hz-navigator.com"': ['"on-call"', '"on call@acme.org"', '""'],
-        'contacts should have email, pagerduty_url_secret or slack, such as email = "on-call@hz-navigator.com"; nobody = true says that nobody is to be told': [
+        '... should be an e-mail address, such as "on-call@acme.example"': ['"on-call"', '"on call@acme.example"', '""'],
+        'contacts should have email, pagerduty_url_secret or slack, such as email = "on-call@acme.example"; nobody = true says that nobody is to be told': [
             None
         ],
     },
@@ -328,7 +330,7 @@ WRONG: dict[str, dict[str, list[str | None]]] = {
     },
     "contacts.emails": {
         "contacts.emails is not a key of this file and should be removed: contacts may have email, nobody, pagerduty_url_secret, slack": [
-            '"on-call@acme.org"'
+            '"on-call@acme.example"'
         ],
     },
     "thresholds.ecs-memory.normal": {

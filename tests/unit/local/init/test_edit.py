@@ -14,7 +14,7 @@ account = "1" # where it is deployed
 tags = ["a#b", "c"] # two
 
 [domain] # names
-zone = "acme.org"
+zone = "acme.example"
 
 # The network.
 [network]
@@ -40,7 +40,7 @@ def test_a_value_is_replaced_and_its_comment_stays(key: str, value: str, line: s
     ("key", "line", "after"),
     [
         ("region", "region = 7", 'tags = ["a#b", "c"] # two'),
-        ("domain.api", "api = 7", 'zone = "acme.org"'),
+        ("domain.api", "api = 7", 'zone = "acme.example"'),
         ("network.zones", "zones = 7", 'cidr = "10.0.0.0/16"'),
         ("contacts.email", "email = 7", "[contacts]"),
     ],
@@ -54,7 +54,7 @@ def test_a_missing_key_ends_its_section(key: str, line: str, after: str) -> None
 
 
 def test_a_key_is_commented_out() -> None:
-    assert '# zone = "acme.org"' in without(TEXT, "domain.zone").splitlines()
+    assert '# zone = "acme.example"' in without(TEXT, "domain.zone").splitlines()
     assert without(TEXT, "domain.api") == TEXT
 
 

@@ -27,10 +27,10 @@ from tests.environments import CONFIG
 ROOT = Path(__file__).parents[4]
 VALUES = {
     "--account": "210987654321",
-    "--domain": "acme.org",
+    "--domain": "acme.example",
     "--hosted-zone-id": "Z08194101P8EXK",
-    "--email": "on-call@acme.org",
-    "--docs-url": "https://git.acme.org/operations/docs",
+    "--email": "on-call@acme.example",
+    "--docs-url": "https://git.acme.example/operations/docs",
 }
 
 
@@ -68,9 +68,9 @@ def test_the_first_environment_takes_the_place_of_the_example(folder: Path, caps
     assert init(folder) == 0
     made = load("production", folder)
     assert (made.account, made.domain.zone, made.domain.frontend, made.domain.api) == (
-        "210987654321", "acme.org", "app.acme.org", "api.acme.org",
+        "210987654321", "acme.example", "app.acme.example", "api.acme.example",
     )  # fmt: skip
-    assert made.contacts.email == "on-call@acme.org"
+    assert made.contacts.email == "on-call@acme.example"
     assert not list(examples(made.model_dump()))
     said = capsys.readouterr().out
     assert "cdk bootstrap aws://210987654321/us-east-1\n" in said
@@ -103,7 +103,7 @@ def test_again_it_writes_the_same(folder: Path) -> None:
 
 
 def test_both_environments_then_more_of_them(folder: Path) -> None:
-    hosts = {"frontend": "app.{}.acme.org", "api": "api.{}.acme.org"}
+    hosts = {"frontend": "app.{}.acme.example", "api": "api.{}.acme.example"}
     for name in ("production", "staging", "review-7", "prod-eu"):
         own = {key: host.format(name) for key, host in hosts.items()}
         assert init(folder, name, frontend=own["frontend"], api=own["api"], docs_url=None, email="nobody") == 0
@@ -128,7 +128,7 @@ def test_an_environment_like_another_is_not_yet_protected(folder: Path) -> None:
     assert init(folder) == 0
     file = folder / "production.toml"
     file.write_text(put(file.read_text(), "protection", "true"))
-    assert init(folder, "prod-eu", frontend="app.eu.acme.org", api="api.eu.acme.org") == 0
+    assert init(folder, "prod-eu", frontend="app.eu.acme.example", api="api.eu.acme.example") == 0
     assert tomllib.loads((folder / "prod-eu.toml").read_text())["protection"] is False
     assert init(folder) == 0
     assert tomllib.loads(file.read_text())["protection"] is True
@@ -156,13 +156,13 @@ def test_what_nothing_can_be_proposed_for_is_needed(option: str, folder: Path, c
     [
         ("account", "1234", 'account = "1234" should be the 12 digits of an AWS account'),
         ("region", "us-east-9", 'region = "us-east-9" should be a region of AWS'),
-        ("hosted_zone_id", "acme.org", 'domain.hosted_zone_id = "acme.org" should be the id of a hosted zone'),
+        ("hosted_zone_id", "acme.example", 'domain.hosted_zone_id = "acme.example" should be the id of a hosted zone'),
         ("domain", "", "--domain is needed"),
         ("zones", "us-east-1a,us-east-1z", 'network.zones has "us-east-1z", which should be the name of a zone'),
         ("cidr", "8.8.0.0/16", 'network.cidr = "8.8.0.0/16" should be a block from /16 to /22 of a private range'),
         ("frontend", "app.other.org", 'domain.frontend = "app.other.org" should be a name inside domain.zone'),
         ("email", "on-call@example.com", 'contacts.email = "on-call@example.com" is an example'),
-        ("docs_url", "http://acme.org", 'docs_url = "http://acme.org" should be an https address'),
+        ("docs_url", "http://acme.example", 'docs_url = "http://acme.example" should be an https address'),
     ],
 )
 def test_a_wrong_value_is_told_and_nothing_is_written(
@@ -176,7 +176,7 @@ def test_a_wrong_value_is_told_and_nothing_is_written(
 
 
 def test_a_name_that_is_too_long_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert init(folder, "production-frankfurt", frontend="a.acme.org", api="b.acme.org") == 1
+    assert init(folder, "production-frankfurt", frontend="a.acme.example", api="b.acme.example") == 1
     assert "the environment's name should be at most 15 characters" in capsys.readouterr().err
     assert not (folder / "production-frankfurt.toml").exists()
 
@@ -275,13 +275,13 @@ def test_at_a_terminal_it_asks_and_asks_again_for_what_is_wrong(terminal: Termin
         "AWS account": "1234",
         "should be the 12 digits": "210987654321",
         "Region (us-east-1)": "",
-        "Name of the hosted zone": "acme.org",
+        "Name of the hosted zone": "acme.example",
         "Id of the hosted zone": "Z08194101P8EXK",
-        "frontend (app.acme.org)": "",
-        "API (api.acme.org)": "",
+        "frontend (app.acme.example)": "",
+        "API (api.acme.example)": "",
         "Availability zones": "",
         "CIDR block": "",
-        "E-mail address": "on-call@acme.org",
+        "E-mail address": "on-call@acme.example",
         "Where docs/ is read": "",
     }
     for question, answer in answers.items():
@@ -290,7 +290,7 @@ def test_at_a_terminal_it_asks_and_asks_again_for_what_is_wrong(terminal: Termin
     terminal.until("is written")
     assert terminal.process.wait() == 0
     made = load("production", folder)
-    assert (made.account, made.domain.api, made.docs_url) == ("210987654321", "api.acme.org", None)
+    assert (made.account, made.domain.api, made.docs_url) == ("210987654321", "api.acme.example", None)
 
 
 def test_an_interrupt_prints_one_line_and_leaves_nothing(terminal: Terminal, folder: Path) -> None:
