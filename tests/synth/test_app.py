@@ -5,8 +5,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -89,15 +91,50 @@ def test_a_wrong_configuration_prints_a_sentence_and_no_traceback(case: str, fol
     assert (ran.returncode, ran.stderr) == (1, f"config/production.toml: {sentence}\n")
 
 
-def test_with_credentials_the_examples_are_refused_value_by_value(folder: Path) -> None:
-    ran = run(folder, CDK_DEFAULT_ACCOUNT="999988887777")
+class _Sts(BaseHTTPRequestHandler):
+    """Says whose credentials they are, to whom they ask."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        told = "<Arn>arn:aws:iam::999988887777:root</Arn><UserId>1</UserId><Account>999988887777</Account>"
+        body = (
+            f"<GetCallerIdentityResponse><GetCallerIdentityResult>{told}</GetCallerIdentityResult></GetCallerIdentityResponse>"
+        )
+        self.send_response(200)
+        self.send_header("Content-Type", "text/xml")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def credentials(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment variables of somebody with credentials for an account."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Sts) as server:
+        Thread(target=server.serve_forever).start()
+        yield {
+            "AWS_ENDPOINT_URL": f"http://localhost:{server.server_port}",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": "us-east-1",
+            "CDK_HOME": str(tmp_path / "home"),
+        }
+        server.shutdown()
+
+
+def test_cdk_deploy_refuses_the_examples_value_by_value(folder: Path, credentials: dict[str, str]) -> None:
+    ran = run(folder, "cdk", "deploy", "production/*", "--no-notices", "-c", f"config={folder}", **credentials)
     assert ran.returncode == 1
-    said = ran.stderr.splitlines()
+    *said, last = [line for line in ran.stderr.splitlines() if line.startswith(("config/", "Nothing"))]
     keys = ("account", "domain.hosted_zone_id", "domain.zone", "contacts.email", "docs_url")
     starts = [f"config/{name}.toml: {key} = " for name in ("production", "staging") for key in keys]
-    assert [line.startswith(start) for line, start in zip(said, [*starts, "Nothing"], strict=True)] == [True] * 11
-    assert all(" is an example " in line and " should be " in line for line in said[:-1])
-    assert said[-1] == "Nothing can be deployed before these are replaced: `make init` asks for them."
+    assert [line.startswith(start) for line, start in zip(said, starts, strict=True)] == [True] * 10
+    assert all(" is an example " in line and " should be " in line for line in said)
+    assert last == "Nothing can be deployed before these are replaced: `make init` asks for them."
+    assert "Traceback" not in ran.stderr
 
 
 def test_with_credentials_an_example_is_left_out_beside_one_that_is_not(folder: Path) -> None:
