@@ -15,6 +15,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from runbook.rules import ROLLOUT
 from stacks.base import KEPT, EnvironmentStack
 from stacks.cache import Cache
 from stacks.database import Database
@@ -299,7 +300,7 @@ class Backend(EnvironmentStack):
             platform_version=ecs.FargatePlatformVersion.LATEST,
             # No desired count: scaling and runbook 5.1 set it, and a deployment must not reset it.
             min_healthy_percent=100,
-            max_healthy_percent=200,
+            max_healthy_percent=100 * ROLLOUT,
             availability_zone_rebalancing=ecs.AvailabilityZoneRebalancing.ENABLED,
             circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
             # By name: the alarms are made from the load balancer's and the service's names, in a stack before this one.

@@ -68,7 +68,7 @@ class Database(EnvironmentStack):
                 parameters={
                     "log_min_duration_statement": str(SLOW_QUERY_MILLISECONDS),
                     "log_statement": "ddl",
-                    "max_connections": str(size.max_connections),
+                    "max_connections": str(environment.database.max_connections),
                     "rds.force_ssl": "1",
                     "shared_preload_libraries": "pg_stat_statements",
                 },

@@ -1,45 +1,55 @@
 """Every physical name of an environment, once: the names are the interface of the runbook (section 1, and the commands of
 sections 3 to 7)."""
 
-import re
 from typing import Annotated
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator
 
 from runbook.alarms import alarm_name
 from runbook.rows import Level
-from stacks.application import Application, ConfigSection
+from stacks import catalog
+from stacks.application import Application, ConfigSection, right
+
+
+def _exists(region: str) -> str:
+    if region not in catalog.regions():
+        near = catalog.closest(region, catalog.regions(), "us-east-1")
+        raise ValueError(f'should be a region of AWS, not of China or GovCloud, such as "{near}"')
+    return region
+
 
 RUNBOOK_POSTGRESQL = "15"
 """The major version that the runbook's parameter group is of (section 6.3)."""
 
 
+_BUCKET = "a name of {} small letters, digits and hyphens"  # dots would break its TLS
+
+
 class Buckets(ConfigSection):
-    """Names for buckets whose usual name is taken: a bucket's name is one of all accounts of the world."""
+    """Names for buckets whose usual name is taken: a bucket's name is one of all accounts of the world.
 
-    frontend: str | None = None
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+    """
+
+    frontend: Annotated[
+        str | None, right(_BUCKET.format("3 to 55"), "acme-frontend-production", pattern=r"^[a-z0-9][a-z0-9-]{1,53}[a-z0-9]$")
+    ] = None
     """The backups are in the bucket of this name and `-backups`."""
-    documents: str | None = None
-
-    @field_validator("frontend", "documents")
-    @classmethod
-    def _possible(cls, name: str | None, info: ValidationInfo) -> str | None:
-        longest = 63 - (len("-backups") if info.field_name == "frontend" else 0)
-        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; dots break its TLS
-        if name and not (3 <= len(name) <= longest and re.fullmatch(r"[a-z0-9][a-z0-9-]*[a-z0-9]", name)):
-            raise ValueError(
-                f"should be 3 to {longest} small letters, digits and hyphens, such as my-team-{info.field_name}-production"
-            )
-        return name
+    documents: Annotated[
+        str | None, right(_BUCKET.format("3 to 63"), "acme-documents-production", pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")
+    ] = None
 
 
 class Names(ConfigSection):
     """What is called how in one environment of the application."""
 
     application: Application
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
-    account: Annotated[str, Field(pattern=r"^\d{12}$")]
-    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+    name: Annotated[
+        str,
+        right("small letters and digits, in words with - between them", "review-7", pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"),
+    ]
+    account: Annotated[str, right("the 12 digits of an AWS account, in quotes", "210987654321", pattern=r"^[0-9]{12}$")]
+    region: Annotated[str, right("an AWS region", "us-east-1"), AfterValidator(_exists)]
     buckets: Buckets = Buckets()
 
     @property

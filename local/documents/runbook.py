@@ -45,6 +45,7 @@ def render(environment: Environment, environments: Sequence[Environment]) -> str
         "releases_function": environment.function("releases"),
         "health_check_function": environment.function("health-check"),
         "contacts": _contacts(environment),
+        "task_limit": _task_limit(environment),
         "escalation_path": _escalation_path(),
         "status_page.investigating": status_page.INVESTIGATING,
         "status_page.identified": status_page.IDENTIFIED,
@@ -84,6 +85,18 @@ def _contacts(environment: Environment) -> str:
     }
     configured = [way for way, set_up in ways.items() if set_up]
     return f"Notifications go by {', '.join(configured)}." if configured else "Notifications go to nobody yet: set [contacts]."
+
+
+def _task_limit(environment: Environment) -> str:
+    """How far section 5.1 may scale, and why."""
+    most, pool = environment.backend.max_tasks, environment.backend.pool_size
+    line = environment.row("rds-connections").critical
+    opened = f"{most} x {rules.ROLLOUT} x {pool} = {most * rules.ROLLOUT * pool}"
+    return (
+        f"**At most {most} here** (`max_tasks`). A rollout runs up to {rules.ROLLOUT} times as many tasks, each with up to "
+        f"{pool} connections: {opened} stays under the critical line of {line:g}. "
+        "To have more: [more tasks](deploying.md#more-tasks)."
+    )
 
 
 def _escalation_path() -> str:

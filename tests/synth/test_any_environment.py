@@ -20,7 +20,6 @@ from tests.environments import CONFIG, VARIANTS_CONFIG
 from tests.synth.assemblies import stage, templates, termination_protection
 
 ROOT = Path(__file__).parents[2]
-REPORT = "validation-report.json"
 TOOLS = os.pathsep.join((str(ROOT / "node_modules/.bin"), str(Path(sys.executable).parent), os.environ["PATH"]))
 COMPONENTS = ("network", "database", "cache", "load-balancer", "registry", "remediation", "monitoring", "backend", "frontend")
 
@@ -81,6 +80,17 @@ def test_no_secret_stands_in_a_template(name: str, folder: Path) -> None:
     assert found == []
 
 
+@any_environment
+def test_a_rollout_of_the_most_tasks_stays_under_the_critical_line_of_connections(name: str, folder: Path) -> None:
+    found, environment = templates(name, folder), config.load(name, folder)
+    tasks = found["backend"].properties("AWS::ApplicationAutoScaling::ScalableTarget")["MaxCapacity"]
+    service = found["backend"].properties("AWS::ECS::Service")["DeploymentConfiguration"]
+    line = found["monitoring"].properties("AWS::CloudWatch::Alarm", AlarmName=environment.alarm("rds-connections", "critical"))
+    parameters = found["database"].properties("AWS::RDS::DBParameterGroup")["Parameters"]
+    opened = tasks * service["MaximumPercent"] / 100 * environment.backend.pool_size
+    assert opened < line["Threshold"] < int(parameters["max_connections"])
+
+
 STATEFUL = (
     "AWS::RDS::DBInstance",
     "AWS::DynamoDB::Table",
@@ -119,13 +129,6 @@ def test_nothing_can_be_deleted_by_mistake_once_protection_is_set(name: str, fol
         "load balancer": {"Key": "deletion_protection.enabled", "Value": "true"} in attributes,
         **termination_protection(name, folder),
     } == dict.fromkeys(("database", "table", "load balancer", *COMPONENTS), protection)
-
-
-@any_environment
-def test_synth_says_that_an_environment_is_not_protected(name: str, folder: Path) -> None:
-    environment = config.load(name, folder)
-    said = f"config/{name}.toml: protection = false should be true" in (stage(name, folder).parent / REPORT).read_text()
-    assert said is not environment.protection
 
 
 @any_environment
