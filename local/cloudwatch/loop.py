@@ -77,9 +77,8 @@ class Measured:
 class AlarmLoop:
     """Judges metric alarms, then composite alarms, children first.
 
-    A state that was set by hand is taken back as CloudWatch takes it back: a metric alarm's at once, a composite alarm's when its
-    rule, or the state of one of its children, is not what it was judged on last, in this call or an earlier one. So that of a
-    composite alarm without children stays:
+    A state that was set by hand is taken back as CloudWatch does it: a metric alarm's at once; a composite alarm's when its
+    rule, or a child's state, is not what it was judged on last, in this call or an earlier one. Without children it stays:
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_SetAlarmState.html
 
     `refused` says, by name, which alarms of the last call were not judged and why. `watching` has the series that each of its
@@ -140,7 +139,7 @@ class AlarmLoop:
             unknown = 0
             if measured.since and alarm.get("TreatMissingData") == "breaching":
                 unknown = max((measured.since - start) // MINUTE, 0)
-            actual = self._actual.get(name, alarm["StateValue"])
+            actual = self._actual.setdefault(name, alarm["StateValue"])
             for change in _changes(alarm, actual, measured, islice(zip(moments, states, strict=False), unknown, None)):
                 actual = change.new
                 yield change
