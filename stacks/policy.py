@@ -260,7 +260,19 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
             "NotifyPolicy/Resource",
             ("AwsSolutions-IAM5[Resource::arn:aws:cloudwatch:{environment.region}:{environment.account}:alarm:*]",),
             "CloudWatch authorizes DescribeAlarms against all alarms of the account, whichever are asked for. It only reads; the "
-            "one alarm whose state it may set, maintenance, is granted by name.",
+            "two alarms whose state it may set, maintenance and not-armed, are granted by name.",
+        ),
+        Acknowledgement(
+            "NotifyPolicy/Resource",
+            ("AwsSolutions-IAM5[Resource::*]",),
+            "cloudwatch:ListAlarmMuteRules, the only action on it, has no resource-level permissions; it only reads.",
+        ),
+        Acknowledgement(
+            "NotifyPolicy/Resource",
+            (
+                "AwsSolutions-IAM5[Resource::arn:aws:ecs:{environment.region}:{environment.account}:service-revision/{environment.cluster}/{environment.service}/*]",
+            ),
+            "ECS generates the ids of revisions: this pattern matches those of one service and no other.",
         ),
         Acknowledgement(
             "Notify/Resource",
