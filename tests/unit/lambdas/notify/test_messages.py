@@ -14,6 +14,7 @@ from lambdas.notify.alarms import Alarm, Alarms
 from lambdas.notify.messages import Situation, for_chat, for_pagerduty, subject, text
 from lambdas.notify.plan import Kind, Memory, Notification
 from runbook import status_page
+from runbook.alarms import Description, descriptions
 from runbook.failures import FAILURES, Failure
 from runbook.pages import PAGES
 from runbook.rows import ROWS
@@ -167,6 +168,11 @@ def test_the_first_command_has_the_environments_names(slug: str) -> None:
     command = part(message(page(slug)), "First command")
     assert command.startswith(("aws ", "curl "))
     assert re.search(r"hz-navigator-production|app\.hz-navigator\.com", command)
+
+
+@pytest.mark.parametrize("description", descriptions().values(), ids=descriptions().keys())
+def test_every_alarm_that_the_runbook_has_says_what_to_paste_first(description: Description) -> None:
+    assert description.command.format_map(NOTIFY.model_dump()).startswith(("aws ", "curl "))
 
 
 def test_the_links_show_the_alarm_and_the_dashboard_and_the_logs_of_that_time() -> None:
