@@ -92,4 +92,5 @@ def _of_row(row: Row, level: Level) -> Description:
 
 def _amount(row: Row, value: float) -> str:
     """With its unit, unless the row's title ends with it."""
-    return f"{value:.4g}" if row.title.endswith(row.unit) else f"{value:.4g} {row.unit}"
+    number = f"{value:.0f}" if value >= 1000 else f"{value:.4g}"
+    return number if row.title.endswith(row.unit) else f"{number} {row.unit}"

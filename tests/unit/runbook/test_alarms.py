@@ -35,7 +35,7 @@ def test_a_rows_alarm_says_how_far_past_normal_it_is() -> None:
         ("alb-latency-p95", 2.5, "ALB latency (p95) 2.5 s, normal under 0.5 s"),
         ("rds-connections", 195, "RDS connections 195, normal under 100"),
         ("unhealthy-hosts", 50, "Unhealthy hosts 50 %, normal 0 %"),
-        ("sentry-errors", 120, "Error rate (Sentry) 120 errors/min, normal under 10 errors/min"),
+        ("sentry-errors", 123456, "Error rate (Sentry) 123456 errors/min, normal under 10 errors/min"),
     ],
 )
 def test_a_value_stands_beside_its_normal_as_people_say_it(slug: str, value: float, words: str) -> None:
