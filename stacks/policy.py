@@ -277,8 +277,16 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
         Acknowledgement(
             "NotifyPolicy/Resource",
             ("AwsSolutions-IAM5[Resource::*]",),
-            "cloudwatch:DescribeAlarms, the only action on it, returns composite alarms only to a permission on everything. It "
-            "only reads; the one alarm whose state it may set, maintenance, is granted by name.",
+            "Two reads: cloudwatch:DescribeAlarms returns composite alarms only to a permission on everything, and "
+            "cloudwatch:ListAlarmMuteRules has no resource-level permissions. The two alarms whose state it may set, maintenance and "
+            "not-armed, are granted by name.",
+        ),
+        Acknowledgement(
+            "NotifyPolicy/Resource",
+            (
+                "AwsSolutions-IAM5[Resource::arn:aws:ecs:{environment.region}:{environment.account}:service-revision/{environment.cluster}/{environment.service}/*]",
+            ),
+            "ECS generates the ids of revisions: this pattern matches those of one service and no other.",
         ),
         Acknowledgement(
             "Notify/Resource",
