@@ -277,9 +277,13 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
         Acknowledgement(
             "NotifyPolicy/Resource",
             ("AwsSolutions-IAM5[Resource::*]",),
-            "Two reads: cloudwatch:DescribeAlarms returns composite alarms only to a permission on everything, and "
-            "cloudwatch:ListAlarmMuteRules has no resource-level permissions. The two alarms whose state it may set, maintenance and "
-            "not-armed, are granted by name.",
+            "cloudwatch:DescribeAlarms, the only action on it, returns composite alarms only to a permission on everything. It "
+            "only reads; the two alarms whose state it may set, maintenance and not-armed, are granted by name.",
+        ),
+        Acknowledgement(
+            "NotifyPolicy/Resource",
+            ("AwsSolutions-IAM5[Resource::arn:aws:cloudwatch:{environment.region}:{environment.account}:alarm-mute-rule:*]",),
+            "People name mute rules as they like, and the function has to see all that silence its alarms. It only lists them.",
         ),
         Acknowledgement(
             "NotifyPolicy/Resource",

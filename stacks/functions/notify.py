@@ -56,8 +56,9 @@ def notify(stack: EnvironmentStack, environment: Environment, topics: Topics, in
                     for name in (environment.maintenance_alarm, environment.not_armed_alarm)
                 ],
             ),
-            # Has no resource-level permissions: it lists the mute rules of the account.
-            iam.PolicyStatement(actions=["cloudwatch:ListAlarmMuteRules"], resources=["*"]),
+            iam.PolicyStatement(
+                actions=["cloudwatch:ListAlarmMuteRules"], resources=[environment.arn("cloudwatch", "alarm-mute-rule:*")]
+            ),
             iam.PolicyStatement(
                 actions=["ecs:ListServiceDeployments"], resources=[environment.arn("ecs", f"service/{service}")]
             ),

@@ -120,7 +120,7 @@ NOTIFY: Mapping[str, Callable[[Call], list[Need]]] = {
             "sns:Publish",
         )
     },
-    "cloudwatch:ListAlarmMuteRules": on("*"),
+    "cloudwatch:ListAlarmMuteRules": on(PRODUCTION.arn("cloudwatch", "alarm-mute-rule:*")),
     "cloudwatch:SetAlarmState": lambda call: [
         Need("cloudwatch:SetAlarmState", arn("cloudwatch", f"alarm:{call.parameters['AlarmName']}"))
     ],
@@ -403,7 +403,7 @@ def test_nothing_else_is_granted(need: Need) -> None:
 
 def test_only_a_read_that_aws_allows_on_nothing_less_is_granted_on_all() -> None:
     everywhere = {grant.action for function in FUNCTIONS for grant in grants(function) if grant.resource == "*"}
-    assert everywhere == {"ecs:DescribeTaskDefinition", "cloudwatch:DescribeAlarms", "cloudwatch:ListAlarmMuteRules"}
+    assert everywhere == {"ecs:DescribeTaskDefinition", "cloudwatch:DescribeAlarms"}
 
 
 def test_the_functions_trust_lambda_alone() -> None:
