@@ -120,7 +120,7 @@ NOTIFY: Mapping[str, Callable[[Call], list[Need]]] = {
             "sns:Publish",
         )
     },
-    "cloudwatch:ListAlarmMuteRules": on(PRODUCTION.arn("cloudwatch", "alarm-mute-rule:*")),
+    "cloudwatch:ListAlarmMuteRules": on(arn("cloudwatch", "alarm-mute-rule:*")),
     "cloudwatch:SetAlarmState": lambda call: [
         Need("cloudwatch:SetAlarmState", arn("cloudwatch", f"alarm:{call.parameters['AlarmName']}"))
     ],
