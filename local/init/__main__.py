@@ -117,8 +117,7 @@ class Draft:
         prefix = load_application(self.folder).name
         self.text = self.text.replace(f"{prefix}-{source}-", f"{prefix}-{self.name}-")
         self.text = self.text.replace(f"# {source.capitalize()}.", f"# {self.name.capitalize()}.")
-        if "protection" in self.settings:
-            self.text = put(self.text, "protection", "false")  # until its first deployment has succeeded
+        self.text = put(self.text, "protection", "false")  # until its first deployment has succeeded
 
     def proposal(self, key: str, account: Account) -> str:
         """What a key most likely is to be: what the file has, or what follows from the answers so far and from the account."""
@@ -129,13 +128,19 @@ class Draft:
         proposals = {
             "account": lambda: account.id,
             "region": lambda: str(now["region"]),
-            "domain.frontend": lambda: f"app.{now['domain']['zone']}",
-            "domain.api": lambda: f"api.{now['domain']['zone']}",
+            "domain.frontend": lambda: self._host("app", now["domain"]["zone"]),
+            "domain.api": lambda: self._host("api", now["domain"]["zone"]),
             "network.zones": lambda: ",".join(self._zones(now["account"], now["region"], account)),
             "network.cidr": lambda: self._block(now["network"]["cidr"]),
             "contacts.email": lambda: NOBODY if self.owned else "",
         }
         return proposals[key]() if key in proposals else ""
+
+    def _host(self, first: str, zone: str) -> str:
+        """A host name of the zone, below the environment's own name when another environment has the short one."""
+        host = f"{first}.{zone}"
+        taken = {name for other in self.others for name in (other.domain.frontend, other.domain.api)}
+        return f"{first}.{self.name}.{zone}" if host in taken else host
 
     def _zones(self, number: str, region: str, account: Account) -> Sequence[str]:
         """As many zones as the source has: of those that the account sees, where the credentials are for it."""

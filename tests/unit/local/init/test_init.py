@@ -132,6 +132,13 @@ def test_an_environment_like_another_is_not_yet_protected(folder: Path) -> None:
     assert tomllib.loads(file.read_text())["protection"] is True
 
 
+def test_hosts_that_another_environment_has_are_not_proposed(folder: Path) -> None:
+    assert init(folder) == 0
+    assert init(folder, "review-7") == 0
+    domain = load("review-7", folder).domain
+    assert (domain.frontend, domain.api) == ("app.review-7.acme.example", "api.review-7.acme.example")
+
+
 def test_values_of_a_team_are_not_replaced_without_force(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert init(folder) == 0
     before = (folder / "production.toml").read_bytes()
