@@ -51,6 +51,8 @@ class Section:
     graphs: tuple[Graph, ...] = ()
     queries: tuple[str, ...] = ()
     console: str = ""
+    states: tuple[str, ...] = ()
+    """Rows that a graph shows without bands, or that change too seldom for one: only the states of their alarms."""
 
 
 def _probe(target: str, title: str) -> Graph:
@@ -65,6 +67,7 @@ SECTIONS: tuple[Section, ...] = (
         (_probe("api", "API health check, from outside"),),
         ("told",),
         console="ec2/home?region={environment.region}#LoadBalancers:search={environment.load_balancer}",
+        states=("target-connections", "alb-latency-p95-low-traffic", "certificate-days"),
     ),
     Section(
         "Errors",
@@ -83,6 +86,7 @@ SECTIONS: tuple[Section, ...] = (
         ),
         ("errors", "stopped-tasks"),
         console="cloudwatch/home?region={environment.region}#logsV2:logs-insights",
+        states=("alb-5xx-rate-low-traffic",),
     ),
     Section(
         "ECS",
@@ -109,6 +113,7 @@ SECTIONS: tuple[Section, ...] = (
         ),
         ("rollbacks", "deployments"),
         console="ecs/v2/clusters/{environment.cluster}/services/{environment.service}/deployments?region={environment.region}",
+        states=("tasks-running", "ecs-cpu-hottest", "nat-ports"),
     ),
     Section(
         "Database",
@@ -127,6 +132,7 @@ SECTIONS: tuple[Section, ...] = (
         ),
         ("slow-queries",),
         console="rds/home?region={environment.region}#database:id={environment.database_instance};is-cluster=false",
+        states=("rds-free-storage", "rds-free-memory", "rds-cpu-credits"),
     ),
     Section(
         "Cache",
@@ -140,6 +146,7 @@ SECTIONS: tuple[Section, ...] = (
             Graph("Redis evictions, by node", "a minute", (Signal("AWS/ElastiCache", "Evictions", _NODE, "Sum"),)),
         ),
         console="elasticache/home?region={environment.region}#/redis/{environment.replication_group}",
+        states=("redis-nodes", "redis-evictions", "redis-replication-lag"),
     ),
     Section(
         "Frontend",
@@ -175,7 +182,15 @@ class Dashboard(Construct):
         self._colors = (cloudwatch.Color.GREEN, cloudwatch.Color.ORANGE, cloudwatch.Color.RED)
         tiled = {
             **states,
-            **{section.title: [alarms[slug, level] for slug in section.rows for level in LEVELS] for section in SECTIONS},
+            **{
+                section.title: [
+                    alarms[slug, level]
+                    for slug in (*section.rows, *section.states)
+                    for level in LEVELS
+                    if (slug, level) in alarms
+                ]
+                for section in SECTIONS
+            },
             "Automation": failures,
         }
         tiles: list[cloudwatch.IWidget] = [

@@ -41,7 +41,8 @@ def render(environment: Environment) -> str:
 def _pages(environment: Environment) -> str:
     """A list item for each severity, with its pages."""
     return "\n".join(
-        f"   - {severity}: " + ", ".join(f"`{environment.page(page.slug)}`" for page in PAGES if page.severity == severity)
+        f"   - {severity}: "
+        + ", ".join(f"`{environment.page(page.slug)}`" for page in environment.pages if page.severity == severity)
         for severity in CALLED
     )
 

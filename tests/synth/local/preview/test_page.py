@@ -15,6 +15,7 @@ from local.preview.page import Page, draw, judged
 from local.preview.recorded import RECORDING, Recording, load_recording
 from local.replay import definitions
 from runbook.rows import Row
+from stacks.dashboard import SECTIONS
 from stacks.environment import Environment
 from tests.environments import CONFIG, PRODUCTION, STAGING, VARIANTS, VARIANTS_CONFIG
 from tests.synth.assemblies import templates
@@ -154,7 +155,7 @@ def test_every_node_is_a_line(page: Page) -> None:
     assert labels == ["hz-navigator-production-redis-001", "hz-navigator-production-redis-002"]
 
 
-@pytest.mark.parametrize("row", PRODUCTION.table, ids=lambda row: row.slug)
+@pytest.mark.parametrize("row", [PRODUCTION.row(slug) for one in SECTIONS for slug in one.rows], ids=lambda row: row.slug)
 def test_the_bands_are_drawn_and_named(row: Row, html: str) -> None:
     graph = section(html, row.title)
     assert re.findall(r'<rect [^>]*fill="(#\w+)"', graph) == ["#2ca02c", "#ff7f0e", "#d62728"]

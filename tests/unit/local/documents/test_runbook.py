@@ -117,7 +117,7 @@ def test_who_is_told_is_printed_as_it_is_configured(environment: Environment, sa
 def test_every_page_stands_in_section_2_with_the_time_within_which_to_respond() -> None:
     text = sections(page())["Severity Levels"]
     assert "| `hz-navigator-production-database-down` | The application has no database |" in text
-    assert len(re.findall(r"\| `hz-navigator-production-[\w-]+` \|.*\| P[12], [^|]+ \|", text)) == 6
+    assert len(re.findall(r"\| `hz-navigator-production-[\w-]+` \|.*\| P[123], [^|]+ \|", text)) == len(PRODUCTION.pages)
 
 
 def test_the_escalation_path_is_the_runbooks() -> None:
