@@ -58,7 +58,7 @@ class Window:
 RECURRING = Window(9, 30)
 """Past the critical line one minute in three: too seldom for the critical alarm, too often to be left alone."""
 RECENT = Window(1, 2)
-"""Past the critical line just now: over as soon as the critical alarm is, while RECURRING stays on long after a single outage."""
+"""Past the critical line just now: over as soon as the critical alarm is, while RECURRING stays on long after it."""
 
 
 @dataclass(frozen=True, kw_only=True)

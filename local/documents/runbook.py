@@ -161,7 +161,7 @@ def _section(environment: Environment, section: Section) -> str:
         )
         for row in environment.table
         if row.recurs and row.section == section
-        for name, spell in SPELLS.items()
+        for name, of in SPELLS.items()
     ]
     queries = ", ".join(query.title for query in QUERIES if query.section == section)
     parts = (

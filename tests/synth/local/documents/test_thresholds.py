@@ -31,9 +31,10 @@ def deployed(monitoring: Template) -> dict[str, dict[str, str]]:
             continue
         sign = {"GreaterThanThreshold": ">", "LessThanThreshold": "<"}[alarm["ComparisonOperator"]]
         severity = next(level for level in RESPONSE_TIMES if f"{level}:" in alarm["AlarmDescription"])
+        period = alarm.get("Period") or next(one["MetricStat"]["Period"] for one in alarm["Metrics"] if "MetricStat" in one)
         cells[alarm["AlarmName"]] = {
             "line": f"{sign} {alarm['Threshold']}",
-            "window": f"{alarm['DatapointsToAlarm']} of {alarm['EvaluationPeriods']} min",
+            "window": f"{alarm['DatapointsToAlarm']} of {alarm['EvaluationPeriods']} {'min' if period == 60 else f'x {period} s'}",
             "missing data": alarm["TreatMissingData"],
             "respond within": f"{severity}, {RESPONSE_TIMES[severity]}",
         }
