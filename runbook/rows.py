@@ -392,7 +392,7 @@ WHAT_IT_STANDS_ON: tuple[Row, ...] = (
         section=Section.TASKS_UNHEALTHY,
         severity=_P3_THEN_P2,
         cause="tasks that stop, do not start, or were lost with their host",
-        window=PerLevel(warning=Window(8, 10), critical=Window(4, 5)),  # a task that is replaced takes some minutes
+        window=_lasting(4, 5),  # a task that is replaced takes some minutes
         source="https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Container-Insights-metrics-ECS.html",
     ),
     Row(

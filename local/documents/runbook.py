@@ -156,7 +156,7 @@ def _section(environment: Environment, section: Section) -> str:
         (
             f"`{environment.prefix}-{row.slug}-{name}`",
             f"{row.title} {line(row, 'critical')}",
-            window(spell),
+            window(of),
             respond_within("P2"),
         )
         for row in environment.table

@@ -38,6 +38,18 @@ QUIET = {
     "api-availability": 100.0,
     "database-availability": 100.0,
     "frontend-availability": 100.0,
+    "alb-5xx-rate-low-traffic": 0.0,
+    "alb-latency-p95-low-traffic": 0.1,
+    "tasks-running": 100.0,
+    "ecs-cpu-hottest": 60.0,
+    "target-connections": 0.0,
+    "nat-ports": 0.0,
+    "rds-free-storage": 60.0,
+    "rds-free-memory": 2000.0,
+    "rds-cpu-credits": 500.0,
+    "redis-nodes": 6.0,
+    "redis-evictions": 0.0,
+    "redis-replication-lag": 0.1,
 }
 # What the service shows when its database is gone: every task answers 503, to its health check too.
 WITHOUT_DATABASE = {
@@ -157,6 +169,15 @@ def test_it_pages_once_whichever_alarm_notices_first() -> None:
         ("ecs-memory", 95.0, "service-degraded"),
         ("sentry-errors", 200.0, "service-degraded"),
         ("database-availability", 0.0, "database-down"),
+        ("tasks-running", 0.0, "service-degraded"),
+        ("ecs-cpu-hottest", 100.0, "service-degraded"),
+        ("target-connections", 80.0, "service-degraded"),
+        ("nat-ports", 200.0, "service-degraded"),
+        ("rds-free-storage", 2.0, "database-impaired"),
+        ("rds-free-memory", 60.0, "database-impaired"),
+        ("redis-nodes", 0.0, "cache-impaired"),
+        ("redis-evictions", 3000.0, "cache-impaired"),
+        ("redis-replication-lag", 90.0, "cache-impaired"),
     ],
 )
 def test_each_row_past_its_critical_line_pages_once(slug: str, value: float, page: str) -> None:
@@ -207,3 +228,23 @@ def test_flapping_is_one_notification() -> None:
         ("open", "service-down"),
         ("close", "service-down"),
     ]
+
+
+@pytest.mark.parametrize("slug", ["alb-5xx-rate", "alb-latency-p95", "api-availability", "frontend-availability"])
+def test_an_outage_of_one_minute_in_three_is_told_within_half_an_hour_and_once(slug: str) -> None:
+    worst = 0.0 if "availability" in slug else 60.0
+    found = sent(190, {slug: lambda at: worst if 20 <= at < 170 and at % 3 == 0 else QUIET[slug]})
+    assert [(kind, name) for _, kind, name in found] == [("open", "service-unsteady"), ("close", "service-unsteady")]
+    assert found[0][0] - 20 <= 30
+
+
+@pytest.mark.parametrize("minutes", [5, 12, 30, 60])
+def test_an_outage_that_is_over_is_not_told_again_as_one_that_recurs(minutes: int) -> None:
+    found = sent(150, during(range(20, 20 + minutes), {"alb-5xx-rate": 60.0, "api-availability": 0.0}))
+    assert opened(found) == ["service-down"]
+
+
+def test_one_task_of_two_that_is_lost_is_told_and_not_rolled_back() -> None:
+    bad = during(range(20, 40), {"unhealthy-hosts": 50.0, "tasks-running": 50.0})
+    assert opened(sent(60, bad)) == ["service-degraded"]
+    assert not next(row for row in PRODUCTION.table if row.slug == "unhealthy-hosts").users_affected
