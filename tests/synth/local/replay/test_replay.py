@@ -53,6 +53,7 @@ def test_every_alarm_of_an_environment_changes_as_the_evaluator_says_each_minute
     assert [one.name for one in result.results] == judged, result.left_out
     assert changes_of(result) == in_order(plainly(recorded, alarms, environment))
     explained = {environment.page(page.slug) for page in environment.pages if page.unless}
+    explained.add(environment.alarm("alb-5xx-rate-low-traffic", "warning"))  # so little traffic for so long is not in the noise
     calm = {one.name for one in result.results if not one.firing}
     assert calm <= explained, "noise that leaves an alarm alone proves nothing of it"
 
