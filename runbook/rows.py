@@ -285,7 +285,6 @@ SERVICE_HEALTH: tuple[Row, ...] = (
         section=Section.TASKS_UNHEALTHY,
         severity=_P3_THEN_P2,
         cause="tasks that do not pass their health check, or no task at all",
-        missing=_SILENCE_WARNS,
     ),
     Row(
         slug="api-availability",
@@ -299,6 +298,7 @@ SERVICE_HEALTH: tuple[Row, ...] = (
         section=Section.HIGH_ERROR_RATE,
         severity=_P3_THEN_P1,
         cause="no healthy task, or nothing that reaches the load balancer",
+        missing=_SILENCE_WARNS,
         users_affected=True,
         recurs=True,
     ),
@@ -327,6 +327,7 @@ SERVICE_HEALTH: tuple[Row, ...] = (
         section=Section.HIGH_ERROR_RATE,
         severity=_P3_THEN_P1,
         cause="CloudFront, its bucket, or an incomplete upload of the frontend",
+        missing=_SILENCE_WARNS,
         recurs=True,
     ),
 )
@@ -464,7 +465,7 @@ WHAT_IT_STANDS_ON: tuple[Row, ...] = (
         signals=(Signal("AWS/RDS", "CPUCreditBalance", _RDS, "Minimum"),),
         period=300,  # published each five minutes
         section=Section.VERTICAL_SCALING,
-        severity=PerLevel(warning="P4", critical="P3"),
+        severity=_P3_THEN_P2,
         cause="a class that is too small for its work: RDS then charges for each credit it lacks",
         only="burstable_database",
         source="https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Concepts.DBInstanceClass.Types.html",
@@ -514,7 +515,7 @@ WHAT_IT_STANDS_ON: tuple[Row, ...] = (
         **_below(45, 30, 7),
         signals=(Signal("AWS/CertificateManager", "DaysToExpiry", ("CertificateArn",), "Minimum"),),
         period=86400,  # published twice a day
-        section=Section.CONTACTS,
+        section=Section.KEY_METRICS,
         severity=_P3_THEN_P2,
         cause="its validation record is gone, so ACM cannot renew it; or it was imported, and nobody has imported the next",
         window=_lasting(1, 1),
