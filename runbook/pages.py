@@ -164,6 +164,7 @@ PAGES: tuple[Page, ...] = (  # what explains others comes first
         symptoms="no answer at all, once it has expired",
         component="our certificate",
         automation="ACM renews a certificate that it can validate",
-        command="aws elbv2 describe-load-balancers --names {load_balancer} --query 'LoadBalancers[0].LoadBalancerArn'",
+        command="aws cloudwatch describe-alarms --alarm-names {alarm_prefix}certificate-days-critical"
+        " --query 'MetricAlarms[0].[StateReason,Dimensions[0].Value]'",
     ),
 )

@@ -47,6 +47,7 @@ class Monitoring(EnvironmentStack):
         super().__init__(scope, "monitoring", environment, "the alarms of the threshold table and the dashboard")
         self._metrics = Metrics(environment, network, load_balancer)
         self._topics = remediation.topics
+        self._spells: list[cloudwatch.Alarm] = []
         self._to_notify = actions.SnsAction(remediation.topics.alarms)
         self._descriptions = descriptions(environment.table)
         maintenance = self._switch(
@@ -90,7 +91,7 @@ class Monitoring(EnvironmentStack):
             "Dashboard",
             environment,
             self._metrics,
-            states={"Service": [impaired, *pages.values(), maintenance, self._not_armed]},
+            states={"Service": [impaired, *pages.values(), maintenance, self._not_armed], "Again and again": self._spells},
             alarms=alarms,
             failures=failures,
         )
@@ -126,6 +127,7 @@ class Monitoring(EnvironmentStack):
         ]
         for alarm in alarms:
             self._notify_when_over(alarm)
+        self._spells += alarms
         return cloudwatch.AlarmRule.all_of(*alarms)
 
     def _failure_alarms(self, failure: Failure) -> list[cloudwatch.AlarmBase]:
