@@ -91,7 +91,7 @@ class Monitoring(EnvironmentStack):
             "Dashboard",
             environment,
             self._metrics,
-            states={"Service": [impaired, *pages.values(), maintenance, self._not_armed], "Again and again": self._spells},
+            states={"Service": [impaired, *pages.values(), maintenance, self._not_armed, *self._spells]},
             alarms=alarms,
             failures=failures,
         )
