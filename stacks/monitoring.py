@@ -91,9 +91,9 @@ class Monitoring(EnvironmentStack):
             "Dashboard",
             environment,
             self._metrics,
-            states={"Service": [impaired, *pages.values(), maintenance, self._not_armed, *self._spells]},
+            states={"Service": [impaired, *pages.values(), maintenance, self._not_armed]},
             alarms=alarms,
-            failures=failures,
+            failures=[*failures, *self._spells],
         )
 
     def _row_alarm(self, row: Row, level: Level) -> cloudwatch.Alarm:
