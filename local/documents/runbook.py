@@ -41,6 +41,7 @@ def render(environment: Environment, environments: Sequence[Environment]) -> str
         "latency_line": line(environment.row("alb-latency-p95"), "critical"),
         "slow_query_milliseconds": str(rules.SLOW_QUERY_MILLISECONDS),
         "frontend_stack": environment.stack("frontend"),
+        "cache_node_names": " ".join(environment.cache_nodes),
         "rollback_function": environment.function("rollback"),
         "health_check_function": environment.function("health-check"),
         "contacts": _contacts(environment),
