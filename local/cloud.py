@@ -113,6 +113,9 @@ class Cloud:
                 yield cloud
             finally:
                 cloud.stop()
+        except KeyboardInterrupt:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         except BaseException:
             shutil.rmtree(folder / "tmp", ignore_errors=True)
             with contextlib.suppress(OSError):
@@ -128,17 +131,22 @@ class Cloud:
         *,
         config: Path = CONFIG,
         port: int = 0,
+        behind: timedelta = timedelta(),
         background: bool = False,
         function_environment: Mapping[str, str] | None = None,
         deployment_seconds: float = 90,
     ) -> Self:
-        """Start the server process. The caller stops it; it ends with this process too, until `detach` lets it live on."""
+        """Start the server process. The caller stops it; it ends with this process too, until `detach` lets it live on.
+
+        Its clock begins `behind` real time.
+        """
         (folder / "tmp").mkdir(parents=True, exist_ok=True)
         ready, write = os.pipe()
         settings = Settings(
             environment=environment,
             port=port,
             ready_fd=write,
+            behind_seconds=behind.total_seconds(),
             background=background,
             deployment_seconds=deployment_seconds,
             function_environment=dict(function_environment or {}),
@@ -182,15 +190,35 @@ class Cloud:
         except CloudError:
             return None
 
+    def remember(self) -> None:
+        """Write into the folder what `found` needs."""
+        state = {
+            "environment": self.environment.model_dump(mode="json"),
+            "config": str(self.config),
+            "port": self.port,
+            "process_group": self.process_group,
+        }
+        (self.folder / "server.json").write_text(json.dumps(state))
+
+    @classmethod
+    def found(cls, folder: Path) -> Self | None:
+        """The cloud that is remembered in a folder, if it still runs."""
+        try:
+            state = json.loads((folder / "server.json").read_text())
+            environment = Environment.model_validate_json(json.dumps(state["environment"]))
+        except (OSError, ValueError, KeyError):
+            return None
+        return cls.running(environment, folder, state["port"], state["process_group"], config=Path(state["config"]))
+
     def stop(self) -> None:
         """End the server and the functions' processes, and wait until they are gone; nothing to do when they are."""
         if self._server is not None and self._server.stdin is not None:
-            _kill_group(self.process_group)
+            kill_group(self.process_group)
             self._server.wait()
             self._server.stdin.close()
         else:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
-                _kill_group(self.process_group)
+                kill_group(self.process_group)
                 connection.recv(1)  # ends when the server, which holds the other end, does
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(self.process_group, 0)
@@ -224,6 +252,30 @@ class Cloud:
             "AWS_REGION": self.environment.region,
             "AWS_PAGER": "",
             "CDK_HOME": str(self.folder / "tmp" / "cdk"),  # the CLI remembers there which account a key is of
+        }
+
+    @property
+    def shell_environ(self) -> dict[str, str]:
+        """`environ` for a person's shell: every `aws` command goes to this cloud, and HTTPS to the stand-in application.
+
+        No request leaves the machine: the application is the proxy to every other host, and refuses all but its own.
+        """
+        commands = self.folder / "tmp" / "bin"
+        commands.mkdir(exist_ok=True)
+        aws = commands / "aws"
+        # AWS CLI 1 looks for RDS, SQS and a few others at AWS's own hosts, whatever AWS_ENDPOINT_URL says.
+        aws.write_text(f'#!/bin/sh\nexec "{Path(sys.executable).with_name("aws")}" --endpoint-url "$AWS_ENDPOINT_URL" "$@"\n')
+        aws.chmod(0o755)
+        application = self.application_environment
+        proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), application["HTTPS_PROXY"])
+        proxies["NO_PROXY"] = "localhost,127.0.0.1"
+        return {
+            **self.environ,
+            **proxies,
+            **{name.lower(): value for name, value in proxies.items()},
+            "SSL_CERT_FILE": application["SSL_CERT_FILE"],
+            "CURL_CA_BUNDLE": application["SSL_CERT_FILE"],
+            "PATH": os.pathsep.join((str(commands), self.environ["PATH"])),
         }
 
     def client(self, service: str) -> Any:
@@ -282,6 +334,18 @@ class Cloud:
     def fail_tasks_of(self, image: str) -> None:
         """From now on tasks of an image, or of a task definition by its ARN, do not start."""
         self.control("fail_tasks_of", image)
+
+    def fill_cache(self) -> None:
+        """From now on the cache has no memory left, and the application answers 500 to everything but its health check."""
+        self.control("fill_cache")
+
+    @property
+    def cache_is_full(self) -> bool:
+        return bool(self.control("cache_is_full"))
+
+    def mend_application(self) -> None:
+        """Take back `fail_requests_of` and `fill_cache`."""
+        self.control("mend_application")
 
     def calls(self, name: str) -> list[Call]:
         """The AWS calls of a function (such as `rollback`) or of a role, oldest first."""
@@ -373,10 +437,15 @@ def synthesize(config: Path = CONFIG, report: Report = _silent) -> Path:
         if not assembly.exists():
             report("synthesizing")
             log = STATE / f"synth-{digest}.log"
-            output = tempfile.mkdtemp(dir=assemblies)
-            arguments = ["synth", "--quiet", "--context", f"config={config.resolve()}", "--output", output]
-            _run_cdk(arguments, _nowhere(), ROOT, log, report)
-            Path(output).rename(assembly)
+            with tempfile.TemporaryDirectory(dir=assemblies, ignore_cleanup_errors=True) as folder:
+                output = Path(folder) / "assembly"
+                arguments = ["synth", "--quiet", "--context", f"config={config.resolve()}", "--output", str(output)]
+                try:
+                    _run_cdk(arguments, _nowhere(), ROOT, log, report)
+                except KeyboardInterrupt:
+                    log.unlink()
+                    raise
+                output.rename(assembly)
             log.unlink()
             for old in sorted(assemblies.iterdir(), key=lambda path: path.stat().st_mtime)[:-6]:
                 shutil.rmtree(old)  # but for the newest, which another process may be deploying
@@ -403,12 +472,17 @@ def _targets(stage: Path) -> list[str]:
 def _nowhere() -> dict[str, str]:
     """This process's environment with this project's tools first on the path, and with no AWS account in it."""
     return {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK"))},
+        **{name: value for name, value in os.environ.items() if not _is_of_another_place(name)},
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
         "PATH": os.pathsep.join((str(ROOT / "node_modules/.bin"), str(Path(sys.executable).parent), os.environ["PATH"])),
     }
+
+
+def _is_of_another_place(name: str) -> bool:
+    """Whether an environment variable says where AWS, its account or the way out of this machine is, or is make's."""
+    return name.upper().startswith(("AWS_", "CDK", "MAKE")) or name.upper().endswith("_PROXY")
 
 
 def _run_cdk(arguments: Sequence[str], environ: Mapping[str, str], folder: Path, log: Path, report: Report) -> None:
@@ -441,7 +515,7 @@ def _run_cdk(arguments: Sequence[str], environ: Mapping[str, str], folder: Path,
                     report(line.strip())
             status = process.wait()
         finally:
-            _kill_group(process.pid)
+            kill_group(process.pid)
     if status:
         raise CloudError(f"cdk {' '.join(arguments[:2])} failed: {_last_error(log)} (see {_shown(log)}).")
 
@@ -457,7 +531,8 @@ def _port(ready: int, log: Path) -> int:
     return int(port)
 
 
-def _kill_group(group: int) -> None:
+def kill_group(group: int) -> None:
+    """End a process group at once; nothing to do when it is gone."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(group, signal.SIGKILL)
 

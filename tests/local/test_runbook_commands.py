@@ -1,7 +1,6 @@
 """The runbook's commands, run as printed on what `cdk deploy` made.
 
-What differs from a terminal with AWS behind it: `aws` is given the endpoint of the local cloud, and what stands in `<>` is
-filled in as an engineer would.
+They are typed into a shell with the environment of `make shell`. What stands in `<>` is filled in as an engineer would.
 """
 
 import re
