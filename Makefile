@@ -76,8 +76,8 @@ synth: setup ## write the cloud assemblies of every environment to cdk.out, poli
 golden: setup ## write the golden templates anew: the difference is what a change does to CloudFormation
 	@python -m tests.synth.golden
 
-lint: setup ## ruff, the format check and mypy strict
-	@ruff check . && ruff format --check . && mypy
+lint: setup ## ruff, the format check, mypy strict, and a look for keys in what git has or would take
+	@ruff check . && ruff format --check . && mypy && python -m local.leaks
 
 acknowledgements: setup ## list every policy finding that is acknowledged, and why
 	@python -m stacks.policy
