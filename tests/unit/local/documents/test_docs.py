@@ -1,4 +1,4 @@
-"""README.md and `docs/`, written by hand or generated: what they link to and name is there."""
+"""The pages of the root and of `docs/`, written by hand or generated: what they link to and name is there."""
 
 import re
 from importlib.util import find_spec
@@ -13,7 +13,7 @@ from tests.unit.local.documents.reading import anchors
 
 ROOT = Path(__file__).parents[4]
 PAGES = {
-    **{f"{file.relative_to(ROOT)}": file.read_text() for file in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))},
+    **{f"{file.relative_to(ROOT)}": file.read_text() for folder in (ROOT, ROOT / "docs") for file in folder.glob("*.md")},
     "docs/runbook.md": runbook.render(PRODUCTION, tuple(ENVIRONMENTS.values())),
     "docs/on-call.md": on_call.render(PRODUCTION),
 }
