@@ -61,3 +61,8 @@ def test_the_longest_name_of_an_environment_is_the_one_that_aws_allows() -> None
     longest = min(LONGEST[kind] - length for kind, length in around.items())
     said = f"up to {longest} characters with the application name `{PRODUCTION.application.name}`"
     assert said in PAGES["docs/deploying.md"]
+
+
+def test_every_function_is_in_the_picture() -> None:
+    drawn = set(re.findall(r">Function ([\w-]+)<", (ROOT / "docs/architecture.svg").read_text()))
+    assert {handler.parent.name.replace("_", "-") for handler in (ROOT / "lambdas").glob("*/handler.py")} <= drawn
