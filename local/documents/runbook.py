@@ -152,13 +152,16 @@ def main(arguments: Sequence[str] | None = None, folder: Path = CONFIG) -> int:
     options = parser.parse_args(arguments)
     try:
         page = render(load(options.environment, folder), load_all(folder))
+        if options.output:
+            options.output.write_text(page, encoding="utf-8")
+        else:
+            print(page, end="")
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
-    if options.output:
-        options.output.write_text(page, encoding="utf-8")
-    else:
-        print(page, end="")
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}.", file=sys.stderr)
+        return 1
     return 0
 
 
