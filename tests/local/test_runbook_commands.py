@@ -157,7 +157,7 @@ EXPECTED = {
         r"copy: \S+/backup-7/assets/app\.js to s3://hz-navigator-frontend-production/assets/app\.js",
         after=_the_new_page_stays,
     ),
-    ("4.2", "Backups, the newest last"): Expected(r"\tbackup-7/index\.html$"),
+    ("4.2", "Backups, the newest last"): Expected(r'"backup-7/index\.html"\n'),
     ("4.2", "Restore every file of a backup"): Expected(after=_the_old_page_is_back),
     ("4.2", "Invalidate CloudFront"): Expected(r'"Id": "\w+"'),
     ("4.2", "Wait for invalidation"): Expected(),
