@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/node_modules/.bin:$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill dashboard test local local-down shell break mend messages replay detection thresholds docs runbook synth golden lint acknowledgements lock
+.PHONY: help setup init drill dashboard test local local-down shell break mend messages replay detection thresholds docs runbook synth preflight golden lint acknowledgements lock
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -26,6 +26,9 @@ $(VENV)/.ready: requirements.txt package-lock.json
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
 	@$(BIN)/npm ci --silent --no-fund --no-audit
 	@touch $@
+
+init: setup ## write ENV's file with your own values: asks for them, or takes them as options: ARGS="--account ..."
+	@python -m local.init "$(ENV)" $(ARGS)
 
 drill: setup ## deploy ENV to the local cloud, break a release, then the database, and see what happens and who is told
 	@python -m local.drills --env "$(ENV)"
@@ -72,6 +75,9 @@ runbook: setup ## write the runbook of ENV: docs/runbook.md for production, docs
 
 synth: setup ## write the cloud assemblies of every environment to cdk.out, policy packs included
 	@python -m local.synth
+
+preflight: setup ## ask your AWS account what only AWS knows of ENV, before anything is deployed: it only reads
+	@python -m local.preflight "$(ENV)"
 
 golden: setup ## write the golden templates anew: the difference is what a change does to CloudFormation
 	@python -m tests.synth.golden

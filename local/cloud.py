@@ -347,6 +347,10 @@ class Cloud:
         """Take back `fail_requests_of` and `fill_cache`."""
         self.control("mend_application")
 
+    def fail_creation_of(self, stack: str) -> None:
+        """The next creation of a stack fails once all of its resources are made, and is rolled back."""
+        self.control("fail_creation_of", stack)
+
     def calls(self, name: str) -> list[Call]:
         """The AWS calls of a function (such as `rollback`) or of a role, oldest first."""
         found = self.control("calls", self.environment.function(name)) or self.control("calls", name)

@@ -60,6 +60,16 @@ FAILURES: tuple[Failure, ...] = (
         cause="the escalations topic or its key refuses",
     ),
     Failure(
+        slug="releases-errors",
+        title="The releases function fails: a cdk deploy may bring back an older image",
+        signal=_of_function("releases", "Errors"),
+        window=Window(3, 5),  # an event and its two retries
+        section=Section.BACKEND_ROLLBACK,
+        cause=_LOG,
+        severity="P3",
+        level="warning",
+    ),
+    Failure(
         slug="health-check-errors",
         title="The health check function failed",
         signal=_of_function("health-check", "Errors"),

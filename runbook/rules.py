@@ -45,6 +45,12 @@ DEPLOYMENTS_READ = 40
 CANDIDATES = 10
 """The newest task definitions, deployed successfully, whose state is read."""
 
+RELEASES_LOOK = timedelta(minutes=5)
+"""How often `releases` looks at the service's deployments without an event: events can be late or lost."""
+
+ROLLOUT = 2
+"""A rollout runs up to this many times the tasks: the old ones until the new ones are healthy."""
+
 # The database (runbook section 6.3)
 
 SLOW_QUERY_MILLISECONDS = 1000

@@ -1,6 +1,5 @@
 """The backend: the repository of its images, and the ECS service that runs one of them."""
 
-import json
 import string
 from collections.abc import Mapping
 from typing import cast
@@ -16,7 +15,8 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from stacks.base import EnvironmentStack
+from runbook.rules import ROLLOUT
+from stacks.base import KEPT, EnvironmentStack
 from stacks.cache import Cache
 from stacks.database import Database
 from stacks.environment import Environment
@@ -28,10 +28,7 @@ from stacks.network import Network
 # The image always has Node; whether it has curl depends on its base image.
 HEALTH_CHECK = "fetch('http://127.0.0.1:%d%s', {redirect: 'manual'}).then(() => process.exit(0), () => process.exit(1))"
 
-# What has to be writable under the read-only root. ECS Exec's agent, which runs as root, keeps state and logs in these two:
-# https://github.com/aws/containers-roadmap/issues/1359 (AWS documents no paths: cannot be proven without AWS).
-AGENT_VOLUMES = {"exec-state": "/var/lib/amazon/ssm", "exec-logs": "/var/log/amazon/ssm"}
-# The application's own scratch is in memory: a volume would belong to root, and the application is not root.
+# All that is writable under the read-only root. In memory: a volume would belong to root, and the application is not root.
 SCRATCH, SCRATCH_MIB = "/tmp", 128  # noqa: S108 - a file system of this container alone
 
 
@@ -57,16 +54,16 @@ class Registry(EnvironmentStack):
                 # Far more than a rollback looks back: a service cannot go back to an image that is deleted.
                 ecr.LifecycleRule(description="All but the newest images", tag_status=ecr.TagStatus.ANY, max_image_count=200),
             ],
-            removal_policy=cdk.RemovalPolicy.RETAIN,
+            removal_policy=KEPT,
         )
 
 
 class Backend(EnvironmentStack):
     """`service` in its `cluster`, running `task_definition`, and the `documents` bucket that it serves.
 
-    The image is the value of the environment's SSM parameter `image_parameter` at the time of the deployment. Releases and
-    rollbacks write that parameter and the first release creates it, so it has to exist before this stack is deployed first.
-    It is no resource of this stack, whose deployment would otherwise put its own value back.
+    The image is the value of the environment's SSM parameter `image_parameter` at the time of the deployment. The
+    function `releases` keeps that parameter, and a person creates it, before this stack is deployed first. It is no resource
+    of this stack, whose deployment would otherwise put its own value back.
     """
 
     def __init__(
@@ -96,9 +93,8 @@ class Backend(EnvironmentStack):
             ],
         )
         self.logs = self.log_group("Logs", environment.backend_log_group)
-        self.exec_logs = self.log_group("ExecLogs", environment.exec_log_group)
         self.cluster = self._cluster(network)
-        self.task_definition = self._task_definition(database, cache, registry, self._application_secret())
+        self.task_definition = self._task_definition(database, cache, registry)
         self.service = self._service(network, load_balancer)
         self.service.node.add_dependency(*self._log_events())  # or the first deployment would go unrecorded
         self._scale(load_balancer)
@@ -114,59 +110,55 @@ class Backend(EnvironmentStack):
             container_insights_v2=ecs.ContainerInsights.ENHANCED,
         )
         cluster.node.add_dependency(insights)
-        resource = cast("ecs.CfnCluster", cluster.node.default_child)
-        # Not by the construct's own property: that one opens the key to every log group of the account.
-        resource.configuration = ecs.CfnCluster.ClusterConfigurationProperty(
-            execute_command_configuration=ecs.CfnCluster.ExecuteCommandConfigurationProperty(
-                kms_key_id=self.key.key_arn,
-                logging="OVERRIDE",
-                log_configuration=ecs.CfnCluster.ExecuteCommandLogConfigurationProperty(
-                    cloud_watch_log_group_name=self.exec_logs.log_group_name, cloud_watch_encryption_enabled=True
-                ),
-            )
-        )
         return cluster
 
     def _application_secret(self) -> secretsmanager.Secret:
-        """The secret with the application's own keys. One secret generates one value: the other comes from a second secret.
-
-        The encryption key has the form of AES-256's 32 bytes in hexadecimal.
-        """
-        jwt = secretsmanager.Secret(
-            self,
-            "JwtSecret",
-            description=f"The value of jwt_secret in {self._environment.application_secret}",
-            encryption_key=self.key,
-            generate_secret_string=secretsmanager.SecretStringGenerator(
-                password_length=64, exclude_characters=string.punctuation, require_each_included_type=False
-            ),
-            removal_policy=cdk.RemovalPolicy.RETAIN,
-        )
+        """What the backend signs tokens with. A new value ends every session, and no more."""
         return secretsmanager.Secret(
             self,
             "ApplicationSecret",
             secret_name=self._environment.application_secret,
-            description="What the backend signs tokens and encrypts fields with",
+            description="What the backend signs tokens with",
             encryption_key=self.key,
             generate_secret_string=secretsmanager.SecretStringGenerator(
-                # A dynamic reference, not the value
-                secret_string_template=json.dumps({"jwt_secret": jwt.secret_value.unsafe_unwrap()}),
-                generate_string_key="encryption_key",
+                secret_string_template="{}",  # noqa: S106 - JSON with nothing in it but the generated key
+                generate_string_key="jwt_secret",
+                password_length=64,
+                exclude_punctuation=True,
+                require_each_included_type=False,
+            ),
+            removal_policy=KEPT,
+        )
+
+    def _encryption_key(self) -> secretsmanager.Secret:
+        """The key that users' data is encrypted with: 32 bytes in hexadecimal, for AES-256.
+
+        In a secret of its own, so that no change of another value can touch it: with another key, what is stored is lost.
+        """
+        return secretsmanager.Secret(
+            self,
+            "EncryptionKey",
+            secret_name=self._environment.encryption_key_secret,
+            description="What the backend encrypts users' data with. With another value, what is stored cannot be read",
+            encryption_key=self.key,
+            generate_secret_string=secretsmanager.SecretStringGenerator(
                 password_length=64,
                 exclude_characters="".join(sorted(set(string.ascii_letters + string.punctuation) - set("abcdef"))),
                 require_each_included_type=False,
             ),
-            removal_policy=cdk.RemovalPolicy.RETAIN,
+            removal_policy=KEPT,
         )
 
-    def _role(self, construct_id: str, description: str, statements: list[iam.PolicyStatement]) -> iam.IRole:
+    def _role(self, construct_id: str, name: str, description: str, statements: list[iam.PolicyStatement]) -> iam.IRole:
         """A role for tasks of this account, with exactly these statements, and nothing that the ECS constructs would add.
 
+        It has a name of its own because `rollback` may pass it by that name.
         https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
         """
         return iam.Role(
             self,
             construct_id,
+            role_name=name,
             description=description,
             assumed_by=iam.ServicePrincipal(
                 "ecs-tasks.amazonaws.com",
@@ -181,6 +173,7 @@ class Backend(EnvironmentStack):
     def _execution_role(self, registry: Registry, secrets: list[secretsmanager.ISecret], keys: list[str]) -> iam.IRole:
         return self._role(
             "ExecutionRole",
+            self._environment.execution_role,
             "Starts the backend's tasks: pulls the image, reads the secrets, writes the logs",
             [
                 iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"]),
@@ -203,37 +196,19 @@ class Backend(EnvironmentStack):
     def _task_role(self) -> iam.IRole:
         return self._role(
             "TaskRole",
-            "What the backend may do while it runs: its documents, and being looked into with ECS Exec",
+            self._environment.task_role,
+            "What the backend may do while it runs: read and write its documents",
             [
                 iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.documents.bucket_arn]),
                 iam.PolicyStatement(
                     actions=["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], resources=[self.documents.arn_for_objects("*")]
                 ),
                 iam.PolicyStatement(actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[self.key.key_arn]),
-                # The rest is ECS Exec's: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html
-                iam.PolicyStatement(
-                    actions=[
-                        "ssmmessages:CreateControlChannel",
-                        "ssmmessages:CreateDataChannel",
-                        "ssmmessages:OpenControlChannel",
-                        "ssmmessages:OpenDataChannel",
-                    ],
-                    resources=["*"],
-                ),
-                iam.PolicyStatement(
-                    actions=["logs:DescribeLogGroups"], resources=[self._environment.arn("logs", "log-group:*")]
-                ),
-                iam.PolicyStatement(
-                    actions=["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-                    resources=[self.exec_logs.log_group_arn],
-                ),
             ],
         )
 
-    def _task_definition(
-        self, database: Database, cache: Cache, registry: Registry, application: secretsmanager.Secret
-    ) -> ecs.FargateTaskDefinition:
-        environment = self._environment
+    def _task_definition(self, database: Database, cache: Cache, registry: Registry) -> ecs.FargateTaskDefinition:
+        environment, application, encryption_key = self._environment, self._application_secret(), self._encryption_key()
         runs = environment.application.container
         image = cdk.CfnParameter(
             self,
@@ -254,14 +229,13 @@ class Backend(EnvironmentStack):
             ),
             execution_role=self._execution_role(
                 registry,
-                [database.secret, cache.url_secret, application],
+                [database.secret, cache.url_secret, application, encryption_key],
                 [database.key.key_arn, cache.key.key_arn, self.key.key_arn],
             ),
             task_role=self._task_role(),
-            volumes=[ecs.Volume(name=name) for name in AGENT_VOLUMES],
         )
         # A service cannot go back to a deregistered revision.
-        definition.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+        definition.apply_removal_policy(KEPT)
 
         scratch = ecs.LinuxParameters(self, "LinuxParameters")
         scratch.add_tmpfs(
@@ -271,7 +245,7 @@ class Backend(EnvironmentStack):
                 mount_options=[ecs.TmpfsMountOption.NOEXEC, ecs.TmpfsMountOption.NOSUID, ecs.TmpfsMountOption.NODEV],
             )
         )
-        container = definition.add_container(
+        definition.add_container(
             runs.name,
             image=ecs.ContainerImage.from_registry(image.value_as_string),
             port_mappings=[ecs.PortMapping(container_port=runs.port)],
@@ -292,6 +266,7 @@ class Backend(EnvironmentStack):
                 **self._secrets("Database", database.secret, runs.database_secret),
                 **self._secrets("Redis", cache.url_secret, {runs.cache_url: None}),
                 **self._secrets("Application", application, runs.application_secret),
+                **self._secrets("Encryption", encryption_key, {runs.encryption_key: None}),
             },
             health_check=ecs.HealthCheck(
                 command=["CMD", "node", "-e", HEALTH_CHECK % (runs.port, environment.backend.health_check_path)],
@@ -301,9 +276,6 @@ class Backend(EnvironmentStack):
                 start_period=cdk.Duration.seconds(60),
             ),
             logging=ecs.LogDrivers.aws_logs(log_group=self.logs, stream_prefix=runs.name),
-        )
-        container.add_mount_points(
-            *(ecs.MountPoint(source_volume=name, container_path=path, read_only=False) for name, path in AGENT_VOLUMES.items())
         )
         return definition
 
@@ -328,7 +300,7 @@ class Backend(EnvironmentStack):
             platform_version=ecs.FargatePlatformVersion.LATEST,
             # No desired count: scaling and runbook 5.1 set it, and a deployment must not reset it.
             min_healthy_percent=100,
-            max_healthy_percent=200,
+            max_healthy_percent=100 * ROLLOUT,
             availability_zone_rebalancing=ecs.AvailabilityZoneRebalancing.ENABLED,
             circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
             # By name: the alarms are made from the load balancer's and the service's names, in a stack before this one.
@@ -339,7 +311,6 @@ class Backend(EnvironmentStack):
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
             security_groups=[network.backend_security_group],
             assign_public_ip=False,
-            enable_execute_command=True,
             enable_ecs_managed_tags=True,
             propagate_tags=ecs.PropagatedTagSource.SERVICE,
         )

@@ -15,6 +15,13 @@ from constructs import Construct
 from runbook.queries import QUERIES
 from stacks.environment import Environment
 
+KEPT = cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+"""For all that holds data: kept when its stack goes, deleted when its own creation is rolled back.
+
+A first deployment that failed leaves no name taken, so the same command can be run again:
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
+"""
+
 
 class EnvironmentStack(cdk.Stack):
     """One stack of an environment, named `<application>-<environment>-<component>`."""
@@ -26,7 +33,7 @@ class EnvironmentStack(cdk.Stack):
             stack_name=environment.stack(component),
             description=f"{environment.application.title} {environment.name}: {description}",
             env=cdk.Environment(account=environment.account, region=region or environment.region),
-            termination_protection=True,
+            termination_protection=environment.protection,
             tags={"application": environment.application.name, "environment": environment.name, "component": component},
         )
         self._region = region or environment.region  # as `region`, without a call into Node
@@ -41,7 +48,7 @@ class EnvironmentStack(cdk.Stack):
             alias=f"alias/{self.stack_name}",
             description=f"Data of {self.stack_name}",
             enable_key_rotation=True,
-            removal_policy=cdk.RemovalPolicy.RETAIN,
+            removal_policy=KEPT,
         )
 
     def allow_service(self, principal: str, *, source_arn: str) -> None:
@@ -78,9 +85,7 @@ class EnvironmentStack(cdk.Stack):
                 },
             )
         )
-        group = logs.LogGroup(
-            self, construct_id, log_group_name=name, encryption_key=self.key, removal_policy=cdk.RemovalPolicy.RETAIN
-        )
+        group = logs.LogGroup(self, construct_id, log_group_name=name, encryption_key=self.key, removal_policy=KEPT)
         resource = cast("logs.CfnLogGroup", group.node.default_child)
         resource.retention_in_days = self._environment.log_retention_days
         for query in QUERIES:
@@ -135,6 +140,8 @@ class EnvironmentStack(cdk.Stack):
                     abort_incomplete_multipart_upload_after=cdk.Duration.days(7),
                 )
             ],
+            # Even when its creation is rolled back: the load balancer writes into it at once, and S3 deletes no bucket with
+            # objects in it. Its name is generated, so it is in nobody's way.
             removal_policy=cdk.RemovalPolicy.RETAIN,
         )
 
@@ -174,5 +181,5 @@ class EnvironmentStack(cdk.Stack):
                 )
             ],
             cors=cors,
-            removal_policy=cdk.RemovalPolicy.RETAIN,
+            removal_policy=KEPT,
         )

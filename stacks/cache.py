@@ -6,7 +6,7 @@ from aws_cdk import aws_elasticache as elasticache
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from stacks.base import EnvironmentStack
+from stacks.base import KEPT, EnvironmentStack
 from stacks.environment import Environment
 from stacks.network import CACHE_PORT, Network
 
@@ -38,7 +38,7 @@ class Cache(EnvironmentStack):
                 password_length=64,
                 exclude_punctuation=True,
             ),
-            removal_policy=cdk.RemovalPolicy.RETAIN,
+            removal_policy=KEPT,
         )
         token = secret.secret_value_from_json("token").unsafe_unwrap()  # a dynamic reference, not the value
         subnets = elasticache.CfnSubnetGroup(
@@ -93,7 +93,7 @@ class Cache(EnvironmentStack):
                 for log_type, log_group in logs.items()
             ],
         )
-        group.apply_removal_policy(cdk.RemovalPolicy.SNAPSHOT)
+        group.apply_removal_policy(KEPT)
         self.endpoint = group.attr_primary_end_point_address
         self.url_secret = secretsmanager.Secret(
             self,
@@ -102,5 +102,5 @@ class Cache(EnvironmentStack):
             description="The URL of Redis, auth token included",
             encryption_key=self.key,
             secret_string_value=cdk.SecretValue.unsafe_plain_text(f"rediss://:{token}@{self.endpoint}:{CACHE_PORT}"),
-            removal_policy=cdk.RemovalPolicy.RETAIN,
+            removal_policy=KEPT,
         )

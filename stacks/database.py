@@ -12,7 +12,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from runbook.rules import SLOW_QUERY_MILLISECONDS
-from stacks.base import EnvironmentStack
+from stacks.base import KEPT, EnvironmentStack
 from stacks.environment import Environment
 from stacks.network import DATABASE_PORT, Network
 
@@ -48,7 +48,7 @@ class Database(EnvironmentStack):
                 exclude_characters=string.punctuation,  # the runbook puts the password into a URL unencoded
                 require_each_included_type=False,  # or Secrets Manager would require punctuation anyway
             ),
-            removal_policy=cdk.RemovalPolicy.RETAIN,
+            removal_policy=KEPT,
         )
         self.instance = rds.DatabaseInstance(
             self,
@@ -68,7 +68,7 @@ class Database(EnvironmentStack):
                 parameters={
                     "log_min_duration_statement": str(SLOW_QUERY_MILLISECONDS),
                     "log_statement": "ddl",
-                    "max_connections": str(size.max_connections),
+                    "max_connections": str(environment.database.max_connections),
                     "rds.force_ssl": "1",
                     "shared_preload_libraries": "pg_stat_statements",
                 },
@@ -90,6 +90,7 @@ class Database(EnvironmentStack):
             copy_tags_to_snapshot=True,
             delete_automated_backups=False,
             auto_minor_version_upgrade=True,
+            allow_major_version_upgrade=True,  # when the configuration asks for one; RDS takes a snapshot before
             cloudwatch_logs_exports=["postgresql", "upgrade"],
             monitoring_interval=cdk.Duration.seconds(60),
             monitoring_role=iam.Role(
@@ -106,8 +107,8 @@ class Database(EnvironmentStack):
             ),
             enable_performance_insights=True,
             performance_insight_encryption_key=self.key,
-            deletion_protection=True,
-            removal_policy=cdk.RemovalPolicy.RETAIN,
+            deletion_protection=environment.protection,
+            removal_policy=KEPT,
         )
         self.instance.node.add_dependency(*log_groups)
         self.secret = cast("secretsmanager.ISecret", self.instance.secret)  # the credentials above

@@ -89,6 +89,7 @@ class Frontend(EnvironmentStack):
         routing = cloudfront.Function(
             self,
             "Routing",
+            function_name=environment.frontend_routing,
             code=cloudfront.FunctionCode.from_file(file_path=str(ROUTING)),
             runtime=cloudfront.FunctionRuntime.JS_2_0,
             comment="Paths without a file extension get index.html",

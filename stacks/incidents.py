@@ -1,9 +1,8 @@
 """The table of incidents: what each alarm led to, and what was done to the service."""
 
-import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
 
-from stacks.base import EnvironmentStack
+from stacks.base import KEPT, EnvironmentStack
 from stacks.environment import Environment
 
 
@@ -19,6 +18,6 @@ def incidents_table(stack: EnvironmentStack, environment: Environment) -> dynamo
         encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
         encryption_key=stack.key,
         point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(point_in_time_recovery_enabled=True),
-        deletion_protection=True,
-        removal_policy=cdk.RemovalPolicy.RETAIN,
+        deletion_protection=environment.protection,
+        removal_policy=KEPT,
     )

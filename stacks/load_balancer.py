@@ -35,7 +35,7 @@ class LoadBalancer(EnvironmentStack):
             security_group=network.load_balancer_security_group,
             drop_invalid_header_fields=True,
             desync_mitigation_mode=elbv2.DesyncMitigationMode.DEFENSIVE,
-            deletion_protection=True,
+            deletion_protection=environment.protection,
         )
         self.load_balancer.log_access_logs(self.access_logs)
         self.target_group = elbv2.ApplicationTargetGroup(
@@ -45,7 +45,9 @@ class LoadBalancer(EnvironmentStack):
             vpc=network.vpc,
             target_type=elbv2.TargetType.IP,
             protocol=elbv2.ApplicationProtocol.HTTP,
-            port=environment.application.container.port,
+            # Never used: ECS registers each task with the container's own port. Were it that port, a change of it would replace
+            # the group, whose name is taken and whose ARN the backend holds.
+            port=80,
             deregistration_delay=cdk.Duration.seconds(30),
             # Unhealthy after a minute, so that a short pause of the database doesn't empty the group; healthy after 30 s.
             health_check=elbv2.HealthCheck(

@@ -3,20 +3,54 @@ sections 3 to 7)."""
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator
 
 from runbook.alarms import alarm_name
 from runbook.rows import Level
-from stacks.application import Application, ConfigSection
+from stacks import catalog
+from stacks.application import Application, ConfigSection, right
+
+
+def _exists(region: str) -> str:
+    if region not in catalog.regions():
+        near = catalog.closest(region, catalog.regions(), "us-east-1")
+        raise ValueError(f'should be a region of AWS, not of China or GovCloud, such as "{near}"')
+    return region
+
+
+RUNBOOK_POSTGRESQL = "15"
+"""The major version that the runbook's parameter group is of (section 6.3)."""
+
+
+_BUCKET = "a name of {} small letters, digits and hyphens"  # dots would break its TLS
+
+
+class Buckets(ConfigSection):
+    """Names for buckets whose usual name is taken: a bucket's name is one of all accounts of the world.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+    """
+
+    frontend: Annotated[
+        str | None, right(_BUCKET.format("3 to 55"), "acme-frontend-production", pattern=r"^[a-z0-9][a-z0-9-]{1,53}[a-z0-9]$")
+    ] = None
+    """The backups are in the bucket of this name and `-backups`."""
+    documents: Annotated[
+        str | None, right(_BUCKET.format("3 to 63"), "acme-documents-production", pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")
+    ] = None
 
 
 class Names(ConfigSection):
     """What is called how in one environment of the application."""
 
     application: Application
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
-    account: Annotated[str, Field(pattern=r"^\d{12}$")]
-    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+    name: Annotated[
+        str,
+        right("small letters and digits, in words with - between them", "review-7", pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"),
+    ]
+    account: Annotated[str, right("the 12 digits of an AWS account, in quotes", "210987654321", pattern=r"^[0-9]{12}$")]
+    region: Annotated[str, right("an AWS region", "us-east-1"), AfterValidator(_exists)]
+    buckets: Buckets = Buckets()
 
     @property
     def prefix(self) -> str:
@@ -36,12 +70,22 @@ class Names(ConfigSection):
         return f"{self.prefix}-backend"
 
     @property
+    def execution_role(self) -> str:
+        """Starts the backend's tasks."""
+        return f"{self.prefix}-backend-execution"
+
+    @property
+    def task_role(self) -> str:
+        """What the backend's tasks run as."""
+        return f"{self.prefix}-backend-task"
+
+    @property
     def repository(self) -> str:
         return f"{self.prefix}-backend"
 
     @property
     def image_parameter(self) -> str:
-        """The SSM parameter with the image the service runs, written by releases and rollbacks, read at deploy time."""
+        """The SSM parameter with the image to run, kept by the function `releases`, read at deploy time."""
         return f"/{self.application.name}/{self.name}/backend/image"
 
     @property
@@ -50,7 +94,9 @@ class Names(ConfigSection):
 
     @property
     def database_parameter_group(self) -> str:
-        return f"{self.prefix}-pg-params"
+        """A group is of one major version: an upgrade makes another group beside it, which needs another name."""
+        major = self.application.database.version.partition(".")[0]
+        return f"{self.prefix}-pg{'' if major == RUNBOOK_POSTGRESQL else major}-params"
 
     @property
     def database_secret(self) -> str:
@@ -78,8 +124,13 @@ class Names(ConfigSection):
 
     @property
     def application_secret(self) -> str:
-        """JSON keys: jwt_secret, encryption_key."""
+        """JSON key: jwt_secret."""
         return f"{self.prefix}-app-secrets"
+
+    @property
+    def encryption_key_secret(self) -> str:
+        """The whole key of users' data, as the application reads it."""
+        return f"{self.prefix}-encryption-key"
 
     @property
     def load_balancer(self) -> str:
@@ -91,7 +142,7 @@ class Names(ConfigSection):
 
     @property
     def frontend_bucket(self) -> str:
-        return f"{self.application.name}-frontend-{self.name}"
+        return self.buckets.frontend or f"{self.application.name}-frontend-{self.name}"
 
     @property
     def frontend_backups_bucket(self) -> str:
@@ -99,16 +150,11 @@ class Names(ConfigSection):
 
     @property
     def documents_bucket(self) -> str:
-        return f"{self.prefix}-documents-{self.account}"
+        return self.buckets.documents or f"{self.prefix}-documents-{self.account}"
 
     @property
     def backend_log_group(self) -> str:
         return f"/aws/ecs/{self.prefix}"
-
-    @property
-    def exec_log_group(self) -> str:
-        """What was typed in ECS Exec sessions, and its output."""
-        return f"{self.backend_log_group}/exec"
 
     @property
     def insights_log_group(self) -> str:
@@ -147,6 +193,11 @@ class Names(ConfigSection):
     @property
     def frontend_web_acl_log_group(self) -> str:
         return f"aws-waf-logs-{self.prefix}-frontend"
+
+    @property
+    def frontend_routing(self) -> str:
+        """The CloudFront function; the CDK's own name for it would not say whose environment it is."""
+        return f"{self.prefix}-frontend-routing"
 
     @property
     def frontend_log_delivery(self) -> str:
@@ -225,6 +276,10 @@ class Names(ConfigSection):
     def arn(self, service: str, resource: str) -> str:
         """The ARN of a regional resource of this environment, known before the resource exists."""
         return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
+
+    def role_arn(self, name: str) -> str:
+        """The ARN of a role of this environment's account."""
+        return f"arn:aws:iam::{self.account}:role/{name}"
 
     def console(self, page: str) -> str:
         """A page of AWS's console."""

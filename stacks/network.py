@@ -11,15 +11,13 @@ from stacks.environment import Environment
 DATABASE_PORT = 5432
 CACHE_PORT = 6379
 
-# What a Fargate task without a public address calls while it starts and runs: pulling the image, logs, secrets, ECS Exec
-# and the key of its sessions. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/vpc-endpoints.html
+# What a Fargate task without a public address calls while it starts and runs: pulling the image, logs and secrets.
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/vpc-endpoints.html
 ENDPOINTS = {
     "EcrApi": ec2.InterfaceVpcEndpointAwsService.ECR,
     "EcrDocker": ec2.InterfaceVpcEndpointAwsService.ECR_DOCKER,
     "Logs": ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS,
     "SecretsManager": ec2.InterfaceVpcEndpointAwsService.SECRETS_MANAGER,
-    "SsmMessages": ec2.InterfaceVpcEndpointAwsService.SSM_MESSAGES,
-    "Kms": ec2.InterfaceVpcEndpointAwsService.KMS,
 }
 
 

@@ -29,12 +29,18 @@ class Acknowledgement:
     reason: str
     needs: str = ""
     """The optional part of an environment that has the construct."""
+    unless: str = ""
+    """The setting of an environment with which no pack finds it."""
     zone: int = 0
     """The number of the zone that has the construct, where an environment may have fewer."""
 
     def applies(self, environment: Environment) -> bool:
-        """Whether the environment has the construct."""
-        return self.zone <= len(environment.network.zones) and bool(not self.needs or getattr(environment, self.needs))
+        """Whether the environment has the construct, and the pack finds it there."""
+        return (
+            self.zone <= len(environment.network.zones)
+            and bool(not self.needs or getattr(environment, self.needs))
+            and not (self.unless and getattr(environment, self.unless))
+        )
 
     def findings(self, environment: Environment) -> tuple[str, ...]:
         """The ids with the environment's names in them."""
@@ -58,6 +64,10 @@ _NOT_LOGGED = Acknowledgement(
     "AccessLogs/Resource",
     ("AwsSolutions-S1", "NIST.800.53.R5-S3BucketLoggingEnabled"),
     "This is the bucket that access logs go to; logging its own deliveries would never end.",
+)
+_UNTIL_IT_STANDS = (
+    "Only while the environment is created: what has failed to be made has to be deleted before it can be made again. Synth "
+    "warns until `protection = true` is set."
 )
 _NOT_REPLICATED = ("NIST.800.53.R5-S3BucketReplicationEnabled",)
 
@@ -98,6 +108,12 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
             ("NIST.800.53.R5-ELBv2ACMCertificateRequired",),
             "This listener answers every plain request with a redirect to HTTPS; a certificate has no place on it.",
         ),
+        Acknowledgement(
+            "LoadBalancer/Resource",
+            ("NIST.800.53.R5-ELBDeletionProtectionEnabled",),
+            _UNTIL_IT_STANDS,
+            unless="protection",
+        ),
     ),
     "database": (
         Acknowledgement(
@@ -122,6 +138,12 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
             ("NIST.800.53.R5-RDSInBackupPlan",),
             "RDS's own daily backups and logs give the runbook's point-in-time restore (4.3) and stay when the instance is "
             "deleted; a plan of AWS Backup would take the same snapshots a second time.",
+        ),
+        Acknowledgement(
+            "Instance/Resource",
+            ("AwsSolutions-RDS10", "NIST.800.53.R5-RDSInstanceDeletionProtectionEnabled"),
+            _UNTIL_IT_STANDS,
+            unless="protection",
         ),
     ),
     "cache": (
@@ -158,15 +180,14 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
             "or deleted stays as a version for 90 days; a second region would hold a copy that nothing there could serve.",
         ),
         Acknowledgement(
-            "JwtSecret/Resource",
-            _ROTATION,
-            "It only gives the application's secret its first value. Nothing reads it afterwards, so there is nothing to rotate.",
-        ),
-        Acknowledgement(
             "ApplicationSecret/Resource",
             _ROTATION,
-            "A new encryption key makes what is stored unreadable until it is encrypted anew, a new signing key ends every "
-            "session: a person does both, together with a deployment. No function could.",
+            "A new signing key ends every session: a person changes it, together with a deployment.",
+        ),
+        Acknowledgement(
+            "EncryptionKey/Resource",
+            _ROTATION,
+            "A new key makes what is stored unreadable until it is encrypted anew: a person does both. No function could.",
         ),
         Acknowledgement(
             "ExecutionRolePolicy/Resource",
@@ -177,17 +198,6 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
             "TaskRolePolicy/Resource",
             ("AwsSolutions-IAM5[Resource::<Documents7E5B2978.Arn>/*]",),
             "The application makes up the keys of its documents: these are all objects of one bucket, which is its alone.",
-        ),
-        Acknowledgement(
-            "TaskRolePolicy/Resource",
-            ("AwsSolutions-IAM5[Resource::*]",),
-            "The four ssmmessages actions of ECS Exec know no resource: they open channels to the task itself. Who may start a "
-            "session is decided by ecs:ExecuteCommand, and what is typed in it is logged.",
-        ),
-        Acknowledgement(
-            "TaskRolePolicy/Resource",
-            ("AwsSolutions-IAM5[Resource::arn:aws:logs:{environment.region}:{environment.account}:log-group:*]",),
-            "CloudWatch Logs authorizes DescribeLogGroups, which ECS Exec calls, against all groups. It reads their names only.",
         ),
         Acknowledgement(
             "TaskDefinition/Resource",
@@ -238,18 +248,8 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
         Acknowledgement(
             "RollbackPolicy/Resource",
             ("AwsSolutions-IAM5[Resource::*]",),
-            "ecs:DescribeTaskDefinition, the only action on it, has no resource-level permissions; it reads names of secrets, no secret.",
-        ),
-        Acknowledgement(
-            "RollbackPolicy/Resource",
-            ("AwsSolutions-IAM5[Resource::arn:aws:iam::{environment.account}:role/{environment.prefix}-backend-*]",),
-            "The task's roles are made after this stack, under names that begin with the backend stack's. They can be "
-            "passed to ECS tasks alone, and only as part of a task definition that names them.",
-        ),
-        Acknowledgement(
-            "RollbackPolicy/Resource",
-            ("AwsSolutions-IAM5[Resource::arn:aws:cloudwatch:{environment.region}:{environment.account}:alarm:*]",),
-            "CloudWatch authorizes DescribeAlarms against all alarms of the account, whichever are asked for. It only reads.",
+            "Two reads: ecs:DescribeTaskDefinition has no resource-level permissions, and reads names of secrets, no secret; "
+            "cloudwatch:DescribeAlarms returns composite alarms only to a permission on everything.",
         ),
         Acknowledgement(
             "Rollback/Resource",
@@ -257,10 +257,28 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
             "It has to work when the VPC is broken. It opens no port, and calls only AWS's endpoints, over TLS.",
         ),
         Acknowledgement(
+            "ReleasesPolicy/Resource",
+            (
+                "AwsSolutions-IAM5[Resource::arn:aws:ecs:{environment.region}:{environment.account}:service-deployment/{environment.cluster}/{environment.service}/*]",
+                "AwsSolutions-IAM5[Resource::arn:aws:ecs:{environment.region}:{environment.account}:service-revision/{environment.cluster}/{environment.service}/*]",
+            ),
+            "ECS generates the ids of deployments and revisions: these patterns match those of one service and no other.",
+        ),
+        Acknowledgement(
+            "ReleasesPolicy/Resource",
+            ("AwsSolutions-IAM5[Resource::*]",),
+            "ecs:DescribeTaskDefinition, the only action on it, has no resource-level permissions; it reads names of secrets, no secret.",
+        ),
+        Acknowledgement(
+            "Releases/Resource",
+            ("NIST.800.53.R5-LambdaInsideVPC",),
+            "It calls only AWS's endpoints, over TLS, and opens no port. It has to work when the VPC is broken.",
+        ),
+        Acknowledgement(
             "NotifyPolicy/Resource",
-            ("AwsSolutions-IAM5[Resource::arn:aws:cloudwatch:{environment.region}:{environment.account}:alarm:*]",),
-            "CloudWatch authorizes DescribeAlarms against all alarms of the account, whichever are asked for. It only reads; the "
-            "one alarm whose state it may set, maintenance, is granted by name.",
+            ("AwsSolutions-IAM5[Resource::*]",),
+            "cloudwatch:DescribeAlarms, the only action on it, returns composite alarms only to a permission on everything. It "
+            "only reads; the one alarm whose state it may set, maintenance, is granted by name.",
         ),
         Acknowledgement(
             "Notify/Resource",

@@ -8,6 +8,7 @@ from stacks.environment import Environment
 from stacks.functions.base import every_minute
 from stacks.functions.health_check import health_check
 from stacks.functions.notify import notify
+from stacks.functions.releases import releases
 from stacks.functions.rollback import rollback
 from stacks.functions.sentry import sentry
 from stacks.incidents import incidents_table
@@ -27,6 +28,7 @@ class Remediation(EnvironmentStack):
         self.topics = Topics(self, environment)
         incidents = incidents_table(self, environment)
         self.rollback = rollback(self, environment, self.topics, incidents)
+        releases(self, environment, self.topics)
         probes = health_check(self, environment, self.topics)
         every_minute(self, "EveryMinute", probes, "Probes the API and the frontend")
         tells = notify(self, environment, self.topics, incidents)

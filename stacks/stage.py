@@ -7,7 +7,7 @@ from stacks import policy
 from stacks.backend import Backend, Registry
 from stacks.cache import Cache
 from stacks.database import Database
-from stacks.environment import EXAMPLE_ACCOUNT, Environment
+from stacks.environment import Environment
 from stacks.frontend import Frontend
 from stacks.load_balancer import LoadBalancer
 from stacks.monitoring import Monitoring
@@ -17,11 +17,9 @@ from stacks.remediation import Remediation
 
 class EnvironmentStage(cdk.Stage):
     """Everything of one environment. `acknowledged=False` leaves the policy findings bare, for the test that holds them
-    against the acknowledgements. `credentials_account` is the account the CLI would deploy to, where it knows one."""
+    against the acknowledgements."""
 
-    def __init__(
-        self, scope: Construct, environment: Environment, *, acknowledged: bool = True, credentials_account: str | None = None
-    ) -> None:
+    def __init__(self, scope: Construct, environment: Environment, *, acknowledged: bool = True) -> None:
         super().__init__(scope, environment.name)
         self.network = Network(self, environment)
         self.database = Database(self, environment, self.network)
@@ -37,9 +35,3 @@ class EnvironmentStage(cdk.Stage):
         stacks = [child for child in self.node.children if isinstance(child, cdk.Stack)]
         if acknowledged:
             policy.acknowledge(environment, stacks)
-        if environment.account == EXAMPLE_ACCOUNT and credentials_account not in (None, EXAMPLE_ACCOUNT):
-            for stack in stacks:
-                cdk.Annotations.of(stack).add_error(
-                    f'config/{environment.name}.toml: account = "{EXAMPLE_ACCOUNT}" is the example account and should be the '
-                    f"account you deploy to (your credentials are for {credentials_account})"
-                )

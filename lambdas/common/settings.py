@@ -21,6 +21,10 @@ Origin = Annotated[str, Field(pattern=r"^https://[^/]+$")]
 FROM_JSON = BeforeValidator(lambda value: json.loads(value) if isinstance(value, str) else value)
 
 
+MOST_BYTES = 4096
+"""What Lambda allows for a function's environment variables together."""
+
+
 class SettingsError(Exception):
     """Environment variables are missing or wrong; the message names each of them."""
 
@@ -59,6 +63,19 @@ def read(settings: type[S], environ: Mapping[str, str] = os.environ) -> S:
             for problem in error.errors()
         ]
         raise SettingsError(f"environment variables: {'; '.join(problems)}") from None
+
+
+def size(variables: Mapping[str, str]) -> int:
+    """The bytes of environment variables as Lambda counts them: its refusal shows the JSON that it measured.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html has the limit, MOST_BYTES.
+    """
+    return len(measured(variables).encode())
+
+
+def measured(variables: Mapping[str, str]) -> str:
+    """The text that Lambda measures."""
+    return json.dumps(variables, ensure_ascii=False, separators=(",", ":"))
 
 
 def _text(value: Any) -> str:

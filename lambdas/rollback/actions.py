@@ -33,10 +33,8 @@ class Actions:
     def make(self, change: Change, seen: Evidence) -> str:
         """Claim the change, make it, and record that it was made. Returns what went wrong beside it, in words; or nothing.
 
-        The image parameter is written before the service is changed: a crash in between leaves it naming a good image. Raises
-        ClaimedError when another run was faster, and ChangeError when ECS refused."""
+        Raises ClaimedError when another run was faster, and ChangeError when ECS refused."""
         self._changes.claim(change, seen)
-        flaw = self.keep(change.image)
         try:
             if change.action == "stop":
                 self._ecs.stop_service_deployment(serviceDeploymentArn=change.deployment, stopType="ROLLBACK")
@@ -50,17 +48,16 @@ class Actions:
             self._changes.settle(replace(change, state="failed"))
             raise ChangeError(str(error)) from error
         self._changes.settle(replace(change, state="done"))
-        return flaw
+        return self._keep(change.image)
 
-    def keep(self, image: str) -> str:
-        """Make the next `cdk deploy` keep the image. Returns what went wrong, in words: it must not hold up a rollback."""
+    def _keep(self, image: str) -> str:
+        """Name the image for a `cdk deploy` that runs before the rollback has ended: only then does `releases` name it.
+
+        Returns what went wrong, in words: it must not hold up a rollback."""
         try:
             self._ssm.put_parameter(Name=self._settings.image_parameter, Value=image, Type="String", Overwrite=True)
         except (BotoCoreError, ClientError) as error:
-            return (
-                f"The image parameter could not be written ({error}), and the next `cdk deploy` would undo this rollback. Run"
-                f" aws ssm put-parameter --overwrite --type String --name {self._settings.image_parameter} --value {image}"
-            )
+            return f"The image parameter could not be written ({error}): run no `cdk deploy` before the rollback has ended."
         return ""
 
     def publish(self, outcome: Outcome) -> None:

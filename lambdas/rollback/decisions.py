@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
-from lambdas.common.ecs import ROLLING_BACK, RUNNING
+from lambdas.common.ecs import ROLLING_BACK, RUNNING, TaskDefinition
 from runbook.rows import Dependency
 from runbook.rules import BUDGET, BUDGET_WINDOW, DETECTION, SUSPECT_WINDOW
 from runbook.sections import Section
@@ -51,15 +51,6 @@ class Deployment:
 
 
 @dataclass(frozen=True)
-class TaskDefinition:
-    """A task definition: `status` ACTIVE, INACTIVE or deleted, `image` that of its first container."""
-
-    arn: str
-    status: str
-    image: str
-
-
-@dataclass(frozen=True)
 class Change:
     """A change of the service, made because of one deployment: decided, or remembered with its `state`.
 
@@ -88,9 +79,9 @@ class Impairment:
 class Evidence:
     """What was read about the service at the moment of the alarm.
 
-    `deployments` are newest first; `task_definitions` are those that successful deployments brought; `dependency_alarms` are
-    the ones in ALARM, each with what it says is impaired; `changes` are ours, and `version` counts them for the claim of the
-    next. `missing` names what could not be read, and then nothing else counts.
+    `deployments` are newest first; `task_definitions` are those that the last one and the successful ones brought;
+    `dependency_alarms` are the ones in ALARM, each with what it says is impaired; `changes` are ours, and `version` counts them
+    for the claim of the next. `missing` names what could not be read, and then nothing else counts.
     """
 
     at: datetime
@@ -143,6 +134,15 @@ class Evidence:
         """Where ECS itself would go back to, the last successful deployment's; None when that is no known-good one."""
         found = next(iter(self._successful), None)
         return found if found and self._usable(found) else None
+
+    def differences(self, change: Change) -> tuple[str, ...]:
+        """What a change takes back beside the image: the names of what the two task definitions set otherwise, never a value;
+        empty when one of them is gone."""
+        by_arn = {found.arn: found.configuration for found in self.task_definitions}
+        before, after = (by_arn.get(arn, {}) for arn in (change.from_task_definition, change.to_task_definition))
+        if not before or not after:
+            return ()
+        return tuple(sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name)))
 
     @property
     def _successful(self) -> tuple[TaskDefinition, ...]:
@@ -208,7 +208,7 @@ def _unconfirmed(evidence: Evidence, _: Mode) -> Decision | None:
         f"At {_time(change.at)} an earlier run began to take the service from {_short(change.from_task_definition)} to {target}"
         f" ({change.action}) and recorded no result. The service runs {_short(evidence.task_definition)}.",
         Section.BACKEND_ROLLBACK,
-        f"whether the service runs {target}, and whether the image parameter says {change.image}",
+        f"whether the service runs {target} ({change.image})",
         reports=(change.deployment,),
     )
 

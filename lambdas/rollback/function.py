@@ -6,6 +6,7 @@ ends in exactly one recorded outcome, one structured log line and one message to
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,7 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lambdas.common.clock import Clock
+from lambdas.common.ecs import UnreadableError
 from lambdas.common.events import EventError
 from lambdas.common.incidents import Incidents, InProgressError, Kind, Outcome
 from lambdas.rollback.actions import Actions, ChangeError
@@ -21,7 +23,7 @@ from lambdas.rollback.changes import Changes, ClaimedError
 from lambdas.rollback.clients import Clients
 from lambdas.rollback.decisions import Change, Decision, Evidence, decide
 from lambdas.rollback.events import Alarm, parse
-from lambdas.rollback.evidence import Reader, UnreadableError
+from lambdas.rollback.evidence import Reader
 from lambdas.rollback.settings import RollbackSettings
 from runbook.sections import Section
 
@@ -118,34 +120,35 @@ class Rollback:
             done = "Nothing was changed: another run changed the service since the evidence was read."
             return "escalated", done, True
         except ChangeError as error:
-            done = f"A rollback was tried and AWS did not take it: {error}. The image parameter says {change.image}."
-            return "escalated", done, True
+            return "escalated", f"A rollback was tried and AWS did not take it: {error}.", True
         target = change.to_task_definition.rpartition("/")[2]
-        done = f"The service is going back to {target} ({change.image}). The alarm's OK will end this incident. {flaw}".strip()
-        return "rollback requested", done, bool(flaw)
+        words = (
+            f"The service is going back to {target} ({change.image}).",
+            "The alarm's OK will end this incident.",
+            _also_taken_back(evidence.differences(change)),
+            flaw,
+        )
+        return "rollback requested", " ".join(filter(None, words)), False
 
     def _verify(self, alarm: Alarm, incident: str) -> Outcome:
         """The alarm is OK again: is the service where we took it?"""
         opened = self._incidents.outcome(incident)
         target = opened.to_task_definition if opened and opened.outcome == "rollback requested" else ""
-        missing, flaw = "", ""
+        missing = ""
         try:
             found = self._reader.current()
-            where = f"It runs {found.arn.rpartition('/')[2]}"
+            where = f"It runs {found.rpartition('/')[2]}"
             if target:
-                where += ", where the rollback took it." if found.arn == target else f", not {target} where it was taken."
-            if opened and opened.outcome == "waiting":  # ECS's own rollback does not write the parameter
-                flaw = self._actions.keep(found.image)
+                where += ", where the rollback took it." if found == target else f", not {target} where it was taken."
         except (BotoCoreError, ClientError, UnreadableError, LookupError) as error:
             missing, where = f"what the service runs ({error})", "What it runs could not be read."
         minutes = (alarm.at - datetime.fromisoformat(incident.rpartition("#")[2])).total_seconds() / 60
-        done = f"The service recovered {minutes:.0f} min after the alarm. {where} {flaw}".strip()
+        done = f"The service recovered {minutes:.0f} min after the alarm. {where}"
         return replace(
             self._outcome(alarm, "recovered", done, "the cause, for the post-mortem"),
             to_task_definition=target,
             missing=(missing,) if missing else (),
             closes=incident,
-            needs_person=bool(flaw),
         )
 
     def _malformed(self, problem: str) -> Outcome:
@@ -210,6 +213,16 @@ def _summary(evidence: Evidence) -> dict[str, Any]:
         "dependency_alarms": list(evidence.dependency_alarms),
         "changes": len(evidence.changes),
     }
+
+
+def _also_taken_back(names: Sequence[str]) -> str:
+    """What a person has to repair after a rollback that took back more than the image; empty when it did not."""
+    if not names:
+        return ""
+    return (
+        f"That also takes back {', '.join(names)}."
+        " The next `cdk deploy` or release brings it back: fix the configuration, or revert the commit, and deploy."
+    )
 
 
 def _digest(event: Any) -> str:

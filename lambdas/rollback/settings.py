@@ -10,6 +10,8 @@ class RollbackSettings(IncidentSettings):
     mode: Mode
     cluster: Name
     service: Name
+    container: Name
+    """The container whose image a release replaces."""
     image_parameter: Name
     database_instance: Name
     replication_group: Name

@@ -43,14 +43,17 @@ def render(environment: Environment, environments: Sequence[Environment]) -> str
         "frontend_stack": environment.stack("frontend"),
         "cache_node_names": " ".join(environment.cache_nodes),
         "rollback_function": environment.function("rollback"),
+        "releases_function": environment.function("releases"),
         "health_check_function": environment.function("health-check"),
         "contacts": _contacts(environment),
+        "task_limit": _task_limit(environment),
         "escalation_path": _escalation_path(),
         "status_page.investigating": status_page.INVESTIGATING,
         "status_page.identified": status_page.IDENTIFIED,
         "status_page.resolved": status_page.RESOLVED,
     }
     words |= _columns(environments) | _sentry(environment)
+    words |= {f"migrate.{direction}": _migrate(environment, direction) for direction in ("up", "down")}
     words |= {f"response.{severity.lower()}": capitalized(time) for severity, time in RESPONSE_TIMES.items()}
     words |= {f"section.{section.name.lower()}": _section(environment, section) for section in Section}
     return fill("runbook.md.template", environment, words)
@@ -85,11 +88,31 @@ def _contacts(environment: Environment) -> str:
     return f"Notifications go by {', '.join(configured)}." if configured else "Notifications go to nobody yet: set [contacts]."
 
 
+def _task_limit(environment: Environment) -> str:
+    """How far section 5.1 may scale, and why."""
+    most, pool = environment.backend.max_tasks, environment.backend.pool_size
+    line = environment.row("rds-connections").critical
+    opened = f"{most} x {rules.ROLLOUT} x {pool} = {most * rules.ROLLOUT * pool}"
+    return (
+        f"**At most {most} here** (`max_tasks`). A rollout runs up to {rules.ROLLOUT} times as many tasks, each with up to "
+        f"{pool} connections: {opened} stays under the critical line of {line:g}. "
+        "To have more: [more tasks](deploying.md#more-tasks)."
+    )
+
+
 def _escalation_path() -> str:
     return "\n".join(
         f"{level}. **L{level}:** {capitalized(role)}" + (" (PagerDuty)" if level == 1 else "")
         for level, role in enumerate(ESCALATION_PATH, 1)
     )
+
+
+def _migrate(environment: Environment, direction: str) -> str:
+    """Migrations in a task of the service, which has what the database's URL is made of in its own variables."""
+    variables = {key: f"${variable}" for variable, key in environment.application.container.database_secret.items()}
+    parts = {key: variables.get(key, f"<{key.upper()}>") for key in ("username", "password", "host", "port", "dbname")}
+    url = "postgresql://{username}:{password}@{host}:{port}/{dbname}".format(**parts)
+    return fill("migrate.sh.template", environment, {"database_url": url, "direction": direction}).strip()
 
 
 def _pages(environment: Environment) -> str:

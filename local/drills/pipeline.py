@@ -5,9 +5,6 @@ from typing import Any
 
 from local.cloud import Cloud
 
-_KEPT = ("family", "taskRoleArn", "executionRoleArn", "networkMode", "volumes", "requiresCompatibilities", "cpu", "memory")
-"""What a task definition has from the family's newest revision."""
-
 
 class Pipeline:
     """Releases of the backend, and what the service runs."""
@@ -25,18 +22,17 @@ class Pipeline:
         return f"{self._cloud.repository_uri}:{commit}"
 
     def release(self, commit: str) -> str:
-        """Release a commit as the backend's own pipeline does; the ARN of the new task definition."""
+        """Release a commit as the backend's own pipeline does; the ARN of the new task definition.
+
+        It does not name the image for `cdk deploy`: the function `releases` does, when the deployment has ended well."""
         environment = self._environment
         newest = self._ecs.describe_task_definition(taskDefinition=environment.family)["taskDefinition"]
-        container, *others = newest["containerDefinitions"]
-        registered = self._ecs.register_task_definition(
-            **{key: newest[key] for key in _KEPT if key in newest},
-            containerDefinitions=[{**container, "image": self.image(commit)}, *others],
-        )
-        arn = str(registered["taskDefinition"]["taskDefinitionArn"])
-        self._cloud.client("ssm").put_parameter(
-            Name=environment.image_parameter, Value=self.image(commit), Type="String", Overwrite=True
-        )
+        accepted = self._ecs.meta.service_model.operation_model("RegisterTaskDefinition").input_shape.members
+        definition = {key: value for key, value in newest.items() if key in accepted}
+        for container in definition["containerDefinitions"]:
+            if container["name"] == environment.application.container.name:
+                container["image"] = self.image(commit)
+        arn = str(self._ecs.register_task_definition(**definition)["taskDefinition"]["taskDefinitionArn"])
         self._ecs.update_service(cluster=environment.cluster, service=environment.service, taskDefinition=arn)
         return arn
 

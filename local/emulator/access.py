@@ -1,44 +1,78 @@
-"""IAM in the local cloud: ECS's actions on the right resources, and a record of who called what.
+"""IAM in the local cloud: actions on the right resources, roles that are passed, and a record of who called what.
 
 Replaced in ministack 1.5.33:
 - `app.pin_request_origin`: loopback is plain HTTP, which the `aws:SecureTransport` bucket policies of `enforce_ssl` deny. So
   every request counts as sent over TLS.
 - `iam_actions.extract_resource_arn` for ECS: it gives the cluster for every action, and no policy on a service would match.
-- the resource of DescribeAlarms: AWS authorizes it on alarms, the emulator on `*`.
-- `iam_evaluator.enforce`: called through, and its calls are recorded.
+- the resource of DescribeAlarms: AWS authorizes it on alarms, and on `*` when composite alarms are asked for.
+- `iam_evaluator.enforce`: called through, and its calls are recorded. A call that passes a role needs `iam:PassRole` too.
+- `iam_actions.access_denied_response`: called through; a role that may not be passed is named in the message.
 """
 
 import contextvars
 import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id
+from ministack.services import ecs
 
 from local.emulator.clock import Clock
 
-_cluster: contextvars.ContextVar[str] = contextvars.ContextVar("cluster", default="")
+Members = dict[str, Any]
+
+
+@dataclass
+class Request:
+    """The request at hand: its members, the cluster of an ECS request, and the role that could not be passed."""
+
+    members: Members = field(default_factory=dict)
+    cluster: str = ""
+    not_passed: str = ""
+
+
+_request: contextvars.ContextVar[Request] = contextvars.ContextVar("request")
 
 
 def install(clock: Clock) -> dict[str, Callable[..., Any]]:
     """Plug in; the control call `calls`."""
-    pin, extract, enforce = app.pin_request_origin, iam_actions.extract_resource_arn, iam_evaluator.enforce
-    calls: deque[dict[str, Any]] = deque(maxlen=100_000)
+    access = Access(clock)
+    pin = app.pin_request_origin
+    app.pin_request_origin = lambda address, _: pin(address, True)
+    iam_actions.extract_resource_arn = access.resource_arn
+    iam_actions.access_denied_response = access.denied
+    iam_evaluator.enforce = access.enforce
+    return {"calls": access.called}
+
+
+class Access:
+    """Who may do what, in place of the emulator's own functions, which it calls; and who did what."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._calls: deque[dict[str, Any]] = deque(maxlen=100_000)
+        self._resource_arn = iam_actions.extract_resource_arn
+        self._denied = iam_actions.access_denied_response
+        self._enforce = iam_evaluator.enforce
 
     def resource_arn(
-        service: str, method: str, path: str, headers: Any, body: bytes, params: Any, region: str, account: str
+        self, service: str, method: str, path: str, headers: Any, body: bytes, params: Any, region: str, account: str
     ) -> str:
+        """What the request is authorized on."""
+        request = Request(members(headers, body, params))
+        _request.set(request)
         if service != "ecs":
-            return str(extract(service, method, path, headers, body, params, region, account))
-        request = json.loads(body or b"{}")
+            return str(self._resource_arn(service, method, path, headers, body, params, region, account))
         prefix = f"arn:aws:ecs:{region}:{account}"
-        _cluster.set(f"{prefix}:cluster/{_last(request.get('cluster') or 'default')}")
-        return _ecs_resource(headers.get("x-amz-target", "").rpartition(".")[2], request, prefix)
+        request.cluster = f"{prefix}:cluster/{_last(request.members.get('cluster') or 'default')}"
+        return _ecs_resource(headers.get("x-amz-target", "").rpartition(".")[2], request.members, prefix)
 
-    def recorded(
+    def enforce(
+        self,
         access_key: str,
         action: str,
         service: str,
@@ -46,26 +80,43 @@ def install(clock: Clock) -> dict[str, Callable[..., Any]]:
         resource_arn: str = "*",
         service_context: dict[str, Any] | None = None,
     ) -> Any:
+        """None when the caller may do that, and may pass the roles that the request names."""
+        request, account = _request.get(Request()), get_account_id()
         context = dict(service_context or {})
-        if action == "cloudwatch:DescribeAlarms":
-            resource_arn = f"arn:aws:cloudwatch:{region}:{get_account_id()}:alarm:*"
+        if action == "cloudwatch:DescribeAlarms" and not of_composite_alarms(request.members):
+            resource_arn = f"arn:aws:cloudwatch:{region}:{account}:alarm:*"
         if service == "ecs":
-            context["ecs:cluster"] = _cluster.get()
-        denied = enforce(access_key, action, service, region, resource_arn=resource_arn, service_context=context)
-        principal = iam_evaluator.caller_arn()
-        if not principal.endswith(":root"):
-            call = {"time": clock.time(), "principal": principal, "service": service, "action": action}
-            calls.append({**call, "resource": resource_arn, "allowed": denied is None})
+            context["ecs:cluster"] = request.cluster
+        denied = self._enforce(access_key, action, service, region, resource_arn=resource_arn, service_context=context)
+        self._record(service, action, resource_arn, denied)
+        for role, receiver in () if denied else passed_roles(action, request.members, account):
+            context = {"iam:PassedToService": receiver}
+            denied = self._enforce(access_key, "iam:PassRole", "iam", region, resource_arn=role, service_context=context)
+            self._record("iam", "iam:PassRole", role, denied)
+            if denied:
+                request.not_passed = role
+                break
         return denied
 
-    def called(principal: str) -> list[dict[str, Any]]:
-        """The calls of a role or of a function's sessions, by name, oldest first."""
-        return [call for call in calls if principal in call["principal"].split("/")[1:]]
+    def _record(self, service: str, action: str, resource: str, denied: Any) -> None:
+        principal = iam_evaluator.caller_arn()
+        if not principal.endswith(":root"):
+            call = {"time": self._clock.time(), "principal": principal, "service": service, "action": action}
+            self._calls.append({**call, "resource": resource, "allowed": denied is None})
 
-    app.pin_request_origin = lambda address, _: pin(address, True)
-    iam_actions.extract_resource_arn = resource_arn
-    iam_evaluator.enforce = recorded
-    return {"calls": called}
+    def denied(self, service: str, action: str, principal: str, request_id: str, **answer: Any) -> Any:
+        """The answer to a denied request; as on AWS, it names a role that could not be passed."""
+        if role := _request.get(Request()).not_passed:
+            action, explicit = "iam:PassRole", bool(answer.get("explicit_deny"))
+            answer |= {
+                "resource_arn": role,
+                "message": iam_actions.identity_denial_message(action, principal, role, explicit),
+            }
+        return self._denied(service, action, principal, request_id, **answer)
+
+    def called(self, principal: str) -> list[dict[str, Any]]:
+        """The calls of a role or of a function's sessions, by name, oldest first."""
+        return [call for call in self._calls if principal in call["principal"].split("/")[1:]]
 
 
 # The kind of resource that ECS authorizes an action on, and the request's member with its name:
@@ -103,6 +154,83 @@ def _ecs_resource(action: str, request: dict[str, Any], prefix: str) -> str:
     if kind in ("cluster", "task-definition"):
         return f"{prefix}:{kind}/{reference or 'default'}{':*' if member == 'family' else ''}"
     return f"{prefix}:{kind}/{_last(request.get('cluster') or 'default')}/{_last(reference)}"
+
+
+def members(headers: Mapping[str, str], body: bytes, params: Mapping[str, Any]) -> Members:
+    """What a request says, in the API's names, as JSON or as a form; empty for what is in XML or binary."""
+    if "x-www-form-urlencoded" in headers.get("content-type", ""):
+        form: Members = {}
+        for key, values in params.items():
+            name, listed, _ = key.partition(".member.")
+            form[name] = [*form.get(name, ()), *values] if listed else values[0]
+        return form
+    try:
+        found = json.loads(body or b"{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def of_composite_alarms(request: Members) -> bool:
+    """Whether a DescribeAlarms asks for composite alarms, which AWS shows only to a permission on `*`.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html: without types it is about metric
+    alarms only, and an alarm's parents are composite alarms.
+    """
+    return "CompositeAlarm" in (request.get("AlarmTypes") or ()) or "ParentsOfAlarmName" in request
+
+
+_TASKS = "ecs-tasks.amazonaws.com"
+
+
+def _under(*names: str) -> Callable[[Members], list[Any]]:
+    return lambda request: [request.get(name) for name in names]
+
+
+_of_tasks = _under("taskRoleArn", "executionRoleArn")
+
+
+def _of_task_definition(request: Members) -> list[Any]:
+    """The roles of the task definition that a request names, and those that it puts in their place.
+
+    An UpdateService that names no task definition passes none: https://github.com/keidarcy/e1s/issues/429
+    """
+    named = request.get("taskDefinition")
+    definition = ecs._task_defs.get(ecs._resolve_td_key(named)) if named else None
+    return [*_of_tasks(definition or {}), *_of_tasks(request.get("overrides") or {})]
+
+
+# The roles that a request passes, and the service that gets them:
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
+_PASSES: dict[str, tuple[Callable[[Members], Iterable[Any]], str]] = {
+    "cloudformation:CreateChangeSet": (_under("RoleARN"), "cloudformation.amazonaws.com"),
+    "cloudformation:CreateStack": (_under("RoleARN"), "cloudformation.amazonaws.com"),
+    "cloudformation:DeleteStack": (_under("RoleARN"), "cloudformation.amazonaws.com"),
+    "cloudformation:UpdateStack": (_under("RoleARN"), "cloudformation.amazonaws.com"),
+    "ec2:CreateFlowLogs": (_under("DeliverLogsPermissionArn"), "vpc-flow-logs.amazonaws.com"),
+    "ecs:CreateService": (_of_task_definition, _TASKS),
+    "ecs:CreateTaskSet": (_of_task_definition, _TASKS),
+    "ecs:RegisterTaskDefinition": (_of_tasks, _TASKS),
+    "ecs:RunTask": (_of_task_definition, _TASKS),
+    "ecs:StartTask": (_of_task_definition, _TASKS),
+    "ecs:UpdateService": (_of_task_definition, _TASKS),
+    "events:PutTargets": (
+        lambda request: [target.get("RoleArn") for target in request.get("Targets", ())],
+        "events.amazonaws.com",
+    ),
+    "lambda:CreateFunction": (_under("Role"), "lambda.amazonaws.com"),
+    "lambda:UpdateFunctionConfiguration": (_under("Role"), "lambda.amazonaws.com"),
+    "rds:CreateDBInstance": (_under("MonitoringRoleArn"), "monitoring.rds.amazonaws.com"),
+    "rds:ModifyDBInstance": (_under("MonitoringRoleArn"), "monitoring.rds.amazonaws.com"),
+}
+
+
+def passed_roles(action: str, request: Members, account: str) -> Iterator[tuple[str, str]]:
+    """The roles that a request passes, by ARN, each with the service that gets it."""
+    if action in _PASSES:
+        roles, receiver = _PASSES[action]
+        for role in filter(None, roles(request)):
+            yield role if role.startswith("arn:") else f"arn:aws:iam::{account}:role/{role}", receiver
 
 
 def _last(reference: str) -> str:

@@ -4,6 +4,7 @@ ministack 1.5.33 completes every update at once and has no service deployments. 
 records of services and tasks; this module decides which tasks a service runs. Replaced in `ministack.services.ecs`:
 - CreateService, UpdateService and DeleteService: called through, and the deployment follows;
 - the operations that read services and tasks: what is due on the clock happens first;
+- RunTask: see `local.emulator.tasks`;
 - ListServiceDeployments, DescribeServiceDeployments, DescribeServiceRevisions, StopServiceDeployment: stubs or missing;
 - `_reconcile_service_tasks`, `_refresh_service_state` and `_record_service_task_failure`: its own scheduling, off;
 - `_get_docker`: there is none, so that the cloud is the same on every machine.
@@ -25,6 +26,7 @@ from ministack.services import cloudwatch, ec2, ecs
 from local.ecs import operations
 from local.ecs.rollout import Conditions, RefusedError, Revision, Rollout, Status, TaskFailure, Turn
 from local.emulator.clock import Clock
+from local.emulator.tasks import run_task
 
 Request = dict[str, Any]
 Record = dict[str, Any]
@@ -83,6 +85,7 @@ class Deployments:
             "CreateService": self.create_service,
             "UpdateService": self.update_service,
             "DeleteService": self.delete_service,
+            "RunTask": run_task,
             **{name: functools.partial(self._answer, name) for name in operations.OPERATIONS},
         }
         for name in ("DescribeServices", "ListServices", "DescribeTasks", "ListTasks", "DescribeClusters"):

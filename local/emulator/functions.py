@@ -5,7 +5,8 @@ Replaced in ministack 1.5.33:
 - `cloudwatch_logs._append_log_events`: called through; metrics in the embedded metric format are extracted from the events, as
   CloudWatch Logs does (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html);
 - `lambda_svc.invoke_async_with_retry`: the same retries and failure destination, counted while they run;
-- `Worker._drain_stderr_bounded`: waits longer, so that no line of an invocation is read as one of the next.
+- `Worker._drain_stderr_bounded`: waits longer, so that no line of an invocation is read as one of the next;
+- `lambda_svc._create_function` and `_update_config`: called through, unless the environment variables are too large.
 """
 
 import contextlib
@@ -22,6 +23,7 @@ from ministack.core.iam_evaluator import EvalContext, evaluate_resource_policy
 from ministack.core.responses import get_account_id, get_region, new_uuid, request_scope
 from ministack.services import cloudwatch, cloudwatch_logs, lambda_svc
 
+from lambdas.common.settings import MOST_BYTES, measured, size
 from local.emulator.clock import Clock
 
 Function = dict[str, Any]
@@ -47,6 +49,9 @@ class Functions:
         lambda_svc.invoke_async_with_retry = self.invoke_async
         drain = lambda_runtime.Worker._drain_stderr_bounded
         lambda_runtime.Worker._drain_stderr_bounded = functools.partialmethod(drain, idle_confirm=0.03)
+        create, update = lambda_svc._create_function, lambda_svc._update_config
+        lambda_svc._create_function = lambda data: _refused(data) or create(data)
+        lambda_svc._update_config = lambda name, data: _refused(data) or update(name, data)
 
     def append_log_events(self, stream: Any, events: list[dict[str, Any]]) -> None:
         self._append(stream, events)
@@ -128,6 +133,22 @@ class Functions:
         )
         own = ("START RequestId: ", "END RequestId: ", "REPORT RequestId: ")
         return [one["message"] for one in events if not one["message"].startswith(own)]
+
+
+def too_large(request: Mapping[str, Any]) -> str:
+    """What Lambda says of a request's environment variables when they are too large; empty when they are not."""
+    variables = (request.get("Environment") or {}).get("Variables") or {}
+    if size(variables) <= MOST_BYTES:
+        return ""
+    return (
+        "Lambda was unable to configure your environment variables because the environment variables you have provided "
+        f"exceeded the 4KB limit. String measured: {measured(variables)}"
+    )
+
+
+def _refused(request: Mapping[str, Any]) -> Any:
+    message = too_large(request)
+    return lambda_svc.error_response_json("InvalidParameterValueException", message, 400) if message else None
 
 
 def invoke_for(service: str, source: str, function: str, event: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ministack.services import cloudwatch, cloudwatch_logs, ecs, eventbridge, rds, route53
 
-from local.emulator import access, logs_insights, notifications, resource_types
+from local.emulator import access, logs_insights, notifications, refusals, resource_types
 from local.emulator.alarm_actions import AlarmActions
 from local.emulator.application import Application
 from local.emulator.clock import Clock
@@ -55,6 +55,7 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
         **_application(settings, deployments),
         **access.install(clock),
         **resource_types.install(client, deployments),
+        **refusals.install(),
     }
 
 

@@ -1,11 +1,15 @@
-"""The CloudFormation types that ministack 1.5.33 lacks or gets wrong, provisioned through the emulator's own API.
+"""The CloudFormation types that ministack 1.5.33 lacks or gets wrong, provisioned through the emulator's own API; and names.
 
 A type in BY_API is made by a call of the service's API: botocore's model maps its properties to the operation's members. A type
 in RECORDED has no API behind it in the emulator: its definition is kept, shown by the control call `recorded` and by
 `python -m local recorded`, and does nothing. docs/local-cloud.md lists both; a test compares it with these tables.
+
+Of every type, a name that CloudFormation generates is truncated as on AWS (`provisioners._physical_name` cuts the end off), and
+what AWS refuses for its size is refused.
 """
 
 import functools
+import hashlib
 import json
 import threading
 import uuid
@@ -21,7 +25,9 @@ from ministack.core.responses import get_account_id, get_region
 from ministack.services import alb, lambda_svc
 from ministack.services.cloudformation import provisioners, stacks
 
+from local.cloudformation.names import LONGEST, generated_name, refusal
 from local.emulator.ecs_deployments import Deployments
+from local.emulator.functions import too_large
 
 ADMINISTRATOR = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 """The account's root to the emulator."""
@@ -196,6 +202,9 @@ def install(client: Callable[[str], Any], deployments: Deployments) -> dict[str,
     function["create"] = _after(function["create"], _reserve)
     scale = handlers["AWS::ApplicationAutoScaling::ScalableTarget"]
     scale["create"] = _after(scale["create"], lambda properties: _scale_out(properties, deployments))
+    provisioners._physical_name = physical_name
+    for kind in LONGEST:
+        handlers[kind] = _refusing(kind, handlers[kind])
     blocks = stacks._runs_on_worker_thread
     # A call to this very server would block its event loop.
     stacks._runs_on_worker_thread = lambda kind: kind in BY_API or blocks(kind)
@@ -259,7 +268,7 @@ def _by_api(kind: ByApi, client: Callable[[str], Any]) -> dict[str, Any]:
         shape = _operation(kind.service, kind.create).input_shape
         if "Tags" in properties:  # the stack's own tags, which no request may carry
             properties = {**properties, "Tags": [tag for tag in properties["Tags"] if not tag["Key"].startswith("aws:")]}
-        parameters = matched(shape, properties) | kind.parameters(properties, f"{stack}-{logical_id}")
+        parameters = matched(shape, properties) | kind.parameters(properties, physical_name(stack, logical_id, max_len=255))
         answer = call(kind.create, parameters)
         return kind.ref(parameters, answer), kind.attributes(parameters, answer)
 
@@ -279,7 +288,7 @@ def _record(name: str, kind: Recorded) -> dict[str, Any]:
     kept = _recorded.setdefault(name, {})
 
     def create(logical_id: str, properties: Properties, stack: str) -> tuple[str, Parameters]:
-        ref = kind.ref(properties, f"{stack}-{logical_id}")
+        ref = kind.ref(properties, physical_name(stack, logical_id, max_len=255))
         kept[ref] = properties
         return ref, kind.attributes(ref)
 
@@ -293,6 +302,32 @@ def _record(name: str, kind: Recorded) -> dict[str, Any]:
         "delete": lambda ref, _: kept.pop(ref, None),
         "update_with_logical_id": True,
     }
+
+
+def physical_name(stack_name: str, logical_id: str, *, lowercase: bool = False, max_len: int = 128, seeded: bool = True) -> str:
+    """The name of what a template leaves unnamed: the same at each update, another for a replacement."""
+    seed = provisioners._NAME_SEED.get() if seeded else ""
+    suffix = hashlib.sha256(f"{stack_name}:{logical_id}:{seed}".encode()).hexdigest()
+    name = generated_name(stack_name, logical_id, max_len, suffix)
+    return name.lower() if lowercase else name
+
+
+def _refusing(kind: str, handler: Mapping[str, Any]) -> dict[str, Any]:
+    """The handler of a type, which refuses what AWS refuses for its size."""
+
+    def check(properties: Properties) -> None:
+        if problem := refusal(kind, properties) or (too_large(properties) if kind == "AWS::Lambda::Function" else ""):
+            raise ValueError(problem)
+
+    def create(logical_id: str, properties: Properties, stack: str) -> Any:
+        check(properties)
+        return handler["create"](logical_id, properties, stack)
+
+    def update(ref: str, old: Properties, new: Properties, *rest: Any) -> Any:
+        check(new)
+        return handler["update"](ref, old, new, *rest)
+
+    return {**handler, "create": create, **({"update": update} if "update" in handler else {})}
 
 
 def _after(create: Create, effect: Callable[[Properties], None]) -> Create:
@@ -317,14 +352,22 @@ def _service(deployments: Deployments, delete: Callable[[str, Properties], None]
 
     def put(logical_id: str, properties: Properties, stack: str, operation: str) -> tuple[str, Parameters]:
         request = matched(_operation("ecs", operation).input_shape, properties)
-        named = {"serviceName": f"{stack}-{logical_id}", **request} if operation == "CreateService" else request
-        name = properties.get("ServiceName") or named["serviceName"]
+        name = properties.get("ServiceName") or physical_name(stack, logical_id, max_len=255)
+        named = {"serviceName": name, **request} if operation == "CreateService" else request
         arn = deployments.provision({**named, "service": name} if operation == "UpdateService" else named)
         return arn, {"ServiceArn": arn, "Name": name}
 
+    def update(_: str, old: Properties, new: Properties, stack: str, logical_id: str | None = None) -> tuple[str, Parameters]:
+        try:
+            return put(logical_id or "", new, stack, "UpdateService")
+        except ValueError:
+            # ECS went back to what ran; CloudFormation then goes back to what the stack says, whatever ran.
+            put(logical_id or "", old, stack, "UpdateService")
+            raise
+
     return {
         "create": lambda logical_id, properties, stack: put(logical_id, properties, stack, "CreateService"),
-        "update": lambda _ref, _old, new, stack, logical_id=None: put(logical_id or "", new, stack, "UpdateService"),
+        "update": update,
         "delete": delete,
         "update_with_logical_id": True,
     }

@@ -1,27 +1,38 @@
-"""ECS's events: EventBridge takes a service's deployments and stopped tasks to a log group, as AWS does.
+"""ECS's events: EventBridge takes a service's deployments and stopped tasks to log groups and functions, as AWS does.
 
-https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_cwe_events.html
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_service_deployment_events.html
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html
 
-ministack 1.5.33 sends no events of ECS, and its EventBridge has no log groups as targets. Replaced, both called through:
-- `ecs._mark_task_stopped`: the task's event follows;
-- `eventbridge._invoke_target`: a log group as a target gets the event in a log stream of its own.
+ministack 1.5.33 sends no events of ECS, and its EventBridge has no log groups as targets. Replaced:
+- `ecs._mark_task_stopped`: called through; the task's event follows;
+- `eventbridge._invoke_target`: called through; a log group as a target gets the event in a log stream of its own;
+- `eventbridge._dispatch_to_lambda`: invokes asynchronously, with Lambda's retries, and only when the function's resource policy
+  allows the rule (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html).
 `Deployments.observer` calls this for each turn of a deployment.
 """
 
+import contextvars
 import json
+import logging
 import secrets
 from typing import Any
 
 from ministack.core.responses import new_uuid
 from ministack.services import cloudwatch_logs, ecs, eventbridge
 
-from local.ecs.rollout import Revision, Status, Turn
+from local.ecs.rollout import Deployment, Revision, Status, Turn
 from local.emulator.clock import Clock
 from local.emulator.ecs_deployments import Deployments
+from local.emulator.functions import invoke_for
+
+logger = logging.getLogger("local.events")
+
+_rule: contextvars.ContextVar[str] = contextvars.ContextVar("rule", default="")
+"""The ARN of the rule whose target is invoked."""
 
 
 class ServiceEvents:
-    """Sends the events and delivers them to log groups."""
+    """Sends the events and delivers them to log groups and functions."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -31,33 +42,37 @@ class ServiceEvents:
         deployments.observer = self.deployment_turned
         self._invoke, self._mark_stopped = eventbridge._invoke_target, ecs._mark_task_stopped
         eventbridge._invoke_target, ecs._mark_task_stopped = self.invoke_target, self.mark_task_stopped
+        eventbridge._dispatch_to_lambda = _invoke_function
 
     def deployment_turned(self, turn: Turn) -> None:
-        """The events of a deployment's new status, worded as ECS does for its circuit breaker."""
-        deployment = turn.deployment
-        target, source = deployment.target, deployment.source
-        match turn.status:
-            case Status.IN_PROGRESS:
-                self._deployment(turn, target, "SERVICE_DEPLOYMENT_IN_PROGRESS", "in progress")
-            case Status.SUCCESSFUL:
-                self._deployment(turn, target, "SERVICE_DEPLOYMENT_COMPLETED", "completed")
-            case Status.ROLLBACK_IN_PROGRESS if source:
-                self._deployment(turn, target, "SERVICE_DEPLOYMENT_FAILED", f"failed: {deployment.reason}")
-                self._deployment(turn, source, "SERVICE_DEPLOYMENT_IN_PROGRESS", "is rolled back to")
-            case Status.ROLLBACK_SUCCESSFUL if source:
-                self._deployment(turn, source, "SERVICE_DEPLOYMENT_COMPLETED", "completed")
-            case Status.ROLLBACK_FAILED if source:
-                self._deployment(turn, source, "SERVICE_DEPLOYMENT_FAILED", "failed")
+        """The events of a deployment's new status.
 
-    def _deployment(self, turn: Turn, revision: Revision, name: str, what: str) -> None:
+        Documented are: a deployment or a rollback begins, it reaches a steady state, and the circuit breaker or an alarm fails
+        it. Nothing is documented for a deployment that a person stops or a newer one replaces, so nothing is sent for it.
+        """
+        deployment, back = turn.deployment, turn.deployment.rollback
+        if turn.status is Status.IN_PROGRESS:
+            self._deployment(turn, deployment.target, "IN_PROGRESS", f"ECS deployment {_id(deployment.target)} in progress.")
+        elif turn.status is Status.SUCCESSFUL:
+            self._deployment(turn, deployment.target, "COMPLETED", f"ECS deployment {_id(deployment.target)} completed.")
+        elif deployment.failed and turn.status in (Status.ROLLBACK_IN_PROGRESS, Status.STOPPED):
+            self._deployment(turn, deployment.target, "FAILED", _failure(deployment))
+        if back and turn.status is Status.ROLLBACK_IN_PROGRESS:
+            reason = f"ECS deployment circuit breaker: rolling back to deploymentId {_id(back.to)}."
+            self._deployment(turn, back.to, "IN_PROGRESS", reason)
+        elif back and turn.status is Status.ROLLBACK_SUCCESSFUL:
+            self._deployment(turn, back.to, "COMPLETED", f"ECS deployment {_id(back.to)} completed.")
+        elif back and turn.status is Status.ROLLBACK_FAILED:
+            self._deployment(turn, back.to, "FAILED", _failure(deployment))
+
+    def _deployment(self, turn: Turn, revision: Revision, state: str, reason: str) -> None:
         service = turn.deployment.arn.replace(":service-deployment/", ":service/").rpartition("/")[0]
-        identifier = f"ecs-svc/{revision.number}"
         detail = {
-            "eventType": "ERROR" if name.endswith("FAILED") else "INFO",
-            "eventName": name,
-            "deploymentId": identifier,
+            "eventType": "ERROR" if state == "FAILED" else "INFO",
+            "eventName": f"SERVICE_DEPLOYMENT_{state}",
+            "deploymentId": _id(revision),
             "updatedAt": f"{self.clock.now():%Y-%m-%dT%H:%M:%SZ}",
-            "reason": f"ECS deployment {identifier} {what}".rstrip(".") + ".",
+            "reason": reason,
         }
         self._send("ECS Deployment State Change", detail, [service], turn.at)
 
@@ -86,10 +101,28 @@ class ServiceEvents:
     def invoke_target(self, target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any], view: Any = None) -> None:
         _, _, service, *_, group = target["Arn"].split(":")
         if service != "logs":
+            token = _rule.set(rule["Arn"])
             self._invoke(target, event, rule, view)
+            _rule.reset(token)
             return
         stream = secrets.token_hex(16)
         cloudwatch_logs._create_log_stream({"logGroupName": group, "logStreamName": stream})
         message = json.dumps((view or eventbridge._pattern_event_view(event)).event_with_detail())
         logged = {"timestamp": int(event["Time"]) * 1000, "message": message}
         cloudwatch_logs._put_log_events({"logGroupName": group, "logStreamName": stream, "logEvents": [logged]})
+
+
+def _id(revision: Revision) -> str:
+    return f"ecs-svc/{revision.number}"
+
+
+def _failure(deployment: Deployment) -> str:
+    """As ECS words it for its circuit breaker; its words for an alarm are not documented."""
+    what = "alarm detected" if deployment.triggered else "tasks failed to start"
+    return f"ECS deployment {'failed' if deployment.triggered else 'circuit breaker'}: {what}."
+
+
+def _invoke_function(function: str, payload: str) -> None:
+    error = invoke_for("events.amazonaws.com", _rule.get(), function, json.loads(payload))
+    if error:
+        logger.warning("%s: %s", _rule.get(), error)

@@ -9,8 +9,9 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 
-from lambdas.common.settings import Settings
+from lambdas.common.settings import MOST_BYTES, Settings, size
 from stacks.base import EnvironmentStack
+from stacks.config import ConfigError
 from stacks.environment import Environment
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +37,10 @@ def function(
     max_event_age: cdk.Duration,
     retry_attempts: int,
 ) -> lambda_.Function:
-    """The function of the folder `name` in `lambdas/`, under a role of its own that has the statements."""
+    """The function of the folder `name` in `lambdas/`, under a role of its own that has the statements.
+
+    ConfigError when its settings are more than Lambda's environment variables may hold.
+    """
     log_group = stack.log_group(f"{construct_id}Logs", environment.function_log_group(name))
     policy = iam.ManagedPolicy(
         stack,
@@ -74,7 +78,7 @@ def function(
             )
         ],
         role=role.without_policy_updates(),  # its permissions are the statements above
-        environment=settings.variables(),
+        environment=_variables(environment, name, settings),
         environment_encryption=stack.key,
         memory_size=512,
         log_group=log_group,
@@ -84,6 +88,17 @@ def function(
         max_event_age=max_event_age,
         retry_attempts=retry_attempts,
     )
+
+
+def _variables(environment: Environment, name: str, settings: Settings) -> dict[str, str]:
+    variables = settings.variables()
+    if (bytes_ := size(variables)) > MOST_BYTES:
+        longest = max(variables, key=lambda variable: len(variables[variable]))
+        raise ConfigError(
+            f"{environment.name}.toml: the environment variables of the function {name} would have {bytes_} bytes, and Lambda "
+            f"allows {MOST_BYTES}: shorten what {longest} is made from, {len(variables[longest])} characters"
+        )
+    return variables
 
 
 def every_minute(stack: EnvironmentStack, construct_id: str, target: lambda_.Function, description: str) -> None:

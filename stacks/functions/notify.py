@@ -40,7 +40,9 @@ def notify(stack: EnvironmentStack, environment: Environment, topics: Topics, in
             retention_days=environment.log_retention_days,
         ),
         statements=[
-            iam.PolicyStatement(actions=["cloudwatch:DescribeAlarms"], resources=[environment.arn("cloudwatch", "alarm:*")]),
+            # A narrower scope would show no composite alarm, and pages are composite alarms:
+            # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html
+            iam.PolicyStatement(actions=["cloudwatch:DescribeAlarms"], resources=["*"]),
             iam.PolicyStatement(
                 actions=["cloudwatch:SetAlarmState"],
                 resources=[environment.arn("cloudwatch", f"alarm:{environment.maintenance_alarm}")],

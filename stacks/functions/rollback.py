@@ -27,6 +27,7 @@ def rollback(stack: EnvironmentStack, environment: Environment, topics: Topics, 
             mode=environment.remediation,
             cluster=environment.cluster,
             service=environment.service,
+            container=environment.application.container.name,
             image_parameter=environment.image_parameter,
             database_instance=environment.database_instance,
             replication_group=environment.replication_group,
@@ -54,13 +55,14 @@ def rollback(stack: EnvironmentStack, environment: Environment, topics: Topics, 
                 actions=["ecs:DescribeServiceRevisions"],
                 resources=[of_service, environment.arn("ecs", f"service-revision/{service}/*")],
             ),
-            # Has no resource-level permissions: https://docs.aws.amazon.com/service-authorization/latest/reference/list_ecs.html
+            # Has no resource-level permissions:
+            # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
             iam.PolicyStatement(actions=["ecs:DescribeTaskDefinition"], resources=["*"]),
-            # UpdateService with a task definition passes that definition's roles, which the backend's stack makes. Cannot
-            # be proven without AWS: moto and the local cloud do not ask for it.
+            # UpdateService with a task definition passes that definition's roles. By their exact names: CloudFormation
+            # truncates those that it generates, and a pattern on the stack's name would miss them.
             iam.PolicyStatement(
                 actions=["iam:PassRole"],
-                resources=[f"arn:aws:iam::{environment.account}:role/{environment.stack('backend')}-*"],
+                resources=[environment.role_arn(name) for name in (environment.execution_role, environment.task_role)],
                 conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
             ),
             iam.PolicyStatement(
@@ -70,8 +72,9 @@ def rollback(stack: EnvironmentStack, environment: Environment, topics: Topics, 
                 actions=["elasticache:DescribeReplicationGroups"],
                 resources=[environment.arn("elasticache", f"replicationgroup:{environment.replication_group}")],
             ),
-            # Alarms' names do not narrow what CloudWatch authorizes this on; cannot be proven without AWS either.
-            iam.PolicyStatement(actions=["cloudwatch:DescribeAlarms"], resources=[environment.arn("cloudwatch", "alarm:*")]),
+            # A narrower scope would not show a composite alarm:
+            # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html
+            iam.PolicyStatement(actions=["cloudwatch:DescribeAlarms"], resources=["*"]),
             iam.PolicyStatement(
                 actions=["ssm:PutParameter"], resources=[environment.arn("ssm", f"parameter{environment.image_parameter}")]
             ),

@@ -122,6 +122,15 @@ def test_deploying_again_changes_nothing(cloud: Cloud) -> None:
     assert count() == before
 
 
+def test_the_cli_passes_cloudformations_role_with_the_permission_that_bootstrap_gave_it(cloud: Cloud) -> None:
+    environment = cloud.environment
+    deploy, execution = (
+        f"cdk-hnb659fds-{role}-role-{environment.account}-{environment.region}" for role in ("deploy", "cfn-exec")
+    )
+    passed = {(call.resource, call.allowed) for call in cloud.calls(deploy) if call.action == "PassRole"}
+    assert passed == {(environment.role_arn(execution), True)}
+
+
 def test_the_service_runs_the_image_of_the_parameter(cloud: Cloud) -> None:
     ecs, environment = cloud.client("ecs"), cloud.environment
     image = cloud.client("ssm").get_parameter(Name=environment.image_parameter)["Parameter"]["Value"]

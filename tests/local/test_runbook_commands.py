@@ -3,8 +3,11 @@
 They are typed into a shell with the environment of `make shell`. What stands in `<>` is filled in as an engineer would.
 """
 
+import functools
 import re
 import shutil
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -86,6 +89,8 @@ def _two_releases(cloud: Cloud) -> None:
     for commit in ("900d", "5ec0nd"):
         pipeline.release(commit)
         cloud.advance(_LONG_ENOUGH)
+    cloud.wait_until_idle()
+    assert pipeline.image_to_deploy == pipeline.image("5ec0nd")
 
 
 def _deployment_ends(cloud: Cloud) -> None:
@@ -97,6 +102,34 @@ def _first_of_the_two_runs(cloud: Cloud) -> None:
     pipeline = Pipeline(cloud)
     assert pipeline.settled
     assert pipeline.image_of(pipeline.task_definition) == pipeline.image("900d")
+    cloud.wait_until_idle()  # the function `releases`
+    assert pipeline.image_to_deploy == pipeline.image("900d"), "the next cdk deploy keeps what an operator went back to"
+
+
+def _migrates(cloud: Cloud, direction: str) -> None:
+    """The newest task that is of no service has what the service's tasks have, and node-pg-migrate as its command."""
+    ecs, environment = cloud.client("ecs"), cloud.environment
+    arns = ecs.list_tasks(cluster=environment.cluster, family=environment.family, desiredStatus="STOPPED")["taskArns"]
+    tasks = ecs.describe_tasks(cluster=environment.cluster, tasks=arns)["tasks"]
+    task = max((one for one in tasks if not one["group"].startswith("service:")), key=lambda one: one["createdAt"])
+    service = Pipeline(cloud).service
+    network = service["networkConfiguration"]["awsvpcConfiguration"]
+    details = {one["name"]: one["value"] for one in task["attachments"][0]["details"]}
+    described = cloud.client("ec2").describe_network_interfaces(NetworkInterfaceIds=[details["networkInterfaceId"]])
+    assert (task["taskDefinitionArn"], task["launchType"]) == (service["taskDefinition"], "FARGATE")
+    assert details["subnetId"] in network["subnets"]
+    assert [group["GroupId"] for group in described["NetworkInterfaces"][0]["Groups"]] == network["securityGroups"]
+    (override,) = task["overrides"]["containerOverrides"]
+    container = environment.application.container
+    assert override["name"] == container.name
+    with tempfile.TemporaryDirectory() as folder:  # in the place of the container
+        program = Path(folder, "node_modules/.bin/node-pg-migrate")
+        program.parent.mkdir(parents=True)
+        program.write_text('#!/bin/sh\necho "$@ $DATABASE_URL"\n')
+        program.chmod(0o755)
+        secrets = {variable: f"the-{key}" for variable, key in container.database_secret.items()}
+        ran = subprocess.run(override["command"], cwd=folder, env=secrets, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == f"{direction} postgresql://the-username:the-password@the-host:the-port/the-dbname"
 
 
 def _live_page(cloud: Cloud) -> bytes:
@@ -164,6 +197,26 @@ EXPECTED = {
     ("4.3", "Option 2: Restore from snapshot"): Expected(
         r'"DBInstanceIdentifier": "hz-navigator-production-postgres-restored"'
     ),
+    **{
+        (section, title): expected
+        for section, first, direction in (
+            ("4.3", "Take back the last migration in a task", "down"),
+            ("6.2", "Run migrations in a task", "up"),
+        )
+        for title, expected in {
+            first: Expected(
+                r"^arn:aws:ecs:us-east-1:123456789012:task/hz-navigator-production-cluster/",
+                then='echo "$TASK"',
+                after=functools.partial(_migrates, direction=direction),
+            ),
+            "Wait for the task that migrates: exit code 0 is success": Expected(
+                r'"Essential container in task exited",\s+\[\s+0\s'
+            ),
+            "Read what the task wrote": Expected(
+                rf"This was not run: sh -c .* node_modules/\.bin/node-pg-migrate {direction}$"
+            ),
+        }.items()
+    },
     ("5.1", "Check current capacity"): Expected(r'"desired": \d+,\s+"running": \d+,\s+"pending": \d+'),
     ("5.1", "Scale up"): Expected(r'"desiredCount": 6'),
     ("5.1", "Scale down"): Expected(r'"desiredCount": 2'),
@@ -214,6 +267,7 @@ def runbook_cloud(cloud: Cloud) -> Iterator[Cloud]:
         cluster=environment.cluster, service=environment.service, desiredCount=environment.backend.min_tasks
     )
     cloud.advance(_LONG_ENOUGH)
+    cloud.wait_until_idle()
 
 
 def _publish(cloud: Cloud) -> None:

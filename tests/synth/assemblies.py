@@ -36,6 +36,14 @@ def dependencies(environment: str, config: Path = CONFIG) -> dict[str, set[str]]
     }
 
 
+def termination_protection(environment: str, config: Path = CONFIG) -> dict[str, bool]:
+    """Whether CloudFormation refuses to delete each component."""
+    return {
+        _component(artifact): artifact["properties"].get("terminationProtection", False)
+        for artifact in _stacks(environment, config).values()
+    }
+
+
 def stack_region(environment: str, component: str, config: Path = CONFIG) -> str:
     """Where a component is deployed to."""
     (where,) = (one["environment"] for one in _stacks(environment, config).values() if _component(one) == component)

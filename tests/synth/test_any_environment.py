@@ -17,7 +17,7 @@ from cfnlint.config import ManualArgs
 
 from stacks import config
 from tests.environments import CONFIG, VARIANTS_CONFIG
-from tests.synth.assemblies import stage, templates
+from tests.synth.assemblies import stage, templates, termination_protection
 
 ROOT = Path(__file__).parents[2]
 TOOLS = os.pathsep.join((str(ROOT / "node_modules/.bin"), str(Path(sys.executable).parent), os.environ["PATH"]))
@@ -80,6 +80,17 @@ def test_no_secret_stands_in_a_template(name: str, folder: Path) -> None:
     assert found == []
 
 
+@any_environment
+def test_a_rollout_of_the_most_tasks_stays_under_the_critical_line_of_connections(name: str, folder: Path) -> None:
+    found, environment = templates(name, folder), config.load(name, folder)
+    tasks = found["backend"].properties("AWS::ApplicationAutoScaling::ScalableTarget")["MaxCapacity"]
+    service = found["backend"].properties("AWS::ECS::Service")["DeploymentConfiguration"]
+    line = found["monitoring"].properties("AWS::CloudWatch::Alarm", AlarmName=environment.alarm("rds-connections", "critical"))
+    parameters = found["database"].properties("AWS::RDS::DBParameterGroup")["Parameters"]
+    opened = tasks * service["MaximumPercent"] / 100 * environment.backend.pool_size
+    assert opened < line["Threshold"] < int(parameters["max_connections"])
+
+
 STATEFUL = (
     "AWS::RDS::DBInstance",
     "AWS::DynamoDB::Table",
@@ -88,16 +99,36 @@ STATEFUL = (
     "AWS::ECR::Repository",
     "AWS::Logs::LogGroup",
     "AWS::ElastiCache::ReplicationGroup",
+    "AWS::SecretsManager::Secret",
 )
 
 
 @any_environment
-def test_what_holds_data_is_kept_when_its_stack_goes(name: str, folder: Path) -> None:
-    assert [
-        path
+def test_what_holds_data_is_kept_unless_its_creation_is_rolled_back(name: str, folder: Path) -> None:
+    """Kept after a failed creation, it would hold its name, and the next attempt would fail on that."""
+    assert {
+        path.partition("/")[2]: resource.get("DeletionPolicy")
         for path, resource in resources(name, folder)
-        if resource["Type"] in STATEFUL and resource.get("DeletionPolicy") not in ("Retain", "Snapshot")
-    ] == []
+        if resource["Type"] in STATEFUL
+        and (resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy")) != ("RetainExceptOnCreate", "Retain")
+    } == {
+        # Never empty, so S3 refuses to delete them; their names are generated and in nobody's way.
+        f"{component}/AccessLogs8B620ECA": "Retain"
+        for component in ("load-balancer", "backend", "frontend")
+    }
+
+
+@any_environment
+def test_nothing_can_be_deleted_by_mistake_once_protection_is_set(name: str, folder: Path) -> None:
+    protection = config.load(name, folder).protection
+    found = templates(name, folder)
+    attributes = found["load-balancer"].properties("AWS::ElasticLoadBalancingV2::LoadBalancer")["LoadBalancerAttributes"]
+    assert {
+        "database": found["database"].properties("AWS::RDS::DBInstance")["DeletionProtection"],
+        "table": found["remediation"].properties("AWS::DynamoDB::Table")["DeletionProtectionEnabled"],
+        "load balancer": {"Key": "deletion_protection.enabled", "Value": "true"} in attributes,
+        **termination_protection(name, folder),
+    } == dict.fromkeys(("database", "table", "load balancer", *COMPONENTS), protection)
 
 
 @any_environment

@@ -90,6 +90,20 @@ def handle(event, context):
         assert [(call.action, call.allowed) for call in empty_cloud.calls(name)] == [(action, granted == resource)]
 
 
+def test_variables_that_are_too_large_are_refused_as_lambda_does(empty_cloud: Cloud, make_function: MakeFunction) -> None:
+    """Lambda measures the JSON of all variables together, and allows 4096 bytes."""
+    client, name = empty_cloud.client("lambda"), next(_names)
+    room = 4096 - len('{"A":""}')
+    make_function(name, "def handle(event, context):\n    return 1", variables={"A": "x" * room})
+    too_large = {"Variables": {"A": "x" * (room + 1)}}
+    with pytest.raises(client.exceptions.InvalidParameterValueException, match="exceeded the 4KB limit"):
+        client.update_function_configuration(FunctionName=name, Environment=too_large)
+    with pytest.raises(client.exceptions.InvalidParameterValueException, match="exceeded the 4KB limit"):
+        make_function(next(_names), "def handle(event, context):\n    return 1", variables=too_large["Variables"])
+    kept = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    assert len(kept["A"]) == room
+
+
 def test_a_function_sees_its_own_environment_variables_and_nothing_of_this_process(
     empty_cloud: Cloud, make_function: MakeFunction, monkeypatch: pytest.MonkeyPatch
 ) -> None:

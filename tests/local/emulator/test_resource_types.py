@@ -3,13 +3,16 @@
 import itertools
 import json
 import re
+from datetime import timedelta
 from typing import Any
 
 import botocore.session
 import pytest
+from botocore.exceptions import WaiterError
 
 from local.cloud import ROOT, Cloud
 from local.emulator.resource_types import BY_API, RECORDED, matched
+from tests.environments import PRODUCTION
 
 _names = (f"types-{number}" for number in itertools.count())
 
@@ -24,7 +27,8 @@ class Stack:
     def put(self, resources: dict[str, Any], outputs: dict[str, Any] | None = None) -> dict[str, str]:
         """Create or update the stack; its outputs."""
         shown = {name: {"Value": value} for name, value in (outputs or {}).items()}
-        arguments = {"StackName": self.name, "TemplateBody": json.dumps({"Resources": resources, "Outputs": shown})}
+        template = json.dumps({"Resources": resources, "Outputs": shown})
+        arguments = {"StackName": self.name, "TemplateBody": template, "Capabilities": ["CAPABILITY_NAMED_IAM"]}
         exists = any(stack["StackName"] == self.name for stack in self.cloudformation.describe_stacks()["Stacks"])
         operation, kind = (
             (self.cloudformation.update_stack, "update") if exists else (self.cloudformation.create_stack, "create")
@@ -109,6 +113,52 @@ def test_rules_between_security_groups_come_and_go_with_the_stack(stack: Stack) 
     assert pairs(made["Backend"], "IpPermissionsEgress") == [made["Database"]]
     stack.put(groups, outputs)
     assert pairs(made["Database"], "IpPermissions") == pairs(made["Backend"], "IpPermissionsEgress") == []
+
+
+ROLE = {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": []}}
+
+
+def test_a_generated_name_is_truncated_as_on_aws_and_stays_over_an_update(stack: Stack) -> None:
+    stack.name = PRODUCTION.stack("backend")
+    logical_id = "ExecutionRole605A040B"
+    made = stack.put({logical_id: resource("AWS::IAM::Role", **ROLE)}, {"Role": ref(logical_id)})
+    assert len(made["Role"]) == 64
+    assert made["Role"].startswith(f"hz-navigator-production-backe-{logical_id}-")
+    assert stack.put({logical_id: resource("AWS::IAM::Role", Description="new", **ROLE)}, {"Role": ref(logical_id)}) == made
+    stack.delete()
+
+
+FUNCTION = {"Runtime": "python3.13", "Handler": "index.handle", "Role": "arn:aws:iam::123456789012:role/one"}
+REFUSED = {  # by what: the resource, and what it is told
+    "a role": (resource("AWS::IAM::Role", RoleName="r" * 65, **ROLE), "at 'RoleName' failed to satisfy constraint"),
+    "a load balancer": (resource("AWS::ElasticLoadBalancingV2::LoadBalancer", Name="l" * 33), "less than or equal to 32"),
+    "a target group": (resource("AWS::ElasticLoadBalancingV2::TargetGroup", Name="t" * 33), "less than or equal to 32"),
+    "an event rule": (
+        resource("AWS::Events::Rule", Name="e" * 65, ScheduleExpression="rate(1 minute)"),
+        "less than or equal to 64",
+    ),
+    "a cache": (resource("AWS::ElastiCache::ReplicationGroup", ReplicationGroupId="c" * 41), "less than or equal to 40"),
+    "a channel that is only recorded": (
+        resource("AWS::Chatbot::SlackChannelConfiguration", ConfigurationName="s" * 129),
+        "less than or equal to 128",
+    ),
+    "a function with too many variables": (
+        resource(
+            "AWS::Lambda::Function", Code={"ZipFile": "pass"}, Environment={"Variables": {"LINES": "x" * 4096}}, **FUNCTION
+        ),
+        "exceeded the 4KB limit",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_is_too_long_for_aws_fails_the_stack(stack: Stack, what: str) -> None:
+    refused, reason = REFUSED[what]
+    with pytest.raises(WaiterError):
+        stack.put({"Refused": refused})
+    events = stack.cloudformation.describe_stack_events(StackName=stack.name)["StackEvents"]
+    assert [reason in one["ResourceStatusReason"] for one in events if one["ResourceStatus"] == "CREATE_FAILED"] == [True]
+    assert stack.cloudformation.describe_stacks(StackName=stack.name)["Stacks"][0]["StackStatus"] == "ROLLBACK_COMPLETE"
 
 
 def test_alarms_keep_their_whole_definition_and_their_state_over_an_update(stack: Stack) -> None:
@@ -245,6 +295,20 @@ class TestService:
         stack.cloud.fail_tasks_of("app:broken")
         with pytest.raises(Exception, match="UPDATE_ROLLBACK"):
             stack.put(self.resources(stack, "app:broken"))
+        assert self.shown(stack)["taskDefinition"].endswith(":1")
+
+    def test_a_stack_that_fails_takes_its_service_to_its_own_revision_and_not_to_a_pipelines(self, stack: Stack) -> None:
+        ecs = stack.cloud.client("ecs")
+        stack.put(self.resources(stack, "app:1"))
+        released = ecs.register_task_definition(family=stack.name, containerDefinitions=[{"name": "app", "image": "app:2"}])
+        ecs.update_service(
+            cluster=stack.name, service=stack.name, taskDefinition=released["taskDefinition"]["taskDefinitionArn"]
+        )
+        stack.cloud.advance(timedelta(minutes=5))
+        stack.cloud.fail_tasks_of("app:broken")
+        with pytest.raises(Exception, match="UPDATE_ROLLBACK"):
+            stack.put(self.resources(stack, "app:broken"))
+        assert self.statuses(stack) == ["SUCCESSFUL", "ROLLBACK_SUCCESSFUL", "SUCCESSFUL", "SUCCESSFUL"]
         assert self.shown(stack)["taskDefinition"].endswith(":1")
 
 

@@ -25,9 +25,7 @@ arn = PRODUCTION.arn
 SENTRY_SECTION = Sentry(organization="hz-navigator", project="hz-navigator-backend", token_secret="hz-navigator-sentry-token")
 SERVICE = arn("ecs", f"service/{PRODUCTION.cluster}/{PRODUCTION.service}")
 KEY = arn("kms", "key/of-the-stack")
-TASK_ROLES = tuple(
-    f"arn:aws:iam::{ACCOUNT}:role/{PRODUCTION.stack('backend')}-{name}-Ab1" for name in ("TaskRole", "ExecutionRole")
-)
+TASK_ROLES = tuple(PRODUCTION.role_arn(name) for name in (PRODUCTION.task_role, PRODUCTION.execution_role))
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ ROLLBACK: Mapping[str, Callable[[Call], list[Need]]] = {
             arn("elasticache", f"replicationgroup:{call.parameters['ReplicationGroupId']}"),
         )
     ],
-    "cloudwatch:DescribeAlarms": on(arn("cloudwatch", "alarm:*")),
+    "cloudwatch:DescribeAlarms": on("*"),  # or it would return no composite alarm
     "ssm:PutParameter": lambda call: [Need("ssm:PutParameter", arn("ssm", f"parameter{call.parameters['Name']}"))],
     "sns:Publish": lambda call: [Need("sns:Publish", call.parameters["TopicArn"]), *via("sns", "Decrypt", "GenerateDataKey")],
     "dynamodb:GetItem": on_table,
@@ -93,6 +91,20 @@ ROLLBACK: Mapping[str, Callable[[Call], list[Need]]] = {
     "dynamodb:UpdateItem": on_table,
 }
 
+RELEASES: Mapping[str, Callable[[Call], list[Need]]] = {
+    **{
+        name: ROLLBACK[name]
+        for name in (
+            "ecs:ListServiceDeployments",
+            "ecs:DescribeServiceDeployments",
+            "ecs:DescribeServiceRevisions",
+            "ecs:DescribeTaskDefinition",
+            "ssm:PutParameter",
+            "sns:Publish",
+        )
+    },
+    "ssm:GetParameter": lambda call: [Need("ssm:GetParameter", arn("ssm", f"parameter{call.parameters['Name']}"))],
+}
 SENTRY: Mapping[str, Callable[[Call], list[Need]]] = {
     "secretsmanager:GetSecretValue": lambda call: [
         Need("secretsmanager:GetSecretValue", arn("secretsmanager", f"secret:{call.parameters['SecretId']}-Ab1Cd2"))
@@ -239,7 +251,7 @@ def finds_nonsense(_: World) -> Iterable[Any]:
     yield {"not": "an alarm"}
 
 
-FUNCTIONS = ("rollback", "health-check", "notify", "sentry")
+FUNCTIONS = ("rollback", "releases", "health-check", "notify", "sentry")
 SCENARIOS = (rolls_back_and_verifies, stops, waits_and_keeps, escalates, is_refused, finds_nonsense)
 
 
@@ -255,6 +267,18 @@ def calls_of_rollback(aws: World) -> list[Call]:
         aws.database("available")
         aws.ecs.settle()
     return made
+
+
+def calls_of_releases(aws: World) -> list[Call]:
+    """Every call that `releases` makes: for a release that ends well, and for one that ECS takes back."""
+    aws.release()
+    aws.look()
+    made = list(aws.calls)
+    aws.begin_release()
+    aws.ecs.fail()
+    aws.ecs.settle()
+    aws.look()
+    return made + aws.calls
 
 
 def calls_of_notify(aws: World) -> list[Call]:
@@ -311,6 +335,7 @@ def aws() -> Iterator[World]:
     ("function", "calls", "authorized", "dead_letters"),
     [
         ("rollback", calls_of_rollback, ROLLBACK, PRODUCTION.escalations_topic),
+        ("releases", calls_of_releases, RELEASES, PRODUCTION.outcomes_topic),
         ("notify", calls_of_notify, NOTIFY, PRODUCTION.outcomes_topic),
         ("sentry", calls_of_sentry, SENTRY, PRODUCTION.outcomes_topic),
     ],
@@ -359,9 +384,9 @@ def test_nothing_else_is_granted(need: Need) -> None:
     assert not any(grant.covers(need) for function in FUNCTIONS for grant in grants(function))
 
 
-def test_only_a_read_without_resource_level_permissions_is_granted_on_all() -> None:
+def test_only_a_read_that_aws_allows_on_nothing_less_is_granted_on_all() -> None:
     everywhere = {grant.action for function in FUNCTIONS for grant in grants(function) if grant.resource == "*"}
-    assert everywhere == {"ecs:DescribeTaskDefinition"}
+    assert everywhere == {"ecs:DescribeTaskDefinition", "cloudwatch:DescribeAlarms"}
 
 
 def test_the_functions_trust_lambda_alone() -> None:

@@ -66,7 +66,7 @@ def repository(template: Callable[[str], Template]) -> dict[str, Any]:
 
 def test_the_repository_is_the_runbooks_and_is_kept(repository: dict[str, Any], environment: Environment) -> None:
     assert repository["Properties"]["RepositoryName"] == f"hz-navigator-{environment.name}-backend"
-    assert (repository["DeletionPolicy"], repository["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert (repository["DeletionPolicy"], repository["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
 def test_a_tag_never_moves_and_every_image_is_scanned(repository: dict[str, Any]) -> None:
@@ -99,7 +99,7 @@ def test_the_names_are_the_runbooks(stack: Template, environment: Environment) -
 
 def test_a_revision_stays_when_the_next_takes_its_place(stack: Template) -> None:
     definition = stack.only("AWS::ECS::TaskDefinition")
-    assert (definition["DeletionPolicy"], definition["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert (definition["DeletionPolicy"], definition["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
 def test_the_image_is_read_from_the_parameter_at_deploy_time(
@@ -224,7 +224,7 @@ SECRETS = {
     "POSTGRES_DB": ("database:ExportsOutputRefSecretAttachment", "dbname"),
     "REDIS_URL": ("cache:ExportsOutputRefUrlSecret", ""),
     "JWT_SECRET": ("ApplicationSecret", "jwt_secret"),
-    "ENCRYPTION_KEY": ("ApplicationSecret", "encryption_key"),
+    "ENCRYPTION_KEY": ("EncryptionKey", ""),
 }
 
 
@@ -242,33 +242,38 @@ def test_a_secret_reaches_the_container_by_reference(variable: str, secret: str,
     assert rest == (f":{key}::" if key else "")
 
 
-def test_the_applications_own_secret_is_generated(stack: Template, environment: Environment) -> None:
-    [secret] = [
-        secret["Properties"]
-        for secret in stack.of_type("AWS::SecretsManager::Secret").values()
-        if secret["Properties"].get("Name") == f"hz-navigator-{environment.name}-app-secrets"
-    ]
-    generated = secret["GenerateSecretString"]
-    before, reference, after = generated["SecretStringTemplate"]["Fn::Join"][1]
-    characters = set(string.ascii_letters + string.digits + string.punctuation) - set(generated["ExcludeCharacters"])
+def generated(stack: Template, name: str) -> dict[str, Any]:
+    secret = stack.properties("AWS::SecretsManager::Secret", Name=name)
     assert "SecretString" not in secret
-    assert before.startswith('{"jwt_secret": "{{resolve:secretsmanager:')
-    assert after.endswith('}}"}')
-    assert reference == {"Ref": next(name for name in stack.resources if name.startswith("JwtSecret"))}
-    assert (generated["GenerateStringKey"], generated["PasswordLength"]) == ("encryption_key", 64)
+    return dict(secret["GenerateSecretString"])
+
+
+def test_the_signing_key_is_generated(stack: Template, environment: Environment) -> None:
+    block = generated(stack, f"hz-navigator-{environment.name}-app-secrets")
+    assert (block["SecretStringTemplate"], block["GenerateStringKey"], block["PasswordLength"]) == ("{}", "jwt_secret", 64)
+
+
+def test_the_key_of_users_data_is_a_secret_of_its_own(stack: Template, environment: Environment) -> None:
+    block = generated(stack, f"hz-navigator-{environment.name}-encryption-key")
+    characters = set(string.ascii_letters + string.digits + string.punctuation) - set(block["ExcludeCharacters"])
+    assert "GenerateStringKey" not in block
+    assert block["PasswordLength"] == 64
     assert characters == set("0123456789abcdef"), "32 bytes in hexadecimal, as AES-256 takes them"
 
 
-def test_nothing_is_writable_but_scratch_and_the_state_of_ecs_exec(
-    definition: dict[str, Any], container: dict[str, Any]
-) -> None:
+def test_nothing_is_writable_but_scratch(container: dict[str, Any]) -> None:
     assert container["ReadonlyRootFilesystem"] is True
     assert container["User"] == "1001"
     assert not container.get("Privileged")
     [scratch] = container["LinuxParameters"]["Tmpfs"]
     assert (scratch["ContainerPath"], scratch["MountOptions"]) == ("/tmp", ["noexec", "nosuid", "nodev"])  # noqa: S108 - its own
-    assert [mount["ContainerPath"] for mount in container["MountPoints"]] == ["/var/lib/amazon/ssm", "/var/log/amazon/ssm"]
-    assert [volume["Name"] for volume in definition["Volumes"]] == [mount["SourceVolume"] for mount in container["MountPoints"]]
+    assert "MountPoints" not in container
+
+
+def test_ecs_exec_is_off_as_it_needs_a_writable_root(stack: Template, service: dict[str, Any]) -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html"""
+    assert "EnableExecuteCommand" not in service
+    assert "ssmmessages" not in json.dumps(stack.resources)
 
 
 @pytest.fixture
@@ -329,7 +334,6 @@ def test_every_log_group_is_under_the_key_for_as_long_as_configured(stack: Templ
     groups = [group["Properties"] for group in stack.of_type("AWS::Logs::LogGroup").values()]
     assert {group["LogGroupName"] for group in groups} == {
         f"/aws/ecs/hz-navigator-{environment.name}",
-        f"/aws/ecs/hz-navigator-{environment.name}/exec",
         f"/aws/ecs/containerinsights/hz-navigator-{environment.name}-cluster/performance",
         f"/aws/events/hz-navigator-{environment.name}-ecs",
     }
@@ -371,9 +375,10 @@ def test_secrets_keys_open_for_secrets_manager_only(
     assert decrypt["Condition"] == {"StringEquals": {"kms:ViaService": f"secretsmanager.{environment.region}.amazonaws.com"}}
 
 
-def test_the_roles_can_be_passed_by_the_rollback(stack: Template) -> None:
-    """Its policy names them by the prefix CloudFormation gives: no name of their own."""
-    assert all("RoleName" not in role["Properties"] for role in stack.of_type("AWS::IAM::Role").values())
+def test_the_roles_have_names_of_their_own(stack: Template, environment: Environment) -> None:
+    """The rollback passes them by these: CloudFormation would truncate those that it generates."""
+    names = {role["Properties"]["RoleName"] for role in stack.of_type("AWS::IAM::Role").values()}
+    assert names == {environment.execution_role, environment.task_role}
 
 
 # The documents

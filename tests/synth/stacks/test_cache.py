@@ -129,6 +129,6 @@ def test_slow_and_engine_logs_go_to_groups_of_their_own(
     assert {properties["RetentionInDays"] for properties in groups.values()} == {environment.log_retention_days}
 
 
-def test_a_last_snapshot_outlives_the_stack(cache: Template) -> None:
+def test_it_outlives_its_stack(cache: Template) -> None:
     group = cache.only("AWS::ElastiCache::ReplicationGroup")
-    assert (group["DeletionPolicy"], group["UpdateReplacePolicy"]) == ("Snapshot", "Snapshot")
+    assert (group["DeletionPolicy"], group["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")

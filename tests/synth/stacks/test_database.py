@@ -135,4 +135,4 @@ def test_the_instance_takes_user_and_password_from_the_secret(database: Template
 @pytest.mark.parametrize("kind", ["AWS::RDS::DBInstance", "AWS::SecretsManager::Secret", "AWS::KMS::Key"])
 def test_it_outlives_its_stack(database: Template, kind: str) -> None:
     resource = database.only(kind)
-    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")

@@ -67,7 +67,7 @@ def test_a_bucket_is_private_versioned_logged_and_kept(bucket: dict[str, Any]) -
     assert bucket["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
     assert bucket["Properties"]["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
     assert "DestinationBucketName" in bucket["Properties"]["LoggingConfiguration"]
-    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
 def test_a_bucket_is_encrypted_under_the_stacks_key(bucket: dict[str, Any], stack: Template, environment: Environment) -> None:
@@ -195,6 +195,10 @@ def test_the_api_is_reached_by_its_own_name_over_tls_1_2(
     assert origins["api"]["DomainName"] == environment.domain.api
     assert origins["api"]["CustomOriginConfig"] == {"OriginProtocolPolicy": "https-only", "OriginSSLProtocols": ["TLSv1.2"]}
     assert behaviors["/api/*"]["OriginRequestPolicyId"] == ALL_VIEWER_EXCEPT_HOST_HEADER
+
+
+def test_the_routing_function_is_called_after_the_environment(stack: Template, environment: Environment) -> None:
+    assert stack.only("AWS::CloudFront::Function")["Properties"]["Name"] == f"{environment.prefix}-frontend-routing"
 
 
 def test_only_pages_go_through_the_routing_function(stack: Template, behaviors: dict[str, dict[str, Any]]) -> None:

@@ -19,7 +19,6 @@ Row = dict[str, str]
 GROUP = "AWS::Logs::LogGroup"
 GROUPS = {
     "/aws/ecs/hz-navigator-{env}": "backend",
-    "/aws/ecs/hz-navigator-{env}/exec": "backend",
     "/aws/ecs/containerinsights/hz-navigator-{env}-cluster/performance": "backend",
     "/aws/events/hz-navigator-{env}-ecs": "backend",
     "/aws/rds/instance/hz-navigator-{env}-postgres/postgresql": "database",
@@ -28,6 +27,7 @@ GROUPS = {
     "/aws/elasticache/hz-navigator-{env}-redis/engine-log": "cache",
     "/aws/vpc/hz-navigator-{env}": "network",
     "/aws/lambda/hz-navigator-{env}-rollback": "remediation",
+    "/aws/lambda/hz-navigator-{env}-releases": "remediation",
     "/aws/lambda/hz-navigator-{env}-health-check": "remediation",
     "/aws/lambda/hz-navigator-{env}-notify": "remediation",
     "aws-waf-logs-hz-navigator-{env}": "load-balancer",

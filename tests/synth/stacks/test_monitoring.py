@@ -41,6 +41,7 @@ ROWS = RUNBOOK | PROCEDURES
 PROBED = ("api-availability", "frontend-availability")
 WORSE_BELOW = (*PROBED, "database-availability")
 FAILURES = ("rollback-errors", "rollback-throttles", "rollback-dead-letters", "health-check-errors")
+WARNED_FAILURES = ("releases-errors",)
 DIRECT = ("notify-errors", "notify-silent")
 
 
@@ -90,7 +91,8 @@ def test_each_line_of_the_runbook_is_an_alarm(slug: str, level: str, environment
 
 def test_there_are_no_other_alarms(environment: Environment, alarms: Alarms) -> None:
     names = [f"{slug}-{level}" for slug in ROWS for level in ("warning", "critical")]
-    names += [f"{slug}-critical" for slug in (*FAILURES, *DIRECT)] + ["maintenance"]
+    names += [f"{slug}-critical" for slug in (*FAILURES, *DIRECT)]
+    names += [f"{slug}-warning" for slug in WARNED_FAILURES] + ["maintenance"]
     assert sorted(alarms) == sorted(f"hz-navigator-{environment.name}-{name}" for name in names)
 
 

@@ -190,7 +190,7 @@ def test_private_tasks_reach_these_services_inside_the_vpc(network: Template, en
         if endpoint["Properties"]["VpcEndpointType"] == "Interface"
     ]
     assert {endpoint["ServiceName"].removeprefix(f"com.amazonaws.{environment.region}.") for endpoint in interfaces} == {
-        "ecr.api", "ecr.dkr", "logs", "secretsmanager", "ssmmessages", "kms",
+        "ecr.api", "ecr.dkr", "logs", "secretsmanager",
     }  # fmt: skip
     names = groups(network)
     for endpoint in interfaces:

@@ -1,30 +1,36 @@
 """The functions' stack: what they run as, what they are told, who hears of it, and where it is recorded."""
 
 import json
+import re
 from collections.abc import Callable
-from fnmatch import fnmatchcase
 from typing import Any
 
+import aws_cdk as cdk
 import pytest
 
 from lambdas.common.settings import Settings, read
 from lambdas.health_check.settings import HealthCheckSettings
 from lambdas.notify.settings import NotifySettings
+from lambdas.releases.settings import ReleasesSettings
 from lambdas.rollback.settings import RollbackSettings
 from lambdas.sentry.settings import SentrySettings
-from stacks.environment import Environment
+from runbook.rows import ROWS
+from stacks.config import ConfigError
+from stacks.environment import Environment, Override
 from stacks.functions.base import POWERTOOLS_LAYER, ROOT, RUNTIME
+from stacks.remediation import Remediation
 from tests.environments import VARIANTS, VARIANTS_CONFIG
 from tests.synth.assemblies import stage, templates
 from tests.synth.template import Template
 
 SETTINGS: dict[str, type[Settings]] = {
     "rollback": RollbackSettings,
+    "releases": ReleasesSettings,
     "health-check": HealthCheckSettings,
     "notify": NotifySettings,
     "sentry": SentrySettings,
 }
-FUNCTIONS = ("rollback", "health-check", "notify")
+FUNCTIONS = ("rollback", "releases", "health-check", "notify")
 TOPICS = ("outcomes", "escalations", "alarms", "p1", "p2", "p3", "p4", "chat")
 
 
@@ -92,13 +98,30 @@ def test_nothing_ships_but_the_functions_and_the_runbook(stack: Template, enviro
     assert {path.suffix for path in shipped.rglob("*") if path.is_file()} == {".py"}
 
 
-@pytest.mark.parametrize("name", ["rollback", "notify"])
+@pytest.mark.parametrize("name", ["rollback", "releases", "notify"])
 def test_one_decides_at_a_time(stack: Template, environment: Environment, name: str) -> None:
     assert function(stack, environment, name)["ReservedConcurrentExecutions"] == 1
 
 
+def test_the_documentation_says_how_much_concurrency_the_functions_reserve(stack: Template) -> None:
+    """An account has to have that much, and 100 units more."""
+
+    def reserved(found: Template) -> int:
+        return sum(one["Properties"]["ReservedConcurrentExecutions"] for one in found.of_type("AWS::Lambda::Function").values())
+
+    words = {5: "five", 6: "six", 7: "seven", 8: "eight"}
+    said = f"The functions reserve {words[reserved(stack)]} units of Lambda concurrency, {words[reserved(everything())]} with Sentry"
+    assert said in (ROOT / "docs/deploying.md").read_text()
+
+
 @pytest.mark.parametrize(
-    ("name", "topic"), [("rollback", "escalations_topic"), ("health-check", "outcomes_topic"), ("notify", "outcomes_topic")]
+    ("name", "topic"),
+    [
+        ("rollback", "escalations_topic"),
+        ("releases", "outcomes_topic"),
+        ("health-check", "outcomes_topic"),
+        ("notify", "outcomes_topic"),
+    ],
 )
 def test_an_event_that_a_function_gave_up_reaches_a_topic(
     stack: Template, environment: Environment, name: str, topic: str
@@ -108,8 +131,11 @@ def test_an_event_that_a_function_gave_up_reaches_a_topic(
     assert topics[target["Ref"]]["Properties"]["TopicName"] == getattr(environment, topic)
 
 
-@pytest.mark.parametrize(("name", "retries", "seconds"), [("rollback", 2, 900), ("health-check", 0, 60), ("notify", 0, 60)])
-def test_rollback_is_tried_again_and_what_runs_each_minute_is_not(
+@pytest.mark.parametrize(
+    ("name", "retries", "seconds"),
+    [("rollback", 2, 900), ("releases", 2, 900), ("health-check", 0, 60), ("notify", 0, 60)],
+)
+def test_what_an_event_runs_is_tried_again_and_what_runs_each_minute_is_not(
     stack: Template, environment: Environment, name: str, retries: int, seconds: int
 ) -> None:
     logical_id = stack.only("AWS::Lambda::Function", FunctionName=environment.function(name))["Id"]
@@ -125,17 +151,40 @@ def test_a_function_logs_to_its_own_encrypted_group(stack: Template, environment
     assert "KmsKeyArn" in function(stack, environment, name)
 
 
-def test_health_check_and_notify_run_every_minute(stack: Template, environment: Environment) -> None:
-    rules = [one["Properties"] for one in stack.of_type("AWS::Events::Rule").values()]
-    assert {(rule["ScheduleExpression"], rule["State"]) for rule in rules} == {("rate(1 minute)", "ENABLED")}
-    targets = [target["Arn"]["Fn::GetAtt"][0] for rule in rules for target in rule["Targets"]]
-    functions = stack.of_type("AWS::Lambda::Function")
-    assert sorted(functions[target]["Properties"]["FunctionName"] for target in targets) == [
-        environment.function("health-check"),
-        environment.function("notify"),
+def rules(stack: Template, environment: Environment, name: str) -> list[dict[str, Any]]:
+    """The enabled rules that run a function, and that its policy admits."""
+    logical_id = stack.only("AWS::Lambda::Function", FunctionName=environment.function(name))["Id"]
+    arn = {"Fn::GetAtt": [logical_id, "Arn"]}
+    found = {
+        rule: one["Properties"]
+        for rule, one in stack.of_type("AWS::Events::Rule").items()
+        if [target["Arn"] for target in one["Properties"]["Targets"]] == [arn] and one["Properties"]["State"] == "ENABLED"
+    }
+    admitted = [
+        one["Properties"]["SourceArn"]["Fn::GetAtt"][0]
+        for one in stack.of_type("AWS::Lambda::Permission").values()
+        if one["Properties"]["FunctionName"] == arn and one["Properties"]["Principal"] == "events.amazonaws.com"
     ]
-    permissions = stack.of_type("AWS::Lambda::Permission", Principal="events.amazonaws.com")
-    assert len(permissions) == 2
+    assert sorted(admitted) == sorted(found)
+    return list(found.values())
+
+
+@pytest.mark.parametrize("name", ["health-check", "notify"])
+def test_health_check_and_notify_run_every_minute(stack: Template, environment: Environment, name: str) -> None:
+    assert [rule["ScheduleExpression"] for rule in rules(stack, environment, name)] == ["rate(1 minute)"]
+
+
+def test_releases_runs_when_a_deployment_of_the_service_ends_and_looks_every_five_minutes(
+    stack: Template, environment: Environment
+) -> None:
+    scheduled, of_ecs = sorted(rules(stack, environment, "releases"), key=lambda rule: "EventPattern" in rule)
+    assert scheduled["ScheduleExpression"] == "rate(5 minutes)"
+    assert of_ecs["EventPattern"] == {
+        "source": ["aws.ecs"],
+        "detail-type": ["ECS Deployment State Change"],
+        "resources": [environment.arn("ecs", f"service/{environment.cluster}/{environment.service}")],
+        "detail": {"eventName": ["SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"]},
+    }
 
 
 def test_notify_hears_of_alarms(stack: Template, environment: Environment) -> None:
@@ -154,9 +203,23 @@ def test_notify_hears_of_alarms(stack: Template, environment: Environment) -> No
     assert permission["FunctionName"] == subscription["Endpoint"]
 
 
-def test_its_variables_fit_into_lambdas_4_kb() -> None:
-    told = variables(everything(), VARIANTS["everything"], "notify")
-    assert sum(len(name) + len(value) for name, value in told.items()) < 4096
+def test_more_than_lambdas_variables_hold_is_refused_with_one_sentence() -> None:
+    talkative = VARIANTS["everything"].model_copy(update={"docs_url": f"https://docs.example/{'x' * 4096}"})
+    with pytest.raises(ConfigError) as refused:
+        Remediation(cdk.Stage(cdk.App(), "stage"), talkative)
+    assert re.fullmatch(
+        r"everything\.toml: the environment variables of the function \w+ would have \d+ bytes, and Lambda allows 4096: shorten "
+        r"what RUNBOOK_URL is made from, \d+ characters",
+        str(refused.value),
+    )
+
+
+def test_every_row_may_have_lines_of_its_own_within_lambdas_variables() -> None:
+    """The whole table overridden still fits: nobody has to weigh one threshold against another."""
+    lines = Override(normal=123.456, warning=234.567, critical=345.678)
+    settings = {row.slug: lines for row in ROWS}
+    talkative = VARIANTS["everything"].model_copy(update={"thresholds": settings})
+    Remediation(cdk.Stage(cdk.App(), "stage"), talkative)
 
 
 def test_rollback_may_pass_the_backends_task_roles_and_only_to_ecs(
@@ -171,13 +234,10 @@ def test_rollback_may_pass_the_backends_task_roles_and_only_to_ecs(
         if statement["Action"] == "iam:PassRole"
     ]
     assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
-    (definition,) = backend.of_type("AWS::ECS::TaskDefinition").values()
-    for role in ("TaskRoleArn", "ExecutionRoleArn"):
-        logical = definition["Properties"][role]["Fn::GetAtt"][0]
-        resource = backend.of_type("AWS::IAM::Role")[logical]["Properties"]
-        # Without a name of its own, CloudFormation begins it with the stack's.
-        name = resource.get("RoleName", f"{environment.stack('backend')}-{logical}-Ab1")
-        assert fnmatchcase(f"arn:aws:iam::{environment.account}:role/{name}", statement["Resource"])
+    definition = backend.properties("AWS::ECS::TaskDefinition")
+    roles = [backend.resources[definition[role]["Fn::GetAtt"][0]] for role in ("ExecutionRoleArn", "TaskRoleArn")]
+    names = [role["Properties"]["RoleName"] for role in roles]
+    assert statement["Resource"] == [f"arn:aws:iam::{environment.account}:role/{name}" for name in names]
 
 
 # Topics and the table
@@ -237,7 +297,7 @@ def test_there_is_no_function_sentry_and_nothing_blind_where_it_is_not(
     stack: Template, template: Callable[[str], Template]
 ) -> None:
     names = [one["Properties"]["FunctionName"] for one in stack.of_type("AWS::Lambda::Function").values()]
-    assert len(names) == 3
+    assert len(names) == len(FUNCTIONS)
     alarms = [one["Properties"]["AlarmName"] for one in template("monitoring").of_type("AWS::CloudWatch::Alarm").values()]
     assert not [name for name in alarms if "blind" in name]
 
@@ -281,15 +341,13 @@ def test_slack_gets_everything_and_nobody_may_do_anything_through_it() -> None:
     assert set(role) <= {"AssumeRolePolicyDocument", "Tags"}, "a role that may do nothing"
 
 
-def test_incidents_are_kept_encrypted_restorable_and_undeletable_until_they_expire(
-    stack: Template, environment: Environment
-) -> None:
+def test_incidents_are_kept_encrypted_and_restorable_until_they_expire(stack: Template, environment: Environment) -> None:
     table = stack.properties("AWS::DynamoDB::Table", TableName=environment.incidents_table)
     assert table["KeySchema"] == [{"AttributeName": "id", "KeyType": "HASH"}]
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["SSESpecification"]["SSEType"] == "KMS"
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-    assert table["DeletionProtectionEnabled"] is True
+    assert table["DeletionProtectionEnabled"] is environment.protection
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
     (resource,) = stack.of_type("AWS::DynamoDB::Table").values()
-    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")

@@ -48,8 +48,8 @@ class Ecs:
         self.in_alarm: set[str] = set()
         self.failing: set[str] = set()
         """Task definitions whose tasks do not start."""
-        self.definitions: dict[str, dict[str, str]] = {}
-        """The status and image of each task definition, by its ARN."""
+        self.definitions: dict[str, Members] = {}
+        """Of each task definition, by its ARN: the status, the image, and the members of the container beside it."""
         self.rollout = Rollout(PRODUCTION.arn("ecs", f"service/{PRODUCTION.cluster}/{PRODUCTION.service}"), TASKS)
         self.changes: list[Changed] = []
         self.page = 100
@@ -58,11 +58,12 @@ class Ecs:
 
     # What releases and ECS itself do
 
-    def register(self) -> str:
-        """The ARN of a new task definition."""
+    def register(self, **container: Any) -> str:
+        """The ARN of a new task definition, whose container has these members beside its image."""
         number = len(self.definitions) + 1
         arn = PRODUCTION.arn("ecs", f"task-definition/{PRODUCTION.family}:{number}")
-        self.definitions[arn] = {"status": "ACTIVE", "image": f"{PRODUCTION.repository}:release-{number}"}
+        image = f"{PRODUCTION.repository}:release-{number}"
+        self.definitions[arn] = {"status": "ACTIVE", "image": image, "container": container}
         return arn
 
     def deploy(self, definition: str) -> None:
@@ -77,6 +78,10 @@ class Ecs:
     def fail(self) -> None:
         """A deployment alarm fails the last deployment: ECS begins to roll it back."""
         self.rollout.advance(Conditions(self.now.timestamp(), in_alarm=[ALARM]))
+
+    def stop(self) -> None:
+        """Somebody stops the last deployment, and ECS begins to roll it back."""
+        self.rollout.stop(self._conditions, self.deployments[-1], "ROLLBACK")
 
     def abort(self) -> None:
         """Somebody stops the last deployment without a rollback."""
@@ -147,9 +152,17 @@ class Ecs:
     def _describe_task_definition(self, arn: str) -> Members:
         if arn not in self.definitions:
             raise RefusedError("ClientException", "Unable to describe task definition.")
-        status, image = self.definitions[arn]["status"], self.definitions[arn]["image"]
-        containers = [{"name": "backend", "image": image}]
-        return {"taskDefinition": {"taskDefinitionArn": arn, "status": status, "containerDefinitions": containers}}
+        found = self.definitions[arn]
+        sidecar = {"name": "sidecar", "image": "sidecar:1"}  # not always the second
+        containers = [sidecar, {"name": PRODUCTION.application.container.name, "image": found["image"], **found["container"]}]
+        given = {  # by ECS, to each revision its own
+            "taskDefinitionArn": arn,
+            "revision": int(arn.rpartition(":")[2]),
+            "status": found["status"],
+            "registeredBy": f"arn:aws:iam::{PRODUCTION.account}:user/{arn.rpartition(':')[2]}",
+            "requiresAttributes": [{"name": f"needed-by-{arn.rpartition(':')[2]}"}],
+        }
+        return {"taskDefinition": {**given, "family": PRODUCTION.family, "cpu": "2048", "containerDefinitions": containers}}
 
     def _update_service(self, request: Members) -> Members:
         wanted = request["taskDefinition"]

@@ -1,4 +1,4 @@
-"""An AWS for `rollback` and `notify`: moto where moto is right, and an ECS of our own, because moto has no service deployments."""
+"""An AWS for `rollback`, `releases` and `notify`: moto where moto is right, and an ECS of our own, because moto has no service deployments."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -24,6 +24,8 @@ from lambdas.common.incidents import Outcome
 from lambdas.notify.function import Clients as NotifyClients
 from lambdas.notify.function import Notify
 from lambdas.notify.settings import NotifySettings
+from lambdas.releases.function import Releases
+from lambdas.releases.settings import ReleasesSettings
 from lambdas.rollback.clients import Clients as RollbackClients
 from lambdas.rollback.decisions import Mode
 from lambdas.rollback.function import Rollback
@@ -42,6 +44,7 @@ ROLLBACK = RollbackSettings(
     mode="on",
     cluster=PRODUCTION.cluster,
     service=PRODUCTION.service,
+    container=PRODUCTION.application.container.name,
     image_parameter=PRODUCTION.image_parameter,
     database_instance=PRODUCTION.database_instance,
     replication_group=PRODUCTION.replication_group,
@@ -71,6 +74,14 @@ NOTIFY = NotifySettings(
     runbook_url=PRODUCTION.runbook_url,
     incidents_table=PRODUCTION.incidents_table,
     retention_days=365,
+)
+RELEASES = ReleasesSettings(
+    environment=PRODUCTION.name,
+    cluster=PRODUCTION.cluster,
+    service=PRODUCTION.service,
+    container=PRODUCTION.application.container.name,
+    image_parameter=PRODUCTION.image_parameter,
+    outcomes_topic=PRODUCTION.arn("sns", PRODUCTION.outcomes_topic),
 )
 DEPENDENCIES = [f"{PRODUCTION.prefix}-{name}" for name in DEPENDENCY_ALARMS]
 TOPICS = (
@@ -191,15 +202,15 @@ class World:
 
     # What happens to the service
 
-    def release(self, *, minutes: float = 2) -> str:
-        """A release that finishes."""
-        definition = self.begin_release()
+    def release(self, *, minutes: float = 2, **container: Any) -> str:
+        """A release that finishes; its container has these members beside its image."""
+        definition = self.begin_release(**container)
         self.wait(minutes=minutes)
         self.ecs.settle()
         return definition
 
-    def begin_release(self) -> str:
-        definition = self.ecs.register()
+    def begin_release(self, **container: Any) -> str:
+        definition = self.ecs.register(**container)
         self.ecs.deploy(definition)
         return definition
 
@@ -266,6 +277,15 @@ class World:
             self._rollback[self.mode] = Rollback(settings, rollback_clients(), self.clock)
         return self._rollback[self.mode].run(what, seconds=60)
 
+    # What `releases` does
+
+    def look(self, what: Any = None) -> dict[str, Any]:
+        """What `releases` returns for an event, or for its schedule's; raises what the function raises."""
+        self.calls.clear()
+        same = rollback_clients()
+        scheduled = {"detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
+        return Releases(RELEASES, ecs=same.ecs, ssm=same.ssm, sns=same.sns).run(what or scheduled)
+
     # What is left behind
 
     def messages(self, topic: str) -> list[str]:
@@ -286,6 +306,10 @@ class World:
     def image(self) -> str:
         """What the next `cdk deploy` would run."""
         return str(client("ssm").get_parameter(Name=PRODUCTION.image_parameter)["Parameter"]["Value"])
+
+    def image_of(self, definition: str) -> str:
+        """The image of a task definition."""
+        return str(self.ecs.definitions[definition]["image"])
 
     @property
     def table(self) -> Any:

@@ -34,22 +34,20 @@ def synthesized(name: str) -> tuple[Environment, list[Alarm]]:
 
 def noise(alarms: Sequence[Alarm], minutes: int) -> Trace:
     """A value a minute, but for gaps, of every metric that an alarm reads: in stretches on either side of its lines."""
-    chance = random.Random(7)  # noqa: S311 - the same noise each time
     read_by = {of for one in alarms if "AlarmRule" not in one for of in metrics(one).values()}
     names = {" ".join((of.namespace, of.name, *(f"{key}={value}" for key, value in sorted(of.dimensions)))) for of in read_by}
-    stretches = {name: [chance.choice((0, 1.5, 30, 80, 100, 500)) for _ in range(minutes)] for name in sorted(names)}
-    return trace(
-        **{
-            name: [None if chance.random() < 0.1 else levels[minute // 8] + chance.random() for minute in range(minutes)]
-            for name, levels in stretches.items()
-        }
-    )
+
+    def of_metric(chance: random.Random) -> list[float | None]:
+        levels = [chance.choice((0, 1.5, 30, 80, 100, 500)) for _ in range(minutes)]
+        return [None if chance.random() < 0.1 else levels[minute // 8] + chance.random() for minute in range(minutes)]
+
+    return trace(**{name: of_metric(random.Random(name)) for name in names})  # noqa: S311 - the same noise each time
 
 
 @pytest.mark.parametrize("name", ["production", "staging"])
 def test_every_alarm_of_an_environment_changes_as_the_evaluator_says_each_minute(name: str) -> None:
     environment, alarms = synthesized(name)
-    recorded = noise(alarms, 100)
+    recorded = noise(alarms, 200)
     result = replay(recorded, alarms, environment)
     assert [one.name for one in result.results] == [one["AlarmName"] for one in alarms], result.left_out
     assert changes_of(result) == in_order(plainly(recorded, alarms, environment))

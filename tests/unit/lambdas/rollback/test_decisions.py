@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambdas.rollback.decisions import FAILED, TABLE, Change, Deployment, Evidence, Impairment, Mode, TaskDefinition, decide
+from lambdas.common.ecs import TaskDefinition
+from lambdas.rollback.decisions import FAILED, TABLE, Change, Deployment, Evidence, Impairment, Mode, decide
 from runbook.rows import Dependency
 from runbook.rules import BUDGET, BUDGET_WINDOW
 from runbook.sections import Section
@@ -87,6 +88,17 @@ RELEASED = replace(
 
 RELEASING = replace(RELEASED, deployments=(deployment(3, None, began=5), *GOOD))
 """A release began 5 minutes before the alarm and still runs."""
+
+
+# What a change takes back
+
+
+def test_what_cannot_be_compared_does_not_differ() -> None:
+    """A task definition that is gone has no configuration."""
+    known = replace(definition(2), configuration={"cpu": "1024"})
+    gone = TaskDefinition(td(3), "deleted", "")
+    evidence = replace(RELEASED, task_definitions=(gone, known))
+    assert evidence.differences(change(deployment(3, 10), 2, minutes=0)) == ()
 
 
 # Every row

@@ -55,6 +55,16 @@ def test_the_evidence_is_what_aws_says(aws: World) -> None:
     )
 
 
+def test_the_image_is_that_of_the_applications_container_by_its_name(aws: World) -> None:
+    aws.ecs.definitions[aws.ecs.current]["container"] = {"name": "another"}
+    assert f"has no container {PRODUCTION.application.container.name}" in " ".join(look(aws).missing)
+
+
+def test_a_running_deployments_task_definition_is_read_to_be_compared(aws: World) -> None:
+    running = aws.begin_release()
+    assert running in {found.arn for found in look(aws).task_definitions}
+
+
 def test_the_dependencies_are_read_as_they_are(aws: World) -> None:
     aws.database("storage-full")
     aws.cache("modifying")

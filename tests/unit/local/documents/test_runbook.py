@@ -58,6 +58,14 @@ def test_an_environments_own_line_is_printed(production_with: Callable[[str], En
     assert "ALB response time > 3s" in sections(text)["3.2 High Latency"]
 
 
+@any_environment
+def test_scaling_says_how_far_it_may_go(environment: Environment) -> None:
+    text, backend = sections(page(environment))["5.1 Horizontal Scaling (ECS Tasks)"], environment.backend
+    assert "--desired-count 6" in text  # the runbook's own
+    assert f"**At most {backend.max_tasks} here**" in text
+    assert f"= {backend.max_tasks * 2 * backend.pool_size} stays under the critical line of " in text
+
+
 def test_severities_have_their_response_times() -> None:
     rows = re.findall(r"\| \*\*(P\d) - \w+\*\* \| [^|]+ \| ([^|]+) \|", sections(page())["Severity Levels"])
     assert {severity: time.lower() for severity, time in rows} == RESPONSE_TIMES
@@ -96,7 +104,7 @@ def test_what_people_have_to_fill_in_is_left_to_them() -> None:
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        (PRODUCTION, "Notifications go by mail to on-call@hz-navigator.com."),
+        (PRODUCTION, "Notifications go by mail to on-call@example.com."),
         (VARIANTS["everything"], "by mail to on-call@acme.example, PagerDuty (P1 and P2), Slack (all of them)."),
         (VARIANTS["certificates"], "Notifications go to nobody yet: set [contacts]."),
     ],

@@ -1,0 +1,1 @@
+"""`make init`: writes the file of an environment with a team's own values."""

@@ -1,0 +1,124 @@
+"""What AWS has, by region, from the data that botocore and cfn-lint carry: nothing here asks AWS.
+
+`make lock` brings newer data. What one account may use only AWS knows.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import botocore.session
+from cfnlint.helpers import AVAILABILITY_ZONES
+
+_LISTS = files("cfnlint.data.schemas.extensions")
+_ENGINE = "postgres"
+_BYTES_A_CONNECTION = 9531392
+"""RDS's default of max_connections: LEAST({DBInstanceClassMemory/9531392}, 5000).
+https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Limits.html#RDS_Limits.MaxConnections"""
+_MOST_CONNECTIONS = 5000
+
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Concepts.DBInstanceClass.Summary.html
+_BURSTABLE_GIB = {"micro": 1, "small": 2, "medium": 4, "large": 8, "xlarge": 16, "2xlarge": 32}
+_GIB_A_VCPU = {"m": 4, "r": 8, "x2g": 16, "x2idn": 16, "x2iedn": 32}
+"""Of the families that begin so; the longest beginning counts."""
+
+
+def closest(value: str, known: Iterable[str], otherwise: str) -> str:
+    """The one of the known names that a mistyped value may have meant; another where it looks like none of them."""
+    return next(iter(get_close_matches(value[:60].lower(), sorted(known), n=1)), otherwise)
+
+
+@cache
+def regions() -> frozenset[str]:
+    """The regions of AWS's standard partition, the one that the names' ARNs are in."""
+    known: list[str] = botocore.session.Session().get_available_regions("ec2")
+    return frozenset(region for region in known if region in AVAILABILITY_ZONES and region in _node_types())
+
+
+@cache
+def zones(region: str) -> tuple[str, ...]:
+    """The names that a region's availability zones can have, in order; an account may see fewer of them.
+
+    cfn-lint lists those of one account: of us-west-1 the zones a and c, where others have b.
+    """
+    last = max(zone[-1] for zone in AVAILABILITY_ZONES[region])
+    return tuple(f"{region}{chr(letter)}" for letter in range(ord("a"), ord(last) + 1))
+
+
+@cache
+def instance_classes(region: str, version: str) -> frozenset[str]:
+    """The instance classes with which RDS has PostgreSQL in a region, and in a version where the lists know it."""
+    offered = _classes(_list("aws_rds_dbinstance/dbinstanceclass_enum.json")[region])
+    return offered & (_classes(_list("aws_rds_dbinstance/db_instance_class.json"), version) or offered)
+
+
+@cache
+def database_versions() -> frozenset[str]:
+    """The versions of PostgreSQL that RDS has had; which of them it still makes an instance with only AWS knows."""
+    (listed,) = (
+        rule["then"]["properties"]["EngineVersion"]["enum"]
+        for rule in _list("aws_rds_dbinstance/engine_version.json")["allOf"]
+        if rule["if"]["properties"]["Engine"].get("const") == _ENGINE
+    )
+    return frozenset(listed)
+
+
+def node_types(region: str) -> frozenset[str]:
+    """The node types of ElastiCache in a region that the cache can be of.
+
+    Not those of r6gd, which have to be made with data tiering.
+    https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/data-tiering.html
+    """
+    return frozenset(kind for kind in _node_types()[region] if not kind.startswith("cache.r6gd."))
+
+
+def memory_gib(instance_class: str) -> int | None:
+    """The memory of an instance class; None of a family that the tables above do not have."""
+    family, size = instance_class.split(".")[1:]
+    if family.startswith("t"):
+        return _BURSTABLE_GIB.get(size)
+    vcpus = {"large": 2, "xlarge": 4}.get(size) or 4 * int(size.removesuffix("xlarge") or 0)
+    ratios = [_GIB_A_VCPU[start] for start in sorted(_GIB_A_VCPU, key=len) if family.startswith(start)]
+    return ratios[-1] * vcpus if ratios else None
+
+
+def most_connections(instance_class: str) -> int | None:
+    """As many connections as RDS itself allows an instance class by default: what its memory serves; None where not known."""
+    memory = memory_gib(instance_class)
+    return memory and min(memory * 2**30 // _BYTES_A_CONNECTION, _MOST_CONNECTIONS)
+
+
+def class_for(connections: int, region: str, version: str, like: str) -> str | None:
+    """The smallest instance class that serves so many connections, of the family of another where it has one."""
+    family = like.rpartition(".")[0]
+    enough = [
+        (one.rpartition(".")[0] != family, memory_gib(one), one)
+        for one in instance_classes(region, version)
+        if (most_connections(one) or 0) >= connections
+    ]
+    return min(enough)[-1] if enough else None
+
+
+def _classes(schema: Any, version: str | None = None) -> frozenset[str]:
+    """The instance classes that a schema allows PostgreSQL; in a version, where it tells versions apart."""
+    return frozenset(
+        name
+        for rule in schema["allOf"]
+        for asked in [rule["if"]["properties"]]
+        if asked["Engine"]["const"] == _ENGINE and (version is None or re.match(asked["EngineVersion"]["pattern"], version))
+        for name in rule["then"]["properties"]["DBInstanceClass"]["enum"]
+    )
+
+
+def _node_types() -> dict[str, list[str]]:
+    listed = _list("aws_elasticache_cachecluster/cachenodetype_enum.json")
+    return {region: one["enum"] for region, one in listed.items() if isinstance(one, dict)}
+
+
+@cache
+def _list(name: str) -> Any:
+    return json.loads(_LISTS.joinpath(name).read_text(encoding="utf-8"))

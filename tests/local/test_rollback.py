@@ -1,0 +1,33 @@
+"""A rollback in production, whose long name decides how CloudFormation truncates what it names: the drills run in staging."""
+
+import json
+from datetime import timedelta
+
+from local.cloud import Cloud
+from local.drills.pipeline import Pipeline
+
+
+def test_productions_rollback_passes_the_backends_roles_and_nothing_is_denied(cloud: Cloud) -> None:
+    environment, pipeline, alarms = cloud.environment, Pipeline(cloud), cloud.client("cloudwatch")
+    cloud.advance(timedelta(hours=2))
+    good, before = pipeline.task_definition, len(cloud.calls("rollback"))
+    pipeline.release("b4dc0de")
+    cloud.advance(timedelta(minutes=15))
+    assert pipeline.settled
+    for state in ("ALARM", "OK"):
+        alarms.set_alarm_state(AlarmName=environment.service_impaired_alarm, StateValue=state, StateReason="a bad release")
+        cloud.wait_until_idle()
+        cloud.advance(timedelta(minutes=5))
+    assert (pipeline.task_definition, pipeline.settled) == (good, True), cloud.logs("rollback")
+    calls = cloud.calls("rollback")[before:]
+    assert [call.action for call in calls if not call.allowed] == []
+    passed = {call.resource for call in calls if call.action == "PassRole"}
+    assert passed == {environment.role_arn(environment.execution_role), environment.role_arn(environment.task_role)}
+
+
+def test_pages_are_read_with_the_permission_that_composite_alarms_need(cloud: Cloud) -> None:
+    event = json.dumps({"source": "aws.events", "time": f"{cloud.now():%Y-%m-%dT%H:%M:%SZ}"})
+    answer = cloud.client("lambda").invoke(FunctionName=cloud.environment.function("notify"), Payload=event)
+    assert "FunctionError" not in answer
+    read = [(call.resource, call.allowed) for call in cloud.calls("notify") if call.action == "DescribeAlarms"]
+    assert set(read) == {("*", True)}
