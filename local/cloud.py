@@ -16,10 +16,12 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -280,7 +282,7 @@ class Cloud:
 
     def client(self, service: str) -> Any:
         """A boto3 client of this cloud, as the account's administrator."""
-        return boto3.client(
+        return _session().client(
             service,  # type: ignore[call-overload]
             endpoint_url=self.endpoint,
             region_name=self.environment.region,
@@ -425,6 +427,12 @@ class Cloud:
 
 
 _DEPLOY = ("--require-approval", "never", "--concurrency", "8", "--progress", "events", "--method", "direct")
+
+
+@cache
+def _session() -> boto3.Session:
+    """A session for clients of local clouds, without the profile that AWS_PROFILE may name."""
+    return boto3.Session(botocore_session=botocore.session.Session({"profile": (None, [], None, None)}))
 
 
 def synthesize(config: Path = CONFIG, report: Report = _silent) -> Path:
