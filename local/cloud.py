@@ -215,12 +215,12 @@ class Cloud:
     def stop(self) -> None:
         """End the server and the functions' processes, and wait until they are gone; nothing to do when they are."""
         if self._server is not None and self._server.stdin is not None:
-            kill_group(self.process_group)
+            _kill_group(self.process_group)
             self._server.wait()
             self._server.stdin.close()
         else:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
-                kill_group(self.process_group)
+                _kill_group(self.process_group)
                 connection.recv(1)  # ends when the server, which holds the other end, does
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(self.process_group, 0)
@@ -506,28 +506,13 @@ def _run_cdk(arguments: Sequence[str], environ: Mapping[str, str], folder: Path,
         "NODE_COMPILE_CACHE": str(STATE / "node"),  # compiled once: a third of the CLI's start
         "NODE_OPTIONS": f"--import={_FAST_POLLS}",
     }
-    with (
-        log.open("a") as output,
-        subprocess.Popen(
-            ["cdk", *arguments, "--no-notices", "--no-color"],
-            cwd=folder,
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        ) as process,
-    ):
-        try:
-            for line in process.stdout or ():
-                output.write(line)
-                output.flush()
-                if "✅" in line:
-                    report(line.strip())
-            status = process.wait()
-        finally:
-            kill_group(process.pid)
+    with log.open("a") as output, group(["cdk", *arguments, "--no-notices", "--no-color"], folder, variables) as process:
+        for line in process.stdout or ():
+            output.write(line)
+            output.flush()
+            if "✅" in line:
+                report(line.strip())
+        status = process.wait()
     if status:
         raise CloudError(f"cdk {' '.join(arguments[:2])} failed: {_last_error(log)} (see {_shown(log)}).")
 
@@ -543,8 +528,36 @@ def _port(ready: int, log: Path) -> int:
     return int(port)
 
 
-def kill_group(group: int) -> None:
-    """End a process group at once; nothing to do when it is gone."""
+@contextlib.contextmanager
+def group(
+    command: Sequence[str], folder: Path, environ: Mapping[str, str] | None = None, output: int | None = subprocess.PIPE
+) -> Iterator["subprocess.Popen[str]"]:
+    """A command in a process group of its own, which ends with the context; its output and errors are one.
+
+    An interrupt waits until the group can be ended: a process that has begun to start is not left behind.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output and subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            try:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+                yield process
+            finally:
+                _kill_group(process.pid)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _kill_group(group: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(group, signal.SIGKILL)
 
