@@ -377,8 +377,9 @@ class Cloud:
 
     # Deployment
 
-    def deploy(self) -> None:
-        """Deploy every stack of the environment with the CDK CLI, as into an empty account; again, it is an update.
+    def deploy(self, *stacks: str) -> None:
+        """Deploy every stack of the environment with the CDK CLI, as into an empty account; again, it is an update. Given
+        `stacks`, only these and what they depend on.
 
         CloudError says which step failed and where its log is.
         """
@@ -393,8 +394,8 @@ class Cloud:
             self.cdk("deploy", f"{name}/registry", *_DEPLOY, app=assembly)
             image = f"{self.repository_uri}:first"
             self.client("ssm").put_parameter(Name=self.environment.image_parameter, Value=image, Type="String")
-        self.report("deploying every stack")
-        self.cdk("deploy", f"{name}/*", *_DEPLOY, app=assembly)
+        self.report("deploying " + (", ".join(stacks) or "every stack"))
+        self.cdk("deploy", *(f"{name}/{stack}" for stack in stacks or "*"), *_DEPLOY, app=assembly)
 
     def _make_what_people_make(self) -> None:
         """What has to be there before a first deployment: the hosted zone, and the secrets that the configuration names."""

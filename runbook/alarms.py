@@ -18,6 +18,12 @@ class Description:
     cause: str
     severity: Severity
     section: Section
+    automation: str = "nothing"
+    """What is done about it without a person."""
+    command: str = ""
+    """What to paste first; words in braces are names of the environment."""
+    function: str = ""
+    """The function of ours that it is about, whose log says more than the backend's."""
 
     def __str__(self) -> str:
         """The alarm's description in CloudWatch."""
@@ -32,6 +38,21 @@ def alarm_name(slug: str, level: Level) -> str:
     return f"{slug}-{level}"
 
 
+_LOG = "aws logs tail /aws/lambda/{{alarm_prefix}}{function} --since 30m"
+
+NOT_ARMED = "not-armed"
+"""The alarm, by its name below the prefix, that says that monitoring has not armed itself yet."""
+
+NOT_ARMED_DESCRIPTION = Description(
+    title="Monitoring is not armed: nobody is told of any alarm",
+    cause="the first release is not healthy yet",
+    severity="P3",
+    section=Section.KEY_METRICS,
+    automation="monitoring arms itself as soon as the first release is healthy",
+    command=_LOG.format(function="notify"),
+    function="notify",
+)
+
 DEPENDENCY_ALARMS: Mapping[str, Dependency] = {
     alarm_name(row.slug, "critical"): row.dependency for row in ROWS if row.dependency
 }
@@ -42,14 +63,34 @@ def descriptions(rows: Iterable[Row] = ROWS) -> Mapping[str, Description]:
     """The description of every alarm, by its name below the prefix; `rows` are the table as the environment has it."""
     found = {alarm_name(row.slug, level): _of_row(row, level) for row in rows for level in LEVELS}
     for failure in FAILURES:
-        described = Description(failure.title, failure.cause, failure.severity, failure.section)
-        found[alarm_name(failure.slug, failure.level)] = described
+        found[alarm_name(failure.slug, failure.level)] = Description(
+            failure.title,
+            failure.cause,
+            failure.severity,
+            failure.section,
+            command=_LOG.format(function=failure.function),
+            function=failure.function,
+        )
     for page in PAGES:
-        found[page.slug] = Description(page.title, page.cause, page.severity, page.section)
-    return found
+        found[page.slug] = Description(page.title, page.cause, page.severity, page.section, page.automation, page.command)
+    return {**found, NOT_ARMED: NOT_ARMED_DESCRIPTION}
+
+
+def reading(row: Row, value: float) -> str:
+    """A value of a row beside its normal, as people say it: `Database availability 0 %, normal 100 %`."""
+    normal = f"under {_amount(row, row.normal)}" if row.worse == "above" and row.normal else _amount(row, row.normal)
+    return f"{row.title} {_amount(row, value)}, normal {normal}"
 
 
 def _of_row(row: Row, level: Level) -> Description:
-    past, normal = ("over", "up to") if row.worse == "above" else ("under", "from")
-    title = f"{row.title} {past} {row.line(level):g} {row.unit}, normal is {normal} {row.normal:g}"
-    return Description(title, row.cause, row.severity.at(level), row.section)
+    past, (_, _, normal) = "over" if row.worse == "above" else "under", reading(row, 0).rpartition(", ")
+    title = f"{row.title} {past} {_amount(row, row.line(level))}, {normal}"
+    automation = "nothing is done about a warning" if level == "warning" else "nothing"
+    (command,) = (page.command for page in PAGES if row.slug in page.rows)
+    return Description(title, row.cause, row.severity.at(level), row.section, automation, command)
+
+
+def _amount(row: Row, value: float) -> str:
+    """With its unit, unless the row's title ends with it."""
+    number = f"{value:.0f}" if value >= 1000 else f"{value:.4g}"
+    return number if row.title.endswith(row.unit) else f"{number} {row.unit}"

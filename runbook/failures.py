@@ -23,9 +23,16 @@ class Failure:
     worse: Worse = "above"
     missing: Missing = "notBreaching"
     direct: bool = False
-    """The alarm goes to the on-call topic by itself: it says that `notify` would tell nobody."""
+    """The alarm goes to the on-call topic by itself: it says that `notify` would tell nobody. Where it also fires for missing
+    data, it does so once monitoring is armed: at first there is none."""
     needs: str = ""
     """The optional part of an environment without which there is no alarm."""
+
+    @property
+    def function(self) -> str:
+        """The function that fails: the one that the signal names, or that of the optional part."""
+        named = (of.partition("=")[2] for of in self.signal.dimensions if of.startswith("FunctionName="))
+        return next(named, self.needs)
 
 
 def _of_function(name: str, metric: str) -> Signal:

@@ -11,7 +11,8 @@ class Page:
     """One page: it lasts while a critical alarm of `rows` fires and no page of `unless` does.
 
     `service` (`{product}` in it is the application's name to its users), `symptoms` and `component` fill the status page's
-    templates. `automation` is what is done without a person.
+    templates. `automation` is what is done without a person, `command` what to paste first, from the page's section of the
+    runbook; words in braces are names of the environment.
     """
 
     slug: str
@@ -24,6 +25,7 @@ class Page:
     symptoms: str
     component: str
     automation: str
+    command: str
     unless: tuple[str, ...] = ()
     waits: bool = False
     """A deployment may be the cause: while one is under way nobody is called, since its own rollback may repair it."""
@@ -44,6 +46,8 @@ PAGES: tuple[Page, ...] = (  # what explains others comes first
         symptoms="errors on every page that shows or saves data",
         component="our database",
         automation=_BY_ITSELF,
+        command="aws rds describe-db-instances --db-instance-identifier {database_instance}"
+        " --query 'DBInstances[0].DBInstanceStatus'",
         waits=True,
     ),
     Page(
@@ -57,6 +61,7 @@ PAGES: tuple[Page, ...] = (  # what explains others comes first
         symptoms="errors, or no answer at all",
         component="our application servers",
         automation=_ROLLBACK,
+        command="aws ecs describe-services --cluster {cluster} --services {service} --query 'services[0].deployments'",
         unless=("database-down",),
         waits=True,
     ),
@@ -71,6 +76,7 @@ PAGES: tuple[Page, ...] = (  # what explains others comes first
         symptoms="a page that does not load",
         component="the delivery of our web pages",
         automation="nothing: the frontend is rolled back by hand",
+        command="curl -s -o /dev/null -w '%{{http_code}}' {frontend_url}",
     ),
     Page(
         slug="database-impaired",
@@ -83,6 +89,9 @@ PAGES: tuple[Page, ...] = (  # what explains others comes first
         symptoms="slow pages",
         component="our database",
         automation=_BY_ITSELF,
+        command="aws cloudwatch get-metric-statistics --namespace AWS/RDS --metric-name DatabaseConnections"
+        " --dimensions Name=DBInstanceIdentifier,Value={database_instance} --period 60 --statistics Maximum"
+        " --start-time $(date -u -d '30 minutes ago' +%Y-%m-%dT%H:%M:%SZ) --end-time $(date -u +%Y-%m-%dT%H:%M:%SZ)",
         unless=("database-down", "service-down"),
     ),
     Page(
@@ -96,6 +105,8 @@ PAGES: tuple[Page, ...] = (  # what explains others comes first
         symptoms="slow pages, or being signed out",
         component="our cache",
         automation="Redis evicts keys that have an expiry",
+        command="aws elasticache describe-replication-groups --replication-group-id {replication_group}"
+        " --query 'ReplicationGroups[0].Status'",
         unless=("database-down", "service-down"),
     ),
     Page(
@@ -109,6 +120,8 @@ PAGES: tuple[Page, ...] = (  # what explains others comes first
         symptoms="slow pages, or some errors",
         component="our application servers",
         automation=f"the service adds tasks up to its maximum; when users are affected, {_ROLLBACK}",
+        command="aws ecs describe-services --cluster {cluster} --services {service}"
+        " --query 'services[0].{{status:status,running:runningCount,desired:desiredCount}}'",
         unless=("database-down", "service-down", "database-impaired", "cache-impaired"),
         waits=True,
     ),

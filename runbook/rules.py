@@ -4,8 +4,11 @@ from datetime import timedelta
 
 # When people are notified (runbook section 2)
 
-HOLD = timedelta(seconds=90)
-"""A page is held this long: the page that explains it may come a minute later."""
+HOLD = timedelta(seconds=60)
+"""A page that another may explain is held this long: the other may come a minute later."""
+
+CALL = timedelta(minutes=3)
+"""From a fault to a P1's call at the latest: DETECTION and HOLD. The way of a metric into CloudWatch comes on top."""
 
 DEPLOYMENT_WAIT = timedelta(minutes=10)
 """How long a page that a deployment may have caused waits for that deployment's rollback: of the 15 minutes within which to
@@ -22,6 +25,12 @@ CALM = timedelta(minutes=10)
 
 MAINTENANCE = timedelta(hours=2)
 """Maintenance that nobody ended is ended."""
+
+ARMING = timedelta(hours=24)
+"""Monitoring that has not armed itself by then says what it waits for."""
+
+SILENCE = timedelta(hours=1)
+"""How long the command in a message silences its alarm."""
 
 # When the service is changed automatically (runbook section 4.1)
 

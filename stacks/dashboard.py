@@ -201,8 +201,6 @@ class Dashboard(Construct):
         pages = {
             "On call": f"{environment.docs_url}/on-call.md" if environment.docs_url else "",
             "Runbook": environment.runbook_url,
-            "Procedures": self._console("systems-manager/documents?region={environment.region}#/?ownerType=self"),
-            "Running procedures": self._console("systems-manager/automation/executions?region={environment.region}"),
             "Saved log queries": self._console("cloudwatch/home?region={environment.region}#logsV2:logs-insights"),
             "Alarms": self._console("cloudwatch/home?region={environment.region}#alarmsV2:"),
         }

@@ -8,7 +8,7 @@ from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from runbook.alarms import alarm_name, descriptions
+from runbook.alarms import NOT_ARMED_DESCRIPTION, alarm_name, descriptions
 from runbook.failures import Failure
 from runbook.pages import PAGES, Page
 from runbook.rows import LEVELS, Level, Row, Window
@@ -43,21 +43,30 @@ class Monitoring(EnvironmentStack):
         self._topics = remediation.topics
         self._to_notify = actions.SnsAction(remediation.topics.alarms)
         self._descriptions = descriptions(environment.table)
+        maintenance = self._switch(
+            "maintenance",
+            environment.maintenance_alarm,
+            "Maintenance: nobody is called and nothing is rolled back while this is in ALARM. Set by hand, ends by itself",
+            begins=False,
+        )
+        self._notify_when_over(maintenance)
+        # Its definition has nothing that changes: an update would set it to its rule, and mute an incident for a minute.
+        self._not_armed = self._switch("not-armed", environment.not_armed_alarm, str(NOT_ARMED_DESCRIPTION), begins=True)
+        self._notify_both_ways(self._not_armed)
         alarms = {(row.slug, level): self._row_alarm(row, level) for row in environment.table for level in LEVELS}
-        failures = [self._failure_alarm(failure) for failure in environment.failures]
+        failures = [alarm for failure in environment.failures for alarm in self._failure_alarms(failure)]
         pages: dict[str, cloudwatch.CompositeAlarm] = {}
         for page in PAGES:
             pages[page.slug] = self._page(page, alarms, pages)
-        maintenance = self._maintenance()
-
+        affected = cloudwatch.AlarmRule.any_of(
+            *(alarms[row.slug, "critical"] for row in environment.table if row.users_affected)
+        )
         impaired = cloudwatch.CompositeAlarm(
             self,
             "ServiceImpaired",
             composite_alarm_name=environment.service_impaired_alarm,
             alarm_description=f"Users are affected: a bad release is rolled back. Runbook section {Section.BACKEND_ROLLBACK}",
-            alarm_rule=cloudwatch.AlarmRule.any_of(
-                *(alarms[row.slug, "critical"] for row in environment.table if row.users_affected)
-            ),
+            alarm_rule=self._once_armed(affected),
             actions_suppressor=maintenance,
             actions_suppressor_wait_period=cdk.Duration.seconds(10),  # a rollback does not wait longer for what is rare
             actions_suppressor_extension_period=cdk.Duration.minutes(1),
@@ -74,7 +83,7 @@ class Monitoring(EnvironmentStack):
             "Dashboard",
             environment,
             self._metrics,
-            states={"Service": [impaired, *pages.values(), maintenance]},
+            states={"Service": [impaired, *pages.values(), maintenance, self._not_armed]},
             alarms=alarms,
             failures=failures,
         )
@@ -95,7 +104,7 @@ class Monitoring(EnvironmentStack):
             self._notify_when_over(alarm)
         return alarm
 
-    def _failure_alarm(self, failure: Failure) -> cloudwatch.Alarm:
+    def _failure_alarms(self, failure: Failure) -> list[cloudwatch.AlarmBase]:
         alarm = self._alarm(
             alarm_name(failure.slug, failure.level),
             failure.window,
@@ -104,11 +113,27 @@ class Monitoring(EnvironmentStack):
             comparison_operator=_PAST[failure.worse],
             treat_missing_data=_MISSING[failure.missing],
         )
-        if failure.direct:  # its end is for whoever repaired it to see: an OK action would also run at each deploy
-            alarm.add_alarm_action(actions.SnsAction(self._topics.on_call[failure.severity]))
-        else:
+        if not failure.direct:
             self._notify_both_ways(alarm)
-        return alarm
+            return [alarm]
+        found: list[cloudwatch.AlarmBase] = [alarm]
+        if failure.missing == "breaching":  # CloudWatch judges a new alarm at once, and its metric has no data yet
+            armed = cloudwatch.CompositeAlarm(
+                self,
+                failure.slug,
+                composite_alarm_name=self._environment.page(failure.slug),
+                alarm_description=str(self._descriptions[alarm_name(failure.slug, failure.level)]),
+                alarm_rule=self._once_armed(cloudwatch.AlarmRule.from_alarm(alarm, cloudwatch.AlarmState.ALARM)),
+            )
+            found.append(armed)
+            self._notify_when_over(alarm)
+        # Its end is for whoever repaired it to see: an OK action would also run at each deploy.
+        found[-1].add_alarm_action(actions.SnsAction(self._topics.on_call[failure.severity]))
+        return found
+
+    def _once_armed(self, rule: cloudwatch.IAlarmRule) -> cloudwatch.IAlarmRule:
+        """The rule, once there is something to look after."""
+        return cloudwatch.AlarmRule.all_of(rule, cloudwatch.AlarmRule.not_(self._not_armed))
 
     def _page(
         self,
@@ -130,29 +155,17 @@ class Monitoring(EnvironmentStack):
         self._notify_both_ways(alarm)
         return alarm
 
-    def _maintenance(self) -> cloudwatch.Alarm:
-        """Set by a person, and stays as it was set: nothing publishes its metric, and missing data is ignored."""
-        alarm = cloudwatch.Alarm(
+    def _switch(self, construct_id: str, name: str, description: str, *, begins: bool) -> cloudwatch.CompositeAlarm:
+        """An alarm that stays as it was set by SetAlarmState: CloudWatch evaluates a composite alarm again only when a child of
+        it changes, and this one has none. https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_SetAlarmState.html
+        """
+        return cloudwatch.CompositeAlarm(
             self,
-            "maintenance",
-            alarm_name=self._environment.maintenance_alarm,
-            alarm_description=(
-                "Maintenance: nobody is called and nothing is rolled back while this is in ALARM. Set by hand, ends by itself"
-            ),
-            datapoints_to_alarm=1,
-            evaluation_periods=1,
-            metric=cloudwatch.Metric(
-                namespace=self._environment.application.metrics_namespace,
-                metric_name="Maintenance",
-                dimensions_map={"Environment": self._environment.name},
-                period=cdk.Duration.minutes(1),
-            ),
-            threshold=0,
-            comparison_operator=_PAST["above"],
-            treat_missing_data=_MISSING["ignore"],
+            construct_id,
+            composite_alarm_name=name,
+            alarm_description=description,
+            alarm_rule=cloudwatch.AlarmRule.from_boolean(begins),
         )
-        self._notify_when_over(alarm)
-        return alarm
 
     def _alarm(
         self,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from runbook.alarms import alarm_name
+from runbook.alarms import NOT_ARMED, alarm_name
 from runbook.rows import Level
 from stacks import catalog
 from stacks.application import Application, ConfigSection, right
@@ -233,6 +233,11 @@ class Names(ConfigSection):
     def maintenance_alarm(self) -> str:
         """Set to ALARM by a person during maintenance: nobody is called."""
         return f"{self.prefix}-maintenance"
+
+    @property
+    def not_armed_alarm(self) -> str:
+        """In ALARM until the first release has been healthy: nobody is called before there is anything to look after."""
+        return f"{self.prefix}-{NOT_ARMED}"
 
     def function(self, name: str) -> str:
         """The name of a function of `lambdas/`, such as `rollback` or `health-check`."""

@@ -278,7 +278,19 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
             "NotifyPolicy/Resource",
             ("AwsSolutions-IAM5[Resource::*]",),
             "cloudwatch:DescribeAlarms, the only action on it, returns composite alarms only to a permission on everything. It "
-            "only reads; the one alarm whose state it may set, maintenance, is granted by name.",
+            "only reads; the two alarms whose state it may set, maintenance and not-armed, are granted by name.",
+        ),
+        Acknowledgement(
+            "NotifyPolicy/Resource",
+            ("AwsSolutions-IAM5[Resource::arn:aws:cloudwatch:{environment.region}:{environment.account}:alarm-mute-rule:*]",),
+            "People name mute rules as they like, and the function has to see all that silence its alarms. It only lists them.",
+        ),
+        Acknowledgement(
+            "NotifyPolicy/Resource",
+            (
+                "AwsSolutions-IAM5[Resource::arn:aws:ecs:{environment.region}:{environment.account}:service-revision/{environment.cluster}/{environment.service}/*]",
+            ),
+            "ECS generates the ids of revisions: this pattern matches those of one service and no other.",
         ),
         Acknowledgement(
             "Notify/Resource",

@@ -5,7 +5,7 @@ Items by `id`:
   has a `lease_until` as long as no outcome is final: a second delivery finds one or the other.
 - `latest`: the newest change of state that arrived, and the incident that is still open.
 - `changes`: see `lambdas.rollback.changes`.
-- `notifications`: see `lambdas.notify.memory`.
+- `notifications`, `armed`: see `lambdas.notify.memory`.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from lambdas.notify.settings import NotifySettings
-from runbook.alarms import Description, descriptions
+from runbook.alarms import Description, alarm_name, descriptions, reading
 from runbook.pages import PAGES, Page
-from runbook.rows import rows_with
+from runbook.rows import LEVELS, Row, rows_with
 from runbook.sections import Section
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ _PAGES = {page.slug: page for page in PAGES}
 class Alarm:
     """An alarm: `firing` since `since` or calm since then (UTC); `notifies` when people should hear of it.
 
-    `slug` is its name below the environment's prefix; `measured` the newest value behind the state, in words, empty for a
-    composite.
+    `slug` is its name below the environment's prefix; `measured` the newest value behind the state beside its normal, in words,
+    empty for a composite. `judged` is false before CloudWatch has any data to go by.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Alarm:
     notifies: bool
     description: Description
     measured: str = ""
+    judged: bool = True
 
     @property
     def page(self) -> Page | None:
@@ -45,7 +46,9 @@ class Alarms:
 
     def __init__(self, settings: NotifySettings) -> None:
         self._settings = settings
-        self._descriptions = descriptions(rows_with(settings.lines))
+        rows = rows_with(settings.lines)
+        self._descriptions = descriptions(rows)
+        self._rows = {alarm_name(row.slug, level): row for row in rows for level in LEVELS}
 
     def read(self, cloudwatch: "CloudWatchClient") -> tuple[Alarm, ...]:
         """All of them as they are now; raises what AWS raises."""
@@ -59,14 +62,16 @@ class Alarms:
         name = found["AlarmName"]
         slug = name.removeprefix(self._settings.alarm_prefix)
         since = found.get("StateTransitionedTimestamp") or found["StateUpdatedTimestamp"]
+        description = self._descriptions.get(slug) or _quoted(found)
         return Alarm(
             name=name,
             slug=slug,
             firing=found["StateValue"] == "ALARM",
             since=since.astimezone(UTC),
             notifies=self._settings.alarms_topic in found.get("AlarmActions", ()),
-            description=self._descriptions.get(slug) or _quoted(found),
-            measured=_measured(found),
+            description=description,
+            measured=_measured(found, self._rows.get(slug), description.title),
+            judged=found["StateValue"] != "INSUFFICIENT_DATA",
         )
 
 
@@ -75,12 +80,13 @@ def _quoted(found: Mapping[str, Any]) -> Description:
     return Description(title, "unknown: the runbook has no such alarm", "P2", Section.KEY_METRICS)
 
 
-def _measured(found: Mapping[str, Any]) -> str:
+def _measured(found: Mapping[str, Any], row: Row | None, title: str) -> str:
     """The newest datapoint behind the state; the reason in CloudWatch's words where it gives no datapoints."""
     if "AlarmRule" in found:
         return ""
     try:
         newest = [one for one in json.loads(found["StateReasonData"])["recentDatapoints"] if one is not None][-1]
     except (ValueError, LookupError, TypeError):
-        return str(found.get("StateReason", ""))
-    return f"{newest:.4g}"
+        reason = found.get("StateReason")
+        return f"{title}: {reason}" if reason else ""
+    return reading(row, newest) if row else f"{title}: {newest:.4g}"

@@ -3,33 +3,42 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from lambdas.common import pagerduty
 from lambdas.common.incidents import Outcome
+from lambdas.notify import links
 from lambdas.notify.alarms import Alarm
 from lambdas.notify.plan import Notification
 from lambdas.notify.settings import NotifySettings
 from runbook import status_page
 from runbook.alarms import DEPENDENCY_ALARMS
 from runbook.pages import Page
+from runbook.queries import QUERIES
+from runbook.rules import SILENCE
 from runbook.severities import CALLED, ESCALATION_PATH, RESPONSE_TIMES
 
 _SUBJECT = 100  # SNS takes no more characters
+_CHAT = 3000  # what Slack takes in one block of text: https://docs.slack.dev/reference/block-kit/blocks/section-block/
+(_ERRORS,) = (query.text for query in QUERIES if query.slug == "errors")
+_OVER = ("Incident", "Since", "Likely cause", "Automation", "Last deployment", "Runbook", "Alarm", "Logs", "Dashboard")
+"""What is said when it is over."""
+_EVERYTHING = "fields @timestamp, @message | sort @timestamp desc | limit 200"
 
 
 @dataclass(frozen=True)
 class Situation:
     """What else is known: the alarms that fire behind this one, and what rollback did about it, if it did.
 
-    `unread` is why what rollback did could not be read; empty where it could.
+    `unread` is why what rollback did could not be read; empty where it could. `deployment` is the last one, in words.
     """
 
     now: datetime
     behind: Sequence[Alarm]
     outcome: Outcome | None
     unread: str = ""
+    deployment: str = ""
 
 
 def subject(notification: Notification, settings: NotifySettings) -> str:
@@ -59,7 +68,10 @@ def for_chat(notification: Notification, situation: Situation, settings: NotifyS
     https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html"""
     alarm = notification.alarm
     parts = _parts(notification, situation, settings)
-    words = "\n".join(f"*{title}*: {'; '.join(part.splitlines())}" for title, part in parts)
+    words = ""
+    for title, part in parts:  # whole parts, as many as fit: the status page's texts come last
+        line = f"*{title}*: {'; '.join(part.splitlines())}\n"
+        words += line if len(words) + len(line) <= _CHAT else ""
     return json.dumps(
         {
             "version": "1.0",
@@ -91,24 +103,55 @@ def _parts(notification: Notification, situation: Situation, settings: NotifySet
     alarm, memory, page = notification.alarm, notification.memory, notification.alarm.page
     again = f", {memory.times} times" if memory.times > 1 else ""
     since = f"{memory.since:%Y-%m-%d %H:%M:%S} UTC"
+    end = memory.calm_since or situation.now
+    console = settings.dashboard_url.partition("#")[0]
     parts = {
+        "Incident": _incident(notification, settings),
         "Since": f"{since} ({_minutes(memory.since, situation.now)}){again}",
-        "Measured": "\n".join(
-            f"{one.description.title}: {one.measured}" for one in (situation.behind or [alarm]) if one.measured
-        ),
+        "Measured": "\n".join(one.measured for one in (situation.behind or [alarm]) if one.measured),
         "Likely cause": _cause(alarm, situation),
         "Automation": _automation(alarm, situation),
+        "Last deployment": situation.deployment,
+        "First command": alarm.description.command.format_map(settings.model_dump()),
         "Runbook": alarm.description.section.link(settings.runbook_url),
-        "Dashboard": settings.dashboard_url,
+        "Alarm": links.alarm(console, alarm.name),
+        "Logs": _logs(alarm, console, memory.since, end, settings),
+        "Dashboard": links.dashboard(settings.dashboard_url, memory.since, end),
         "Who": _who(alarm),
+        f"Silence it for {_minutes(situation.now, situation.now + SILENCE)}": _silence(alarm),
     }
     if memory.calm_since:  # it is over
         lasted = _minutes(memory.since, memory.calm_since)
         parts["Since"] = f"{since} until {memory.calm_since:%H:%M:%S} UTC ({lasted}){again}"
-        del parts["Measured"], parts["Who"]
+        parts = {title: words for title, words in parts.items() if title in _OVER}
     if page and notification.kind != "handled" and alarm.description.severity in CALLED:
         parts |= _status_page(notification, page, situation, settings)
     return [(title, words) for title, words in parts.items() if words]
+
+
+def _incident(notification: Notification, settings: NotifySettings) -> str:
+    """Its name, short enough to say on the phone, and the same from its first message to its last."""
+    memory = notification.memory
+    record = f"\nrollback's record: {memory.incident} in {settings.incidents_table}" if memory.incident else ""
+    return f"{settings.environment}-{memory.since:%m%d-%H%M}{record}"
+
+
+def _logs(alarm: Alarm, console: str, begin: datetime, end: datetime, settings: NotifySettings) -> str:
+    """The backend's errors, or all that a function of ours said."""
+    group, query = settings.backend_log_group, _ERRORS
+    if alarm.description.function:
+        group, query = f"/aws/lambda/{settings.alarm_prefix}{alarm.description.function}", _EVERYTHING
+    return links.logs(console, group, query, begin, end)
+
+
+def _silence(alarm: Alarm) -> str:
+    """A command that mutes the alarm's actions, and `notify` with them. It begins in a minute: a time that is over never comes.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutAlarmMuteRule.html"""
+    schedule = f"Expression=at($(date -u -d '1 minute' +%Y-%m-%dT%H:%M)),Duration=PT{SILENCE / timedelta(minutes=1):g}M"
+    return (
+        f"aws cloudwatch put-alarm-mute-rule --name {alarm.name} --mute-targets AlarmNames={alarm.name}"
+        f' --rule "Schedule={{{schedule}}}"'
+    )
 
 
 def _cause(alarm: Alarm, situation: Situation) -> str:
@@ -123,9 +166,7 @@ def _automation(alarm: Alarm, situation: Situation) -> str:
         return f"What rollback did could not be read ({situation.unread})"
     if situation.outcome:
         return f"{situation.outcome.outcome}: {situation.outcome.done}"
-    if alarm.page:
-        return alarm.page.automation
-    return "nothing is done about a warning" if alarm.description.severity == "P3" else "nothing"
+    return alarm.description.automation
 
 
 def _who(alarm: Alarm) -> str:

@@ -1,7 +1,7 @@
 """Who is notified of what now: from the alarms, what was sent before, and the time. Pure: no AWS client, no clock.
 
 The rules of quiet:
-- a page is held back for a moment: the page that explains it may come a minute later and replace it;
+- a page that another may explain is held back for a moment: the other may come a minute later and replace it;
 - while a deployment is under way, a page that it may have caused waits for the deployment's own rollback, but not for ever;
 - an alarm that fires again soon after it ended is the same notification;
 - while a page is open, warnings are not sent;
@@ -97,4 +97,4 @@ def _held(alarm: Alarm, found: Memory, now: datetime, *, deploying: bool, paging
         return False, False
     lasted = now - found.since
     waits = alarm.page.waits and deploying and lasted < DEPLOYMENT_WAIT
-    return waits or lasted < HOLD, waits
+    return waits or (bool(alarm.page.unless) and lasted < HOLD), waits

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from lambdas.common.settings import FROM_JSON, IncidentSettings, Name, Topic
+from lambdas.common.settings import FROM_JSON, IncidentSettings, Name, Origin, Topic
 from runbook.severities import Severity
 
 
@@ -16,8 +16,12 @@ class NotifySettings(IncidentSettings):
     lines: Annotated[dict[str, dict[str, float]], FROM_JSON]
     """The environment's own lines of the threshold table, by the row's slug."""
     maintenance_alarm: Name
+    not_armed_alarm: Name
     cluster: Name
     service: Name
+    database_instance: Name
+    replication_group: Name
+    backend_log_group: Name
     alarms_topic: Topic
     p1_topic: Topic
     p2_topic: Topic
@@ -26,7 +30,8 @@ class NotifySettings(IncidentSettings):
     chat_topic: Topic
     product: Name
     """What users call the application."""
-    dashboard_url: Annotated[str, Field(pattern=r"^https://")]
+    frontend_url: Origin
+    dashboard_url: Annotated[str, Field(pattern=r"^https://[^#]+#dashboards/dashboard/[^?]+$")]
     runbook_url: str
     """Empty where nobody can read it in a browser."""
 

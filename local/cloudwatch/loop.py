@@ -77,8 +77,9 @@ class Measured:
 class AlarmLoop:
     """Judges metric alarms, then composite alarms, children first.
 
-    A composite alarm is judged when its rule, or the state of one of its children, is not what it was judged on last, in this
-    call or an earlier one: a state that was set by hand stays until then.
+    A state that was set by hand is taken back as CloudWatch does it: a metric alarm's at once; a composite alarm's when its
+    rule, or a child's state, is not what it was judged on last, in this call or an earlier one. Without children it stays:
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_SetAlarmState.html
 
     `refused` says, by name, which alarms of the last call were not judged and why. `watching` has the series that each of its
     metric alarms watched.
@@ -88,6 +89,7 @@ class AlarmLoop:
         self.refused: dict[str, str] = {}
         self.watching: dict[str, TimeSeries] = {}
         self._judged_on: dict[str, list[str]] = {}
+        self._actual: dict[str, State] = {}  # of a metric alarm: what it was judged to be last
 
     def judge(
         self, alarms: Iterable[Alarm], measured: Measured, moments: Sequence[datetime], refused: Mapping[str, str]
@@ -137,7 +139,11 @@ class AlarmLoop:
             unknown = 0
             if measured.since and alarm.get("TreatMissingData") == "breaching":
                 unknown = max((measured.since - start) // MINUTE, 0)
-            yield from _changes(alarm, measured, islice(zip(moments, states, strict=False), unknown, None))
+            actual = self._actual.setdefault(name, alarm["StateValue"])
+            for change in _changes(alarm, actual, measured, islice(zip(moments, states, strict=False), unknown, None)):
+                actual = change.new
+                yield change
+            self._actual[name] = actual
 
     def _oldest(self, known: Mapping[str, Alarm], at: datetime) -> dict[str, datetime]:
         """The start of what each metric alarm looks at when it is judged at a moment."""
@@ -173,25 +179,30 @@ class AlarmLoop:
         for name, below in rules.items():
             alarm = known[name]
             judged_on = [alarm["AlarmRule"], *(known[child]["StateValue"] for child in below)]
-            if self._judged_on.get(name) == judged_on:
+            before, self._judged_on[name] = self._judged_on.get(name), judged_on
+            # Without children it was judged when it was put; before it is seen first, somebody may have set its state.
+            settled = not below and before is None and alarm["StateValue"] != "INSUFFICIENT_DATA"
+            if before == judged_on or settled:
                 continue
-            self._judged_on[name] = judged_on
             verdict = evaluate_composite(alarm, known.values())
             if verdict.state != alarm["StateValue"]:
                 yield _made(_transition(alarm, alarm["StateValue"], verdict, at), known)
 
 
-def _changes(alarm: Alarm, measured: Measured, states: Iterable[tuple[datetime, State | None]]) -> Iterator[Transition]:
-    """A metric alarm's changes, given the state that each moment gives; None: it retains the state it has."""
+def _changes(
+    alarm: Alarm, actual: State, measured: Measured, states: Iterable[tuple[datetime, State | None]]
+) -> Iterator[Transition]:
+    """A metric alarm's changes, given the state that each moment gives; None: it retains what it was judged to be last."""
     current = alarm["StateValue"]
     for at, state in states:
-        if state is None or state == current:
+        if (state or actual) == current:
             continue
-        if verdict := evaluate(
-            alarm, measured.seen_by(alarm, at), at
-        ):  # says why; and a percentile may have had too few samples
+        # Says why; and a percentile may have had too few samples.
+        judged = evaluate(alarm, measured.seen_by(alarm, at), at) if state else None
+        verdict = judged or Verdict(actual, f"Retained: {alarm['AlarmName']} was last judged to be {actual}", "{}")
+        if verdict.state != current:
             yield _transition(alarm, current, verdict, at)
-            current = verdict.state
+            current = actual = verdict.state
 
 
 def _states(alarm: Alarm, series: TimeSeries, starts: Iterable[datetime]) -> Iterator[State | None]:

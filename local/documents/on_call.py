@@ -20,6 +20,7 @@ def render(environment: Environment) -> str:
         "pages": _pages(environment),
         "users_affected": ", ".join(row.title for row in environment.table if row.users_affected),
         "escalation_path": ", ".join(f"L{level} {role}" for level, role in enumerate(ESCALATION_PATH, 1)),
+        "unexplained": ", ".join(f"`{page.slug}`" for page in PAGES if page.severity == "P1" and not page.unless),
         "queries": "; ".join(f"{query.title[0].lower()}{query.title[1:]}" for query in QUERIES),
         "rollback_log_group": environment.function_log_group("rollback"),
         "health_check_function": environment.function("health-check"),

@@ -2,7 +2,8 @@
 
 from local.drills.drill import FAULT, Drill, revision
 from local.drills.inbox import ESCALATIONS
-from local.drills.simulation import CALM_MINUTES
+from local.drills.simulation import CALM_MINUTES, MINUTE
+from runbook.rules import CALL
 
 
 def database_failure(drill: Drill) -> None:
@@ -36,6 +37,7 @@ def database_failure(drill: Drill) -> None:
     drill.check(f"the service still runs {revision(released)}", pipeline.task_definition == released)
     drill.check(f"the escalation names {database}", bool(escalations))
     drill.check("one outage is one call, however many alarms fired", drill.pages == [drill.subject_of("database-down")])
+    drill.check(f"the call came within {CALL // MINUTE} minutes of the fault", drill.timeline.within(FAULT, "p1 ALARM", CALL))
     drill.check("people read that it is over", drill.happened("p1 OK"))
     drill.check("the alarms cleared when the database came back", cleared)
     drill.check("IAM denied nothing", not drill.denied)

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from rich.console import Console
@@ -13,7 +13,7 @@ from rich.table import Table
 from local.cloud import Cloud
 from local.cloudwatch.loop import Transition
 from local.drills.inbox import Message
-from local.drills.simulation import Simulation
+from local.drills.simulation import MINUTE, Simulation
 from runbook.pages import PAGES
 
 CHANGES = {"ecs:UpdateService", "ecs:StopServiceDeployment"}
@@ -52,6 +52,12 @@ class Timeline:
             return "never", "never"
         (begin, real_begin), (end, real_end) = self.marks[first], self.marks[then]
         return f"{(end - begin).total_seconds() / 60:.1f} min", f"{real_end - real_begin:.1f} s"
+
+    def within(self, first: str, then: str, limit: timedelta) -> bool:
+        """Whether the simulated time between two marks, in the whole minutes that a drill passes, keeps to a limit."""
+        if first not in self.marks or then not in self.marks:
+            return False
+        return round((self.marks[then][0] - self.marks[first][0]) / MINUTE) * MINUTE <= limit
 
 
 class Drill:

@@ -1,22 +1,23 @@
 """The minutes of the cloud that `make local` keeps up: `python -m local.drills.live FOLDER` makes them pass in real time.
 
 Users ask, what AWS would publish is published, and the alarms are judged; the functions' schedules run by themselves. The
-cloud's clock begins a little behind real time, so that alarms have something to look back on before the first real minute.
+cloud's clock begins some minutes behind real time: before the first real minute, alarms have something to look back on, and
+monitoring has armed itself.
 What people are told is written to the file `MESSAGES` of the folder. The server starts this process, and it ends with it.
 """
 
 import logging
 import sys
-import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import sleep
 
 from local.cloud import Cloud
 from local.drills.inbox import Message
-from local.drills.simulation import MINUTE, QUIET_MINUTES, Simulation
+from local.drills.simulation import ARMING_MINUTES, MINUTE, QUIET_MINUTES, Simulation
 
-BEHIND = (QUIET_MINUTES + 2) * MINUTE
+BEHIND = (QUIET_MINUTES + ARMING_MINUTES + 2) * MINUTE
 """How far behind real time the clock has to begin."""
 MESSAGES = "messages.txt"
 
@@ -35,12 +36,11 @@ class Live(Simulation):
         cloud.advance(max(datetime.now(UTC) - cloud.now(), timedelta()))
         self._caught_up = True
 
-    def _advance(self) -> None:
+    def _wait(self, time: timedelta) -> None:
         if self._caught_up:
-            self._time += MINUTE
-            time.sleep(max(self._time - self.cloud.now(), timedelta()).total_seconds())
+            sleep(time.total_seconds())
         else:
-            super()._advance()
+            super()._wait(time)
 
     def _run(self, function: str) -> None:
         if not self._caught_up:
@@ -68,7 +68,7 @@ def main(folder: Path) -> None:
                 file.write(written(live.inbox.new(), cloud.now()))
         except Exception:  # one that fails must not be the last
             logger.exception("A minute failed.")
-            time.sleep(MINUTE.total_seconds())
+            sleep(MINUTE.total_seconds())
 
 
 if __name__ == "__main__":

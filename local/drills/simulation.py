@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Literal
 
-from local.cloud import Cloud
+from local.cloud import Cloud, CloudError
 from local.cloudwatch.loop import Transition
 from local.drills.inbox import Inbox
 from local.drills.metrics import Metrics
@@ -21,6 +21,10 @@ from runbook.rules import CALM
 MINUTE = timedelta(minutes=1)
 QUIET_MINUTES = 7
 """As far as any alarm looks back."""
+_PROBED = timedelta(seconds=30)
+"""Into each minute, the health check runs."""
+ARMING_MINUTES = 5
+"""Within these, an environment that is served arms its monitoring by itself."""
 CALM_MINUTES = CALM // MINUTE + 2
 """Within these, people are told that a page is over, or that it was handled automatically."""
 
@@ -41,15 +45,25 @@ class Simulation:
         self.inbox.new()  # subscribed from the start
         # From the start of a minute: what is done in one then never reaches into the next, and a trace has no gap.
         self._time = cloud.now().replace(second=0, microsecond=0)
-        self._advance()
+        self._advance(MINUTE)
         cloud.wait_until_idle()  # the functions that new alarms invoked
         for _ in range(QUIET_MINUTES):  # alarms look back: before there were metrics, silence would look like an outage
             self._pass_minute()
             self._run("notify")
+        self._wait_until_armed()
 
     def close(self) -> None:
         """Close the users' connection."""
         self.users.close()
+
+    def _wait_until_armed(self) -> None:
+        """CloudError says what monitoring waits for, where it does not arm itself."""
+        for _ in range(ARMING_MINUTES):
+            self.minute()
+            if self.armed:
+                return
+        waiting = [json.loads(line)["waits_for"] for line in self.cloud.logs("notify") if '"waits_for"' in line]
+        raise CloudError(f"Monitoring has not armed itself: {'; '.join(*waiting[-1:]) or 'notify does not say why'}")
 
     # The passing of time
 
@@ -62,14 +76,18 @@ class Simulation:
         return changed
 
     def _pass_minute(self) -> None:
-        self._advance()
-        self.metrics.publish(self._time - MINUTE, self.users.minute(), self.users.health(), self.pipeline.service)
+        self._advance(_PROBED)  # a schedule runs at any second; what it measures is of the minute in which it does
         self._run("health-check")
+        self._advance(MINUTE)
+        self.metrics.publish(self._time - MINUTE, self.users.minute(), self.users.health(), self.pipeline.service)
 
-    def _advance(self) -> None:
-        """To the next full minute."""
-        self._time += MINUTE
-        self.cloud.advance(max(self._time - self.cloud.now(), timedelta()))
+    def _advance(self, into: timedelta) -> None:
+        """To a time of the next minute, and, to its end, into the minute after it."""
+        self._wait(max(self._time + into - self.cloud.now(), timedelta()))
+        self._time += into // MINUTE * MINUTE
+
+    def _wait(self, time: timedelta) -> None:
+        self.cloud.advance(time)
 
     def _run(self, function: str) -> None:
         """Run a function as its schedule does."""
@@ -95,6 +113,14 @@ class Simulation:
         """The structured lines of `rollback` that record an outcome, oldest first."""
         lines = [json.loads(line) for line in self.cloud.logs("rollback") if line.startswith("{")]
         return [line for line in lines if "outcome" in line]
+
+    @property
+    def armed(self) -> bool:
+        """Whether monitoring has armed itself."""
+        (alarm,) = self.cloudwatch.describe_alarms(
+            AlarmNames=[self.environment.not_armed_alarm], AlarmTypes=["CompositeAlarm"]
+        )["CompositeAlarms"]
+        return bool(alarm["StateValue"] == "OK")
 
     def alarms_are_clear(self) -> bool:
         """Whether no alarm is in ALARM."""

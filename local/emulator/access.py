@@ -4,7 +4,8 @@ Replaced in ministack 1.5.33:
 - `app.pin_request_origin`: loopback is plain HTTP, which the `aws:SecureTransport` bucket policies of `enforce_ssl` deny. So
   every request counts as sent over TLS.
 - `iam_actions.extract_resource_arn` for ECS: it gives the cluster for every action, and no policy on a service would match.
-- the resource of DescribeAlarms: AWS authorizes it on alarms, and on `*` when composite alarms are asked for.
+- the resource of DescribeAlarms: AWS authorizes it on alarms, and on `*` when composite alarms are asked for;
+  that of ListAlarmMuteRules.
 - `iam_evaluator.enforce`: called through, and its calls are recorded. A call that passes a role needs `iam:PassRole` too.
 - `iam_actions.access_denied_response`: called through; a role that may not be passed is named in the message.
 """
@@ -85,6 +86,8 @@ class Access:
         context = dict(service_context or {})
         if action == "cloudwatch:DescribeAlarms" and not of_composite_alarms(request.members):
             resource_arn = f"arn:aws:cloudwatch:{region}:{account}:alarm:*"
+        if action == "cloudwatch:ListAlarmMuteRules":
+            resource_arn = f"arn:aws:cloudwatch:{region}:{account}:alarm-mute-rule:*"
         if service == "ecs":
             context["ecs:cluster"] = request.cluster
         denied = self._enforce(access_key, action, service, region, resource_arn=resource_arn, service_context=context)

@@ -39,10 +39,11 @@ _NOT_OF_METRIC_MATH = ("MetricName", "Namespace", "Statistic", "ExtendedStatisti
 
 
 class AlarmActions:
-    """`before_actions` runs when an alarm has changed its state, before its actions do."""
+    """`before_actions` runs when an alarm has changed its state, before its actions do. What is `muted` takes none."""
 
-    def __init__(self, clock: Clock, before_actions: Callable[[], None]) -> None:
+    def __init__(self, clock: Clock, before_actions: Callable[[], None], muted: Callable[[str], bool]) -> None:
         self.clock = clock
+        self.muted = muted
         self.before_actions = before_actions
         self._previous: dict[str, Alarm] = {}
         self._suppressed: dict[str, str] = {}  # by alarm: its state before the first suppressed action
@@ -100,8 +101,8 @@ class AlarmActions:
                 self._act(alarm, alarm | _SUPPRESSED)
 
     def _act(self, alarm: Alarm, before: Alarm) -> None:
-        """Run the actions of the alarm's state, if they are enabled."""
-        if not alarm.get("ActionsEnabled", True):
+        """Run the actions of the alarm's state, if they are enabled and not muted."""
+        if not alarm.get("ActionsEnabled", True) or self.muted(alarm["AlarmName"]):
             return
         state, now = alarm["StateValue"], self.clock.time()
         event = alarm_event(alarm, before, now)

@@ -16,6 +16,7 @@ from local.emulator.application import Application
 from local.emulator.clock import Clock
 from local.emulator.ecs_deployments import Deployments
 from local.emulator.functions import Functions
+from local.emulator.mute_rules import MuteRules
 from local.emulator.service_events import ServiceEvents
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
     deployments = Deployments(clock, settings.deployment_seconds)
     deployments.install()
     ServiceEvents(clock).install(deployments)
-    AlarmActions(clock, before_actions=deployments.progress).install()
+    mute_rules = MuteRules(clock)
+    mute_rules.install()
+    AlarmActions(clock, before_actions=deployments.progress, muted=mute_rules.muted).install()
     functions = Functions(clock)
     functions.install()
     logs_insights.install()

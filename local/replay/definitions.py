@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from runbook.rows import LEVELS, Level
 from stacks.config import CONFIG
 from stacks.environment import Environment
 
+_SET: Mapping[str, Any] = {"StateValue": "OK", "StateUpdatedTimestamp": datetime.fromtimestamp(0, UTC)}
 UNRESOLVED = "*"
 """Stands for what a template only refers to, known after deployment, such as the load balancer's name."""
 
@@ -27,7 +29,8 @@ def template(environment: Environment, config: Path = CONFIG) -> dict[str, Any]:
 
 
 def alarms(template: Mapping[str, Any], environment: Environment) -> list[Alarm]:
-    """The alarms of a template as DescribeAlarms shows new ones, metric alarms first."""
+    """The alarms of a template as DescribeAlarms shows new ones, metric alarms first. Those without any child, which somebody
+    sets, are OK: no maintenance, and armed."""
     resources = {
         key: resource["Properties"]
         for kind in ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
@@ -55,7 +58,7 @@ def alarms(template: Mapping[str, Any], environment: Environment) -> list[Alarm]
         {
             **{key: resolved(value) for key, value in properties.items() if key != "Tags"},
             "AlarmArn": environment.arn("cloudwatch", f"alarm:{properties['AlarmName']}"),
-            "StateValue": "INSUFFICIENT_DATA",
+            **(_SET if properties.get("AlarmRule") in ("TRUE", "FALSE") else {"StateValue": "INSUFFICIENT_DATA"}),
         }
         for properties in resources.values()
     ]

@@ -14,6 +14,7 @@ from stacks.topics import Topics
 
 def notify(stack: EnvironmentStack, environment: Environment, topics: Topics, incidents: dynamodb.Table) -> lambda_.Function:
     """The function, with what it may do."""
+    service = f"{environment.cluster}/{environment.service}"
     return function(
         stack,
         environment,
@@ -25,8 +26,12 @@ def notify(stack: EnvironmentStack, environment: Environment, topics: Topics, in
             alarm_prefix=f"{environment.prefix}-",
             lines=environment.lines,
             maintenance_alarm=environment.maintenance_alarm,
+            not_armed_alarm=environment.not_armed_alarm,
             cluster=environment.cluster,
             service=environment.service,
+            database_instance=environment.database_instance,
+            replication_group=environment.replication_group,
+            backend_log_group=environment.backend_log_group,
             alarms_topic=environment.arn("sns", environment.alarms_topic),
             p1_topic=environment.arn("sns", environment.on_call_topic("P1")),
             p2_topic=environment.arn("sns", environment.on_call_topic("P2")),
@@ -34,6 +39,7 @@ def notify(stack: EnvironmentStack, environment: Environment, topics: Topics, in
             p4_topic=environment.arn("sns", environment.on_call_topic("P4")),
             chat_topic=environment.arn("sns", environment.chat_topic),
             product=environment.application.product,
+            frontend_url=environment.frontend_url,
             dashboard_url=environment.dashboard_url,
             runbook_url=environment.runbook_url,
             incidents_table=environment.incidents_table,
@@ -45,11 +51,20 @@ def notify(stack: EnvironmentStack, environment: Environment, topics: Topics, in
             iam.PolicyStatement(actions=["cloudwatch:DescribeAlarms"], resources=["*"]),
             iam.PolicyStatement(
                 actions=["cloudwatch:SetAlarmState"],
-                resources=[environment.arn("cloudwatch", f"alarm:{environment.maintenance_alarm}")],
+                resources=[
+                    environment.arn("cloudwatch", f"alarm:{name}")
+                    for name in (environment.maintenance_alarm, environment.not_armed_alarm)
+                ],
             ),
             iam.PolicyStatement(
-                actions=["ecs:ListServiceDeployments"],
-                resources=[environment.arn("ecs", f"service/{environment.cluster}/{environment.service}")],
+                actions=["cloudwatch:ListAlarmMuteRules"], resources=[environment.arn("cloudwatch", "alarm-mute-rule:*")]
+            ),
+            iam.PolicyStatement(
+                actions=["ecs:ListServiceDeployments"], resources=[environment.arn("ecs", f"service/{service}")]
+            ),
+            iam.PolicyStatement(
+                actions=["ecs:DescribeServiceRevisions"],
+                resources=[environment.arn("ecs", one) for one in (f"service/{service}", f"service-revision/{service}/*")],
             ),
             iam.PolicyStatement(actions=["dynamodb:GetItem", "dynamodb:PutItem"], resources=[incidents.table_arn]),
             iam.PolicyStatement(

@@ -27,6 +27,7 @@ def test_productions_rollback_passes_the_backends_roles_and_nothing_is_denied(cl
 
 def test_pages_are_read_with_the_permission_that_composite_alarms_need(cloud: Cloud) -> None:
     event = json.dumps({"source": "aws.events", "time": f"{cloud.now():%Y-%m-%dT%H:%M:%SZ}"})
+    cloud.wait_until_idle()  # it runs once at a time
     answer = cloud.client("lambda").invoke(FunctionName=cloud.environment.function("notify"), Payload=event)
     assert "FunctionError" not in answer
     read = [(call.resource, call.allowed) for call in cloud.calls("notify") if call.action == "DescribeAlarms"]

@@ -138,7 +138,7 @@ def test_cdk_deploy_refuses_the_examples_value_by_value(folder: Path, credential
 
 
 def test_with_credentials_an_example_is_left_out_beside_one_that_is_not(folder: Path) -> None:
-    changed(folder, OWN)
+    changed(folder, OWN | {"protection": "true"})
     ran = run(folder, CDK_DEFAULT_ACCOUNT="210987654321")
     assert ran.returncode == 0
     assert {line.partition(":")[0] for line in ran.stderr.splitlines() if line.startswith("config/")} == {"config/staging.toml"}
@@ -153,6 +153,7 @@ def test_a_weak_production_is_said_loudly_by_a_quiet_synth(folder: Path) -> None
         "backend.min_tasks": "1",
         "network.zones": '["us-east-1a", "us-east-1b"]',
         "contacts.nobody": "true",
+        "protection": "true",
     }
     changed(folder, weak | {"network.nat_gateways": "1"})
     file = folder / "production.toml"

@@ -111,7 +111,16 @@ SENTRY: Mapping[str, Callable[[Call], list[Need]]] = {
     ],
 }
 NOTIFY: Mapping[str, Callable[[Call], list[Need]]] = {
-    **{name: ROLLBACK[name] for name in ("cloudwatch:DescribeAlarms", "ecs:ListServiceDeployments", "sns:Publish")},
+    **{
+        name: ROLLBACK[name]
+        for name in (
+            "cloudwatch:DescribeAlarms",
+            "ecs:ListServiceDeployments",
+            "ecs:DescribeServiceRevisions",
+            "sns:Publish",
+        )
+    },
+    "cloudwatch:ListAlarmMuteRules": on(arn("cloudwatch", "alarm-mute-rule:*")),
     "cloudwatch:SetAlarmState": lambda call: [
         Need("cloudwatch:SetAlarmState", arn("cloudwatch", f"alarm:{call.parameters['AlarmName']}"))
     ],
@@ -282,8 +291,15 @@ def calls_of_releases(aws: World) -> list[Call]:
 
 
 def calls_of_notify(aws: World) -> list[Call]:
-    """Every call that `notify` makes: a page and a notification of each severity, and maintenance that nobody ended."""
+    """Every call that `notify` makes: it arms itself, tells of a page and a notification of each severity, and ends maintenance
+    that nobody ended."""
     made = []
+    for slug in ("api-availability", "frontend-availability"):
+        aws.watch(PRODUCTION.alarm(slug, "warning"))
+    aws.watch(PRODUCTION.not_armed_alarm)
+    aws.set_alarm(PRODUCTION.not_armed_alarm, "ALARM")
+    aws.notify()
+    made += aws.calls
     for slug in ("service-down", "database-impaired"):
         aws.watch(PRODUCTION.page(slug))
     aws.watch(PRODUCTION.alarm("ecs-cpu", "warning"))
@@ -375,6 +391,7 @@ def test_health_check_calls_nothing_and_may_do_no_more_than_lambda_needs() -> No
         Need("ssm:PutParameter", arn("ssm", "parameter/another")),
         Need("sns:Publish", arn("sns", "another-topic")),
         Need("cloudwatch:SetAlarmState", arn("cloudwatch", f"alarm:{PRODUCTION.service_impaired_alarm}")),
+        Need("cloudwatch:PutAlarmMuteRule", arn("cloudwatch", "alarm-mute-rule:one")),
         Need("secretsmanager:GetSecretValue", arn("secretsmanager", f"secret:{PRODUCTION.database_secret}-Ab1Cd2")),
         Need("dynamodb:DeleteItem", arn("dynamodb", f"table/{PRODUCTION.incidents_table}")),
     ],

@@ -20,6 +20,7 @@ from local.cloudwatch.loop import MINUTE
 from local.replay import definitions
 from local.replay.replay import replay
 from local.replay.trace import Trace
+from runbook.rules import CALL
 from tests.environments import PRODUCTION
 from tests.synth.assemblies import templates
 
@@ -121,6 +122,17 @@ def test_a_database_outage_pages_once() -> None:
     found = sent(70, during(range(20, 40), WITHOUT_DATABASE))
     assert opened(found) == ["database-down"]
     assert [(kind, name) for _, kind, name in found] == [("open", "database-down"), ("close", "database-down")]
+
+
+@pytest.mark.parametrize("outage", [WITHOUT_DATABASE, BAD_RELEASE, {"frontend-availability": 0.0}])
+def test_somebody_is_called_within_the_stated_budget(outage: Mapping[str, float]) -> None:
+    ((called, _, _), *_) = sent(70, during(range(20, 40), outage))
+    assert (called - 20) * MINUTE <= CALL
+
+
+@pytest.mark.parametrize("outage", [WITHOUT_DATABASE, BAD_RELEASE, {"frontend-availability": 0.0}])
+def test_what_lasts_a_minute_calls_nobody(outage: Mapping[str, float]) -> None:
+    assert sent(70, during(range(20, 21), outage)) == []
 
 
 def test_it_pages_once_whichever_alarm_notices_first() -> None:

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 import runbook.rows
+from local.documents import on_call
+from local.documents import runbook as runbook_page
 from runbook.queries import QUERIES
 from stacks.dashboard import SECTIONS
 from stacks.environment import Environment
 from tests.environments import VARIANTS, VARIANTS_CONFIG
+from tests.markdown import anchors
 from tests.synth.assemblies import templates
 from tests.synth.template import Template
 
@@ -72,9 +75,10 @@ def test_every_alarm_stands_there_once(widgets: list[Widget], template: Get) -> 
 
 def test_the_services_are_what_calls_people_or_rollback_and_whether_that_is_muted(widgets: list[Widget], template: Get) -> None:
     composites = template("monitoring").of_type("AWS::CloudWatch::CompositeAlarm")
-    *shown, maintenance = of(widgets, "alarm")["Service"]["alarms"]
-    assert sorted(shown) == sorted(f"{logical_id}.Arn" for logical_id in composites)
-    assert maintenance.startswith("maintenance")
+    shown = of(widgets, "alarm")["Service"]["alarms"]
+    ours = [f"{logical_id}.Arn" for logical_id in composites if logical_id.startswith("notifysilent")]
+    assert sorted([*shown, *ours]) == sorted(f"{logical_id}.Arn" for logical_id in composites)
+    assert [name.partition(".")[0].rstrip("0123456789ABCDEF") for name in shown[-2:]] == ["maintenance", "notarmed"]
 
 
 # The table's rows
@@ -234,7 +238,6 @@ def test_each_section_links_the_runbook_where_its_alarms_do(environment: Environ
     [
         "/docs/on-call.md",
         "/docs/runbook.md",
-        "us-east-1.console.aws.amazon.com/systems-manager/automation/executions",
         "us-east-1.console.aws.amazon.com/ecs/v2/clusters/{prefix}-cluster/services/{prefix}-backend-service/",
         "us-east-1.console.aws.amazon.com/rds/home?region=us-east-1#database:id={prefix}-postgres;",
         "us-east-1.console.aws.amazon.com/elasticache/home?region=us-east-1#/redis/{prefix}-redis",
@@ -244,6 +247,25 @@ def test_each_section_links_the_runbook_where_its_alarms_do(environment: Environ
 def test_it_links_what_a_person_needs_next(page: str, environment: Environment, text: str) -> None:
     """That AWS's console answers at these addresses cannot be proven here."""
     assert page.format(prefix=environment.prefix) in text
+
+
+def test_no_link_leads_nowhere(environment: Environment, text: str) -> None:
+    """Every page of ours that it links exists, with its heading; in the console it links what this environment has."""
+    pages = {
+        "runbook.md": anchors(runbook_page.render(environment, [environment])),
+        "on-call.md": anchors(on_call.render(environment)),
+    }
+    links = re.findall(r"\]\((\S+?)\)", text)
+    for link in links:
+        if environment.docs_url and link.startswith(environment.docs_url):
+            page, _, anchor = link.removeprefix(f"{environment.docs_url}/").partition("#")
+            assert page in pages, link
+            assert not anchor or anchor in pages[page], link
+        else:
+            service = re.match(r"https://us-east-1\.console\.aws\.amazon\.com/([\w-]+)/", link)
+            assert service, link
+            assert service[1] in ("cloudwatch", "cloudfront", "ec2", "ecs", "elasticache", "rds"), link
+    assert len(links) > 10
 
 
 def test_without_a_place_for_the_pages_sections_are_only_named() -> None:

@@ -92,7 +92,7 @@ def test_each_line_of_the_runbook_is_an_alarm(slug: str, level: str, environment
 def test_there_are_no_other_alarms(environment: Environment, alarms: Alarms) -> None:
     names = [f"{slug}-{level}" for slug in ROWS for level in ("warning", "critical")]
     names += [f"{slug}-critical" for slug in (*FAILURES, *DIRECT)]
-    names += [f"{slug}-warning" for slug in WARNED_FAILURES] + ["maintenance"]
+    names += [f"{slug}-warning" for slug in WARNED_FAILURES]
     assert sorted(alarms) == sorted(f"hz-navigator-{environment.name}-{name}" for name in names)
 
 
@@ -158,7 +158,8 @@ def composites(template: Get) -> dict[str, dict[str, Any]]:
         alarm["AlarmName"]: alarm
         | {
             "AlarmRule": "".join(
-                part if isinstance(part, str) else names[reference(part)] for part in alarm["AlarmRule"]["Fn::Join"][1]
+                part if isinstance(part, str) else names[reference(part)]
+                for part in (alarm["AlarmRule"]["Fn::Join"][1] if isinstance(alarm["AlarmRule"], dict) else alarm["AlarmRule"])
             ),
             "ActionsSuppressor": names.get(reference(alarm.get("ActionsSuppressor", {"Ref": ""}))),
         }
@@ -196,21 +197,62 @@ def test_pages_warnings_and_our_own_failures_are_told(environment: Environment, 
         assert (acts(alarm, "Alarm"), acts(alarm, "OK")) == (["Alarms"], ["Alarms"]), name
 
 
-def test_a_critical_row_and_maintenance_only_wake_notify_when_they_end(environment: Environment, alarms: Alarms) -> None:
-    for name in (*(f"{slug}-critical" for slug in ROWS), "maintenance"):
-        alarm = alarms[f"hz-navigator-{environment.name}-{name}"]
+def test_a_critical_row_and_maintenance_only_wake_notify_when_they_end(
+    environment: Environment, template: Get, alarms: Alarms
+) -> None:
+    muting = environment.maintenance_alarm
+    waking = {environment.alarm(slug, "critical"): alarms[environment.alarm(slug, "critical")] for slug in ROWS}
+    for name, alarm in {**waking, muting: composites(template)[muting]}.items():
         assert (acts(alarm, "Alarm"), acts(alarm, "OK")) == ([], ["Alarms"]), name
 
 
-@pytest.mark.parametrize("slug", DIRECT)
-def test_that_nobody_is_told_goes_to_people_directly(slug: str, environment: Environment, alarms: Alarms) -> None:
-    alarm = alarms[environment.alarm(slug, "critical")]
+def test_that_notify_fails_goes_to_people_directly(environment: Environment, alarms: Alarms) -> None:
+    alarm = alarms[environment.alarm("notify-errors", "critical")]
     assert (acts(alarm, "Alarm"), acts(alarm, "OK")) == (["P1"], [])
 
 
-def test_maintenance_stays_as_it_was_set(environment: Environment, alarms: Alarms) -> None:
-    alarm = alarms[f"hz-navigator-{environment.name}-maintenance"]
-    assert (alarm["TreatMissingData"], alarm["MetricName"]) == ("ignore", "Maintenance")
+def test_that_notify_is_silent_goes_to_people_directly_once_monitoring_is_armed(
+    environment: Environment, template: Get, alarms: Alarms
+) -> None:
+    """CloudWatch judges a new alarm at once, and at first there is no metric: to this alarm that is silence."""
+    silent = alarms[environment.alarm("notify-silent", "critical")]
+    assert (silent["TreatMissingData"], acts(silent, "Alarm"), acts(silent, "OK")) == ("breaching", [], ["Alarms"])
+    alarm = composites(template)[environment.page("notify-silent")]
+    assert alarm["AlarmRule"] == (
+        f'(ALARM("{environment.alarm("notify-silent", "critical")}") AND (NOT (ALARM("{environment.not_armed_alarm}"))))'
+    )
+    assert (acts(alarm, "Alarm"), acts(alarm, "OK")) == (["P1"], [])
+
+
+def test_no_alarm_that_missing_data_sets_off_calls_people_by_itself(alarms: Alarms) -> None:
+    direct = [name for name, alarm in alarms.items() if {*acts(alarm, "Alarm")} - {"Alarms"}]
+    assert direct
+    assert {alarms[name]["TreatMissingData"] for name in direct} == {"notBreaching"}
+
+
+@pytest.mark.parametrize(("name", "rule"), [("maintenance", "FALSE"), ("not-armed", "TRUE")])
+def test_a_switch_stays_as_it_was_set_since_it_has_no_children(
+    name: str, rule: str, environment: Environment, template: Get
+) -> None:
+    """https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_SetAlarmState.html: a metric alarm returns to its
+    actual state quickly, a composite alarm only once any of its children changes state, or its configuration is updated."""
+    assert composites(template)[f"hz-navigator-{environment.name}-{name}"]["AlarmRule"] == rule
+
+
+def test_an_update_does_not_touch_not_armed() -> None:
+    """CloudWatch would set it to its rule and mute an incident: its definition is frozen here."""
+    alarms = templates("production")["monitoring"].of_type("AWS::CloudWatch::CompositeAlarm")
+    ((logical_id, found),) = [one for one in alarms.items() if one[1]["Properties"]["AlarmName"].endswith("-not-armed")]
+    definition = {key: value for key, value in found["Properties"].items() if not key.endswith("Actions")}
+    assert (logical_id, definition) == (
+        "notarmed34E6AF87",
+        {
+            "AlarmName": "hz-navigator-production-not-armed",
+            "AlarmDescription": "Monitoring is not armed: nobody is told of any alarm. Likely cause: the first release is not healthy"
+            " yet. P3: respond within 4 hours. Runbook section 7.1 Key Metrics to Watch",
+            "AlarmRule": "TRUE",
+        },
+    )
 
 
 @pytest.mark.parametrize(
@@ -218,17 +260,17 @@ def test_maintenance_stays_as_it_was_set(environment: Environment, alarms: Alarm
     [
         (
             "alb-5xx-rate-critical",
-            "ALB 5XX rate over 5 %, normal is up to 0.1. Likely cause: a bad release, or something behind the backend that fails."
+            "ALB 5XX rate over 5 %, normal under 0.1 %. Likely cause: a bad release, or something behind the backend that fails."
             " P1: respond within 15 min. Runbook section 3.1 High Error Rate (5XX)",
         ),
         (
             "rds-connections-warning",
-            "RDS connections over 150 connections, normal is up to 100. Likely cause: connections that are not given back, or too many"
+            "RDS connections over 150, normal under 100. Likely cause: connections that are not given back, or too many"
             " tasks. P3: respond within 4 hours. Runbook section 3.4 Database Connection Issues",
         ),
         (
             "api-availability-critical",
-            "API availability under 50 %, normal is from 100. Likely cause: no healthy task, or nothing that reaches the load balancer."
+            "API availability under 50 %, normal 100 %. Likely cause: no healthy task, or nothing that reaches the load balancer."
             " P1: respond within 15 min. Runbook section 3.1 High Error Rate (5XX)",
         ),
         (
@@ -275,7 +317,8 @@ def test_the_service_is_impaired_when_users_are_affected(environment: Environmen
     alarm = impaired(template)
     rows = ("alb-5xx-rate", "alb-latency-p95", "unhealthy-hosts", "api-availability")
     assert alarm["Name"] == f"hz-navigator-{environment.name}-service-impaired"
-    assert alarm["AlarmRule"] == firing(environment, [f"{row}-critical" for row in rows])
+    impaired_ = firing(environment, [f"{row}-critical" for row in rows])
+    assert alarm["AlarmRule"] == f'({impaired_} AND (NOT (ALARM("{environment.not_armed_alarm}"))))'
 
 
 def test_in_maintenance_rollback_is_not_called(environment: Environment, template: Get) -> None:

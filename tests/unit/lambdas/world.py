@@ -1,4 +1,5 @@
-"""An AWS for `rollback`, `releases` and `notify`: moto where moto is right, and an ECS of our own, because moto has no service deployments."""
+"""An AWS for `rollback`, `releases` and `notify`: moto where moto is right; an ECS of our own, because moto has no service
+deployments; and alarm mute rules, which it does not know at all."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore import UNSIGNED
+from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.session import Session
@@ -61,8 +63,12 @@ NOTIFY = NotifySettings(
     alarm_prefix=f"{PRODUCTION.prefix}-",
     lines=PRODUCTION.lines,
     maintenance_alarm=PRODUCTION.maintenance_alarm,
+    not_armed_alarm=PRODUCTION.not_armed_alarm,
     cluster=PRODUCTION.cluster,
     service=PRODUCTION.service,
+    database_instance=PRODUCTION.database_instance,
+    replication_group=PRODUCTION.replication_group,
+    backend_log_group=PRODUCTION.backend_log_group,
     alarms_topic=PRODUCTION.arn("sns", PRODUCTION.alarms_topic),
     p1_topic=PRODUCTION.arn("sns", PRODUCTION.on_call_topic("P1")),
     p2_topic=PRODUCTION.arn("sns", PRODUCTION.on_call_topic("P2")),
@@ -70,6 +76,7 @@ NOTIFY = NotifySettings(
     p4_topic=PRODUCTION.arn("sns", PRODUCTION.on_call_topic("P4")),
     chat_topic=PRODUCTION.arn("sns", PRODUCTION.chat_topic),
     product=PRODUCTION.application.product,
+    frontend_url=PRODUCTION.frontend_url,
     dashboard_url=PRODUCTION.dashboard_url,
     runbook_url=PRODUCTION.runbook_url,
     incidents_table=PRODUCTION.incidents_table,
@@ -187,6 +194,8 @@ class World:
     """By `service:Operation`: what somebody else does just after the first such call."""
     crash_at: int | None = None
     """Where the run dies, counted from 0: before its first call, after it, before its second, after it, and so on."""
+    muted: set[str] = field(default_factory=set)
+    """The alarms that an active mute rule targets."""
     _rollback: dict[Mode, Rollback] = field(default_factory=dict)
     _notify: Notify | None = None
 
@@ -230,6 +239,10 @@ class World:
         client("cloudwatch").set_alarm_state(
             AlarmName=name, StateValue=state, StateReason="as the test asks", StateReasonData=reason_data
         )
+        self._set_now(name)
+
+    def _set_now(self, name: str) -> None:
+        """An alarm's state is as old as this world says, whose clock moto does not know."""
         cloudwatch_backends[ACCOUNT][REGION].alarms[name].state_updated_timestamp = self.now
 
     # What `notify` does
@@ -330,9 +343,18 @@ class World:
             raise self.refusals[call.name]
 
     def after(self, model: Any, **_: Any) -> None:
+        if model.name == "SetAlarmState":
+            self._set_now(self.calls[-1].parameters["AlarmName"])
         self._maybe_crash(2 * (len(self.calls) - 1) + 1)
         if somebody := self.meanwhile.pop(f"{model.service_model.service_name}:{model.name}", None):
             somebody()
+
+    def mute_rules(self, params: dict[str, Any], **_: Any) -> Any:
+        """Answers ListAlarmMuteRules in place of the network."""
+        asked = self.calls[-1].parameters
+        assert asked["Statuses"] == ["ACTIVE"]
+        found = [{"Status": "ACTIVE"}] if asked["AlarmName"] in self.muted else []
+        return AWSResponse(params["url"], 200, {}, None), {"AlarmMuteRuleSummaries": found}
 
     def _maybe_crash(self, point: int) -> None:
         if self.crash_at is not None and point == self.crash_at:
@@ -358,6 +380,10 @@ class _Running:
     @classmethod
     def ecs(cls, **call: Any) -> Any:
         return cls.world.ecs(**call)
+
+    @classmethod
+    def mute_rules(cls, **call: Any) -> Any:
+        return cls.world.mute_rules(**call)
 
 
 def _new_session() -> boto3.Session:
@@ -391,6 +417,7 @@ def session() -> boto3.Session:
     made.events.register("provide-client-params", _Running.before)
     made.events.register("after-call", _Running.after)
     made.events.register("before-send.ecs", _Running.ecs)
+    made.events.register("before-call.cloudwatch.ListAlarmMuteRules", _Running.mute_rules)
     return made
 
 

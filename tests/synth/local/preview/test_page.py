@@ -124,7 +124,7 @@ def test_alarm_states_are_those_of_the_incident(html: str) -> None:
     red = {name for name, color in tiles.items() if color == "#d13212"}
     grey = {name for name, color in tiles.items() if color == "#879596"}
     assert red == {"service-impaired", "service-down", "alb-5xx-rate-critical"}
-    assert grey == {"sentry-errors-warning", "sentry-errors-critical", "maintenance"}  # nothing publishes these in a drill
+    assert grey == {"sentry-errors-warning", "sentry-errors-critical"}  # nothing publishes these in a drill
 
 
 def test_a_changed_line_shows_without_another_drill(recording: Recording, page: Page) -> None:

@@ -49,7 +49,8 @@ def test_every_alarm_of_an_environment_changes_as_the_evaluator_says_each_minute
     environment, alarms = synthesized(name)
     recorded = noise(alarms, 200)
     result = replay(recorded, alarms, environment)
-    assert [one.name for one in result.results] == [one["AlarmName"] for one in alarms], result.left_out
+    judged = [one["AlarmName"] for one in alarms if one.get("AlarmRule") not in ("TRUE", "FALSE")]  # nobody sets those here
+    assert [one.name for one in result.results] == judged, result.left_out
     assert changes_of(result) == in_order(plainly(recorded, alarms, environment))
     assert all(one.firing for one in result.results), "noise that leaves an alarm alone proves nothing of it"
 

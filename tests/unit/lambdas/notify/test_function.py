@@ -13,7 +13,7 @@ from lambdas.notify import handler
 from runbook.pages import PAGES
 from tests.environments import PRODUCTION
 
-from ..world import NOTIFY, World, bad_release, refusal, session
+from ..world import NOTIFY, World, bad_release, client, refusal, session
 
 P1, P2, P3, P4 = (PRODUCTION.on_call_topic(severity) for severity in ("P1", "P2", "P3", "P4"))
 DOWN, DATABASE = PRODUCTION.page("service-down"), PRODUCTION.page("database-down")
@@ -30,6 +30,7 @@ def _watched(aws: World) -> None:
     aws.watch(PRODUCTION.alarm("alb-5xx-rate", "critical"), notifies=False)
     aws.watch(PRODUCTION.alarm("frontend-availability", "critical"), notifies=False)
     aws.watch(PRODUCTION.maintenance_alarm, notifies=False)
+    aws.watch(PRODUCTION.not_armed_alarm)
     aws.wait(days=1)
 
 
@@ -115,6 +116,46 @@ def test_what_rollback_repaired_is_told_without_a_call_and_with_what_it_did(aws:
     assert "The service is going back to" in message["default"]
 
 
+def last_deployment(aws: World) -> str:
+    """What the message of a page says of it; of one that waits for no deployment."""
+    aws.set_alarm(PRODUCTION.page("frontend-down"), "ALARM")
+    aws.looks(1)
+    (message,) = sent(aws, P1)
+    return str(message["default"].partition("Last deployment\n  ")[2].partition("\n")[0])
+
+
+def test_the_message_says_which_commit_was_deployed_last_and_when(aws: World) -> None:
+    aws.release()
+    aws.wait(minutes=5)
+    ended = f"{aws.now - timedelta(minutes=5):%Y-%m-%d %H:%M:%S}"
+    assert last_deployment(aws) == f"0003 of commit release-3: successful, ended {ended} UTC (6 min ago)"
+
+
+def test_the_newest_deployment_is_found_on_whatever_page_ecs_has_it(aws: World) -> None:
+    aws.ecs.page = 1
+    aws.release()
+    aws.wait(hours=5)
+    assert last_deployment(aws).startswith("0003 of commit release-3: successful")
+    assert last_deployment(aws).endswith("(5 hours ago)")
+
+
+def test_a_deployment_under_way_is_said_to_be(aws: World) -> None:
+    aws.begin_release()
+    aws.wait(minutes=30)
+    assert last_deployment(aws).startswith("0003 of commit release-3: in progress, began ")
+
+
+def test_without_any_deployment_it_says_so(aws: World) -> None:
+    aws.ecs.rollout.deployments.clear()
+    assert last_deployment(aws) == "none is known"
+
+
+@pytest.mark.parametrize("operation", ["ecs:ListServiceDeployments", "ecs:DescribeServiceRevisions"])
+def test_that_the_last_deployment_could_not_be_read_is_said_and_holds_nothing_up(aws: World, operation: str) -> None:
+    aws.refusals[operation] = refusal("AccessDeniedException")
+    assert last_deployment(aws).startswith("could not be read (An error occurred (AccessDeniedException)")
+
+
 def test_a_deployment_that_ended_just_now_still_counts(aws: World) -> None:
     aws.begin_release()
     aws.set_alarm(DOWN, "ALARM")
@@ -132,7 +173,7 @@ def test_the_value_behind_a_page_is_that_of_its_own_rows(aws: World) -> None:
     aws.set_alarm(DOWN, "ALARM")
     aws.looks(3)
     (message,) = sent(aws, P1)
-    assert "ALB 5XX rate over 5 %, normal is up to 0.1: 61.5" in message["default"]
+    assert "ALB 5XX rate 61.5 %, normal under 0.1 %" in message["default"]
     assert "Frontend availability" not in message["default"]
 
 
@@ -168,12 +209,214 @@ def test_maintenance_that_nobody_ended_ends_by_itself(aws: World) -> None:
     assert len(aws.subjects(P1)) == 1
 
 
+# Before the first release is healthy
+
+UNARMED = PRODUCTION.not_armed_alarm
+MEASURED = [PRODUCTION.alarm(slug, "warning") for slug in ("api-availability", "frontend-availability")]
+
+
+@pytest.fixture
+def _new(aws: World) -> None:
+    """The alarms as CloudWatch has made them: monitoring is not armed, and nothing is measured yet."""
+    for name in MEASURED:
+        aws.watch(name)
+        aws.set_alarm(name, "ALARM")
+    aws.set_alarm(UNARMED, "ALARM")
+
+
+def healthy(aws: World) -> None:
+    for name in MEASURED:
+        aws.set_alarm(name, "OK")
+
+
+def armed_by(aws: World) -> list[str]:
+    """The alarms whose state the last look has set."""
+    return [call.parameters["AlarmName"] for call in aws.calls if call.name == "cloudwatch:SetAlarmState"]
+
+
+@pytest.mark.usefixtures("_new")
+def test_before_it_is_armed_nobody_is_told_of_anything(aws: World) -> None:
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.set_alarm(PRODUCTION.alarm("redis-memory", "warning"), "ALARM")
+    aws.looks(30)
+    assert [aws.messages(topic) for topic in (P1, P2, P3, P4, PRODUCTION.chat_topic)] == [[], [], [], [], []]
+
+
+@pytest.mark.usefixtures("_new")
+def test_what_it_would_have_told_and_what_it_waits_for_is_logged(aws: World, caplog: pytest.LogCaptureFixture) -> None:
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.looks(1)
+    line = vars(caplog.records[-1])
+    assert line["waits_for"] == [
+        "api-availability-warning is not OK yet",
+        "frontend-availability-warning is not OK yet",
+        "database-down fires",
+    ]
+    assert DATABASE in line["firing"]
+
+
+@pytest.mark.usefixtures("_new")
+def test_it_arms_itself_when_the_first_release_is_healthy_and_then_calls(aws: World) -> None:
+    healthy(aws)
+    aws.looks(1)
+    assert armed_by(aws) == [UNARMED]
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.looks(1)
+    assert aws.subjects(P1) == ["ALARM: P1 production: The application has no database"]
+
+
+@pytest.mark.usefixtures("_new")
+@pytest.mark.parametrize("name", [*MEASURED, PRODUCTION.alarm("alb-5xx-rate", "critical"), DOWN])
+def test_it_does_not_arm_itself_while_something_is_not_healthy(aws: World, name: str) -> None:
+    healthy(aws)
+    aws.set_alarm(name, "ALARM")
+    aws.looks(3)
+    assert armed_by(aws) == []
+
+
+@pytest.mark.usefixtures("_new")
+def test_an_alarm_without_data_yet_is_not_ok(aws: World) -> None:
+    healthy(aws)
+    aws.set_alarm(MEASURED[1], "INSUFFICIENT_DATA")
+    aws.looks(3)
+    assert armed_by(aws) == []
+
+
+@pytest.mark.usefixtures("_new")
+def test_it_does_not_arm_itself_before_a_deployment_has_ended_well(aws: World) -> None:
+    healthy(aws)
+    aws.ecs.rollout.deployments.clear()
+    aws.looks(3)
+    assert armed_by(aws) == []
+    aws.release()
+    aws.looks(1)
+    assert armed_by(aws) == [UNARMED]
+
+
+@pytest.mark.usefixtures("_new")
+@pytest.mark.parametrize("code", ["ClusterNotFoundException", "ServiceNotFoundException", "AccessDeniedException"])
+def test_before_there_is_a_service_it_waits_and_does_not_fail(aws: World, code: str) -> None:
+    healthy(aws)
+    aws.refusals["ecs:ListServiceDeployments"] = refusal(code)
+    aws.looks(3)
+    assert armed_by(aws) == []
+
+
+@pytest.mark.usefixtures("_new")
+def test_what_was_armed_once_is_armed_again_at_once_whatever_fires(aws: World) -> None:
+    """A deployment that updates the alarm has CloudWatch set it to its rule: during an incident nothing may be muted."""
+    healthy(aws)
+    aws.looks(1)
+    aws.set_alarm(DATABASE, "ALARM")
+    for name in (*MEASURED, PRODUCTION.alarm("alb-5xx-rate", "critical"), UNARMED):
+        aws.set_alarm(name, "ALARM")
+    aws.cold()
+    aws.looks(1)
+    assert armed_by(aws) == [UNARMED]
+    assert len(aws.subjects(P1)) == 1
+
+
+def test_before_its_alarm_is_made_nobody_is_told_of_anything(aws: World) -> None:
+    """CloudFormation makes alarms in any order."""
+    client("cloudwatch").delete_alarms(AlarmNames=[UNARMED])
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.looks(3)
+    assert aws.subjects(P1) == []
+
+
+@pytest.mark.usefixtures("_new")
+def test_once_it_was_armed_a_deleted_alarm_mutes_nothing(aws: World) -> None:
+    healthy(aws)
+    aws.looks(1)
+    client("cloudwatch").delete_alarms(AlarmNames=[UNARMED])
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.looks(1)
+    assert len(aws.subjects(P1)) == 1
+
+
+@pytest.mark.usefixtures("_new")
+def test_its_alarm_as_it_is_made_says_nothing_yet(aws: World) -> None:
+    """ "When this operation creates an alarm, the alarm state is immediately set to INSUFFICIENT_DATA"."""
+    aws.set_alarm(UNARMED, "INSUFFICIENT_DATA")
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.looks(1)
+    assert aws.subjects(P1) == []
+
+
+@pytest.mark.usefixtures("_new")
+@pytest.mark.parametrize("operation", ["dynamodb:PutItem", "cloudwatch:SetAlarmState"])
+def test_arming_that_fails_half_way_is_taken_up_a_minute_later(aws: World, operation: str) -> None:
+    healthy(aws)
+    aws.refusals[operation] = refusal("InternalServiceError")
+    with pytest.raises(ClientError):
+        aws.looks(1)
+    aws.refusals.clear()
+    aws.looks(1)
+    assert armed_by(aws) == [UNARMED]
+
+
+@pytest.mark.usefixtures("_new")
+def test_people_are_told_once_what_it_waits_for_after_a_day_and_that_it_is_over(aws: World) -> None:
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.wait(hours=23, minutes=58)
+    aws.looks(1)
+    assert aws.subjects(P3) == []
+    aws.looks(5)
+    assert aws.subjects(P3) == ["ALARM: P3 production: Monitoring is not armed: nobody is told of any alarm"]
+    (message,) = sent(aws, P3)
+    assert "api-availability-warning is not OK yet" in message["default"]
+    assert "monitoring arms itself as soon as the first release is healthy" in message["default"]
+    assert aws.subjects(P1) == []
+    healthy(aws)
+    aws.set_alarm(DATABASE, "OK")
+    aws.looks(1)
+    aws.set_alarm(UNARMED, "OK")
+    aws.looks(11)
+    assert [subject.partition(":")[0] for subject in aws.subjects(P3)] == ["ALARM", "OK"]
+
+
+# Silenced by a person
+
+
+def test_a_muted_page_calls_nobody_and_the_others_do(aws: World) -> None:
+    aws.muted.add(DATABASE)
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.set_alarm(PRODUCTION.page("frontend-down"), "ALARM")
+    aws.looks(30)
+    assert aws.subjects(P1) == ["ALARM: P1 production: The frontend does not load"]
+
+
+def test_what_still_fires_when_the_mute_ends_is_told_then(aws: World) -> None:
+    aws.muted.add(DATABASE)
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.looks(30)
+    aws.muted.clear()
+    aws.looks(3)
+    assert len(aws.subjects(P1)) == 1
+
+
+def test_the_end_of_what_people_were_told_reaches_them_muted_or_not(aws: World) -> None:
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.looks(1)
+    aws.muted.add(DATABASE)
+    aws.set_alarm(DATABASE, "OK")
+    aws.looks(11)
+    assert [subject.partition(":")[0] for subject in aws.subjects(P1)] == ["ALARM", "OK"]
+
+
+def test_whether_it_is_muted_may_be_unreadable_and_people_are_told_all_the_same(aws: World) -> None:
+    aws.muted.add(DATABASE)
+    aws.refusals["cloudwatch:ListAlarmMuteRules"] = refusal("AccessDeniedException")
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.looks(1)
+    assert len(aws.subjects(P1)) == 1
+
+
 # What goes wrong
 
 
 def test_a_notification_that_could_not_be_sent_is_an_error_and_sent_a_minute_later(aws: World) -> None:
     aws.set_alarm(DATABASE, "ALARM")
-    aws.looks(1)
     aws.wait(minutes=1)
     aws.refusals["sns:Publish"] = refusal("KMSAccessDenied")
     with pytest.raises(ClientError):
@@ -188,7 +431,6 @@ def test_what_rollback_did_may_be_unreadable_and_people_are_told_all_the_same(aw
         aws.refusals["dynamodb:GetItem"] = refusal("ProvisionedThroughputExceededException")
 
     aws.set_alarm(DOWN, "ALARM")
-    aws.looks(1)
     aws.wait(minutes=1)
     aws.meanwhile["ecs:ListServiceDeployments"] = unreadable  # after it read what it remembers
     aws.notify()

@@ -1,6 +1,7 @@
 """What people read: everything that somebody who was just woken up needs, in words."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,8 +14,10 @@ from lambdas.notify.alarms import Alarm, Alarms
 from lambdas.notify.messages import Situation, for_chat, for_pagerduty, subject, text
 from lambdas.notify.plan import Kind, Memory, Notification
 from runbook import status_page
+from runbook.alarms import Description, descriptions
 from runbook.failures import FAILURES, Failure
 from runbook.pages import PAGES
+from runbook.rows import ROWS
 from runbook.sections import Section
 from tests.environments import PRODUCTION
 
@@ -57,13 +60,15 @@ def page(slug: str, kind: Kind = "open") -> Notification:
     return Notification(kind, found, Memory(NOON, told_at=NOON, calm_since=ended))
 
 
-def behind(slug: str) -> Alarm:
+def behind(slug: str, value: float = 100) -> Alarm:
     """The critical alarm of a row, firing."""
-    return alarm(PRODUCTION.alarm(slug, "critical"))
+    return alarm(PRODUCTION.alarm(slug, "critical"), StateReasonData=json.dumps({"recentDatapoints": [12.5, None, value]}))
 
 
-def message(notification: Notification, *alarms: Alarm, outcome: Outcome | None = None, unread: str = "") -> str:
-    return text(notification, Situation(NOON + timedelta(minutes=3), alarms, outcome, unread), NOTIFY)
+def message(
+    notification: Notification, *alarms: Alarm, outcome: Outcome | None = None, unread: str = "", deployment: str = ""
+) -> str:
+    return text(notification, Situation(NOON + timedelta(minutes=3), alarms, outcome, unread, deployment), NOTIFY)
 
 
 def part(words: str, title: str) -> str:
@@ -89,10 +94,11 @@ def test_how_often_where_it_flaps() -> None:
 
 
 def test_the_value_against_the_line() -> None:
-    measured = part(message(page("service-down"), behind("alb-5xx-rate"), behind("api-availability")), "Measured")
+    alarms = behind("alb-5xx-rate", 61.5), behind("api-availability", 0.0)
+    measured = part(message(page("service-down"), *alarms), "Measured")
     assert measured.splitlines() == [
-        "ALB 5XX rate over 5 %, normal is up to 0.1: 100",
-        "API availability under 50 %, normal is from 100: 100",
+        "ALB 5XX rate 61.5 %, normal under 0.1 %",
+        "API availability 0 %, normal 100 %",
     ]
 
 
@@ -102,9 +108,7 @@ def test_the_likely_cause_is_what_rollback_found() -> None:
 
 def test_else_the_dependency_whose_alarm_fires() -> None:
     cause = part(message(page("service-down"), behind("alb-5xx-rate"), behind("rds-connections")), "Likely cause")
-    assert cause == (
-        "RDS connections over 180 connections, normal is up to 100: connections that are not given back, or too many tasks"
-    )
+    assert cause == ("RDS connections over 180, normal under 100: connections that are not given back, or too many tasks")
 
 
 def test_else_what_is_mostly_behind_it() -> None:
@@ -140,8 +144,73 @@ def test_the_runbook_section_without_a_link_where_nobody_can_read_it() -> None:
     assert "Runbook\n  3.4 Database Connection Issues\n" in text(page("database-down"), Situation(NOON, [], None), settings)
 
 
-def test_the_dashboard_link() -> None:
-    assert part(message(page("database-down")), "Dashboard").endswith(f"#dashboards/dashboard/{PRODUCTION.dashboard}")
+def test_its_name_is_short_and_the_same_from_its_first_message_to_its_last() -> None:
+    opened, closed = message(page("database-down")), message(page("database-down", "close"))
+    assert part(opened, "Incident") == part(closed, "Incident") == "production-0302-1200"
+
+
+def test_beside_its_name_stands_the_record_of_what_rollback_did() -> None:
+    recorded = replace(page("service-down"), memory=Memory(NOON, told_at=NOON, incident="an-alarm#a-time"))
+    assert part(message(recorded, outcome=OUTCOME), "Incident").splitlines() == [
+        "production-0302-1200",
+        f"rollback's record: an-alarm#a-time in {PRODUCTION.incidents_table}",
+    ]
+
+
+def test_the_last_deployment() -> None:
+    assert (
+        part(message(page("service-down"), deployment="0002 of commit 77ac0fe"), "Last deployment") == "0002 of commit 77ac0fe"
+    )
+
+
+@pytest.mark.parametrize("slug", [one.slug for one in PAGES])
+def test_the_first_command_has_the_environments_names(slug: str) -> None:
+    command = part(message(page(slug)), "First command")
+    assert command.startswith(("aws ", "curl "))
+    assert re.search(r"hz-navigator-production|app\.hz-navigator\.com", command)
+
+
+@pytest.mark.parametrize("description", descriptions().values(), ids=descriptions().keys())
+def test_every_alarm_that_the_runbook_has_says_what_to_paste_first(description: Description) -> None:
+    assert description.command.format_map(NOTIFY.model_dump()).startswith(("aws ", "curl "))
+
+
+def test_the_links_show_the_alarm_and_the_dashboard_and_the_logs_of_that_time() -> None:
+    words = message(page("database-down"))
+    console = f"https://{PRODUCTION.region}.console.aws.amazon.com/cloudwatch/home?region={PRODUCTION.region}"
+    assert part(words, "Alarm") == f"{console}#alarmsV2:alarm/{PRODUCTION.page('database-down')}"
+    assert part(words, "Dashboard") == (
+        f"{console}#dashboards/dashboard/{PRODUCTION.dashboard}?start=2026-03-02T11:30:00.000Z&end=2026-03-02T12:33:00.000Z"
+    )
+    logs = part(words, "Logs")
+    assert logs.startswith(
+        f"{console}#logsV2:logs-insights$3FqueryDetail$3D$257E$2528end$257E$25272026-03-02T12*3a33*3a00.000Z"
+    )
+    assert PRODUCTION.backend_log_group.replace("/", "*2f") in logs
+
+
+def test_the_links_of_what_is_over_end_with_it() -> None:
+    assert part(message(page("database-down", "close")), "Dashboard").endswith("&end=2026-03-02T12:50:00.000Z")
+
+
+def test_a_command_silences_the_alarm_for_an_hour() -> None:
+    name = PRODUCTION.page("database-down")
+    command = part(message(page("database-down")), "Silence it for 60 min")
+    assert command.startswith(f"aws cloudwatch put-alarm-mute-rule --name {name} --mute-targets AlarmNames={name} --rule ")
+    assert command.endswith('Duration=PT60M}"')
+
+
+@pytest.mark.parametrize("slug", [one.slug for one in PAGES])
+@pytest.mark.parametrize("kind", ["open", "close", "handled"])
+def test_no_receiver_gets_more_than_it_takes(slug: str, kind: Kind) -> None:
+    """SNS takes 256 KB in all; Slack takes 3000 characters in one block."""
+    notification = page(slug, kind)
+    notification = replace(notification, memory=replace(notification.memory, incident="x" * 200))
+    seen = Situation(NOON, [behind(one.slug) for one in ROWS], OUTCOME, deployment="x" * 200)
+    words = text(notification, seen, NOTIFY)
+    body = json.dumps({"default": words, "https": for_pagerduty(notification, words)})
+    assert len(body.encode()) < 64_000
+    assert len(json.loads(for_chat(notification, seen, NOTIFY))["content"]["description"]) <= 3000
 
 
 def test_who_is_next_on_the_escalation_path() -> None:
@@ -158,7 +227,7 @@ def test_status_page_texts_are_ready_to_paste(slug: str, kind: Kind) -> None:
     titles = ["Status page, investigating", "Status page, identified"] if kind == "open" else ["Status page, resolved"]
     for title in titles:
         assert part(words, title)
-    assert not set("[]{}") & set(words)
+    assert not set("[]{}") & set("".join(part(words, title) for title in titles))
 
 
 def test_the_status_page_says_what_users_see_and_what_is_done() -> None:
@@ -196,7 +265,7 @@ def test_what_automation_handled_needs_no_status_page() -> None:
 
 def test_a_warning_is_for_working_hours_and_not_for_the_status_page() -> None:
     words = message(Notification("open", alarm(PRODUCTION.alarm("ecs-cpu", "warning")), Memory(NOON, told_at=NOON)))
-    assert part(words, "Measured") == "ECS CPU over 70 %, normal is up to 60: 100"
+    assert part(words, "Measured") == "ECS CPU 100 %, normal under 60 %"
     assert part(words, "Who") == "L1 on-call engineer, within 4 hours"
     assert part(words, "Automation") == "nothing is done about a warning"
     assert "Status page" not in words
@@ -205,7 +274,7 @@ def test_a_warning_is_for_working_hours_and_not_for_the_status_page() -> None:
 def test_an_environments_own_lines_are_in_its_messages() -> None:
     own = NOTIFY.model_copy(update={"lines": {"ecs-cpu": {"warning": 72.5}}})
     described = {"AlarmName": PRODUCTION.alarm("ecs-cpu", "warning"), "StateValue": "ALARM", "StateUpdatedTimestamp": NOON}
-    assert Alarms(own).alarm(described).description.title == "ECS CPU over 72.5 %, normal is up to 60"
+    assert Alarms(own).alarm(described).description.title == "ECS CPU over 72.5 %, normal under 60 %"
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda one: one.slug)
@@ -237,7 +306,8 @@ def test_an_alarm_without_a_description_is_called_by_its_name() -> None:
 
 @pytest.mark.parametrize("data", ["{}", "no json", '{"recentDatapoints": []}', '{"recentDatapoints": [null]}'])
 def test_without_datapoints_the_reason_is_quoted(data: str) -> None:
-    assert alarm("x", StateReasonData=data).measured == "Threshold Crossed"
+    found = alarm(PRODUCTION.alarm("ecs-cpu", "critical"), StateReasonData=data)
+    assert found.measured == "ECS CPU over 85 %, normal under 60 %: Threshold Crossed"
 
 
 def test_an_alarm_is_as_old_as_its_state_and_not_as_its_newest_reason() -> None:

@@ -148,6 +148,31 @@ def test_a_state_set_by_hand_reaches_composite_alarms_before_its_alarm_returns()
     ]
 
 
+def test_a_metric_alarm_set_by_hand_returns_even_where_it_ignores_missing_data() -> None:
+    """CloudWatch: "Metric alarms returns to their actual state quickly, often within seconds"."""
+    loop = AlarmLoop()
+    ignoring = alarm("cpu", TreatMissingData="ignore")
+    assert shown(list(loop.judge([ignoring], measured(cpu=[1]), minutes(1, 1), {}))) == []
+    by_hand = {**ignoring, "StateValue": "ALARM"}
+    assert shown(list(loop.judge([by_hand], measured(), minutes(9, 9), {}))) == [(9, "cpu", "ALARM", "OK")]
+
+
+@pytest.mark.parametrize(("rule", "state"), [("FALSE", "ALARM"), ("TRUE", "OK")])
+def test_a_composite_alarm_without_children_stays_as_it_was_set(rule: str, state: str) -> None:
+    """CloudWatch: "It returns to its actual state only once any of its children alarms change state"."""
+    switch = composite("switch", rule, state)
+    loop = AlarmLoop()
+    for minute in range(1, 300):  # seen first when it was set already, and ever after
+        assert list(loop.judge([alarm("cpu"), switch], measured(cpu=[1] * minute), minutes(minute, minute), {})) == []
+
+
+def test_a_composite_alarm_without_children_is_reevaluated_when_its_rule_changes() -> None:
+    loop = AlarmLoop()
+    list(loop.judge([composite("switch", "TRUE", "OK")], measured(), minutes(1, 1), {}))
+    changes = list(loop.judge([composite("switch", "TRUE OR TRUE", "OK")], measured(), minutes(2, 2), {}))
+    assert shown(changes) == [(2, "switch", "OK", "ALARM")]
+
+
 def test_a_new_composite_alarm_waits_for_the_first_states_of_its_children() -> None:
     new = [alarm("cpu", StateValue="INSUFFICIENT_DATA"), composite("any", "ALARM(cpu)", "INSUFFICIENT_DATA")]
     assert judged(new, measured(cpu=[9, 9]), minutes(2, 2)) == [

@@ -67,17 +67,27 @@ def test_the_escalation_path_is_the_runbooks() -> None:
         ("What happens when an alarm fires", "when 2 of the last 3 minutes are past the line, a warning when 4 of the last 5"),
         (
             "What you are told",
-            "| A page is held back at first: the page that explains it may fire a minute later. | 90 seconds |",
+            "| A page that another may explain is held back at first: the other may fire a minute later. | 60 seconds |",
         ),
         ("What you are told", "for 3 minutes after it ended"),
         ("What you are told", "| at most 10 minutes |"),
         ("What you are told", "| within 10 minutes |"),
         ("What you are told", "| In maintenance nobody is told anything, and `rollback` is not invoked. | at most 2 hours |"),
+        ("How fast you are called", "From a fault to the call for a P1: at most 3 minutes."),
+        (
+            "How fast you are called",
+            "A page that nothing explains, such as `database-down`, `frontend-down`, is sent at once. | 60 seconds |",
+        ),
+        ("What you are told", "a command that silences this alarm for 60 minutes"),
+        ("Before the first release", "After 24 hours without that, you get a P3"),
         ("Maintenance", "is ended after 2 hours."),
         ("What it decides", "The *suspect window* is the 60 minutes before the alarm."),
         ("What it decides", "The *budget* is 2 changes within 24 hours."),
         ("What it decides", "less than 2 minutes before the alarm"),
-        ("When the automation itself fails", "`notify`: errors in 3 of 5 minutes, or no run in 5 of 5 minutes"),
+        (
+            "When the automation itself fails",
+            "`notify`: errors in 3 of 5 minutes, or, once monitoring is armed, no run in 5 of 5 minutes",
+        ),
     ],
 )
 def test_the_rules_read_well(heading: str, line: str) -> None:
@@ -86,7 +96,19 @@ def test_the_rules_read_well(heading: str, line: str) -> None:
 
 @pytest.mark.parametrize(
     "rule",
-    ["HOLD", "AFTERMATH", "DEPLOYMENT_WAIT", "CALM", "MAINTENANCE", "DETECTION", "SUSPECT_WINDOW", "BUDGET_WINDOW"],
+    [
+        "HOLD",
+        "AFTERMATH",
+        "DEPLOYMENT_WAIT",
+        "CALM",
+        "MAINTENANCE",
+        "DETECTION",
+        "CALL",
+        "ARMING",
+        "SILENCE",
+        "SUSPECT_WINDOW",
+        "BUDGET_WINDOW",
+    ],
 )
 def test_a_rule_of_time_that_changes_changes_the_page(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules, rule, timedelta(minutes=777))

@@ -254,6 +254,35 @@ def test_a_composite_set_by_hand_stays_until_a_child_changes(cloudwatch: "CloudW
     assert state(cloudwatch, "any")["StateValue"] == "ALARM"
 
 
+def test_a_metric_alarm_that_gets_no_data_returns_as_well(cloudwatch: "CloudWatchClient") -> None:
+    """Maintenance must not rest on such an alarm: CloudWatch returns it to its actual state, often within seconds."""
+    put_alarm(cloudwatch, TreatMissingData="ignore")
+    publish(cloudwatch, 9, 1)
+    evaluator = AlarmEvaluator(cloudwatch)
+    evaluator.tick(NOW - timedelta(minutes=8))
+    cloudwatch.set_alarm_state(AlarmName="cpu", StateValue="ALARM", StateReason="a test")
+    assert changes(evaluator.tick(NOW)) == [("cpu", "ALARM", "OK")]
+
+
+@pytest.mark.parametrize(("rule", "created", "by_hand"), [("FALSE", "OK", "ALARM"), ("TRUE", "ALARM", "OK")])
+def test_a_composite_without_children_stays_as_it_was_set_whoever_looks_first(
+    cloudwatch: "CloudWatchClient", rule: str, created: str, by_hand: Any
+) -> None:
+    cloudwatch.put_composite_alarm(AlarmName="switch", AlarmRule=rule)
+    assert state(cloudwatch, "switch")["StateValue"] == created
+    cloudwatch.set_alarm_state(AlarmName="switch", StateValue=by_hand, StateReason="a test")
+    for evaluator in (AlarmEvaluator(cloudwatch), AlarmEvaluator(cloudwatch)):
+        assert evaluator.tick(NOW) == evaluator.tick(NOW + timedelta(hours=3)) == []
+    assert state(cloudwatch, "switch")["StateValue"] == by_hand
+
+
+def test_a_composite_without_children_is_reevaluated_when_it_is_updated(cloudwatch: "CloudWatchClient") -> None:
+    cloudwatch.put_composite_alarm(AlarmName="switch", AlarmRule="TRUE")
+    cloudwatch.set_alarm_state(AlarmName="switch", StateValue="OK", StateReason="a test")
+    cloudwatch.put_composite_alarm(AlarmName="switch", AlarmRule="TRUE", AlarmDescription="another")
+    assert state(cloudwatch, "switch")["StateValue"] == "ALARM"
+
+
 @pytest.mark.parametrize("parent", ["before", "the-last"])
 def test_a_parent_is_judged_after_its_child_whatever_their_names(cloudwatch: "CloudWatchClient", parent: str) -> None:
     put_alarm(cloudwatch)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from local.cloudwatch.alarms import EXTRA_PERIODS, Alarm, Datapoint, Verdict, evaluate, metrics
-from local.cloudwatch.composites import evaluate_composite
+from local.cloudwatch.composites import children, evaluate_composite
 from local.cloudwatch.loop import MINUTE, Transition
 from local.replay.binding import bind
 from local.replay.replay import Replay
@@ -19,7 +19,7 @@ def plainly(recorded: Trace, alarms: Sequence[Alarm], environment: Environment, 
     on_metrics, read_as = bind(recorded, [one for one in alarms if "AlarmRule" not in one], environment, minutes)
     data = {of: {start: Datapoint(value, 1) for start, value in values.items()} for of, values in read_as.items()}
     states: dict[str, dict[str, Any]] = {
-        one["AlarmName"]: {**one, "StateUpdatedTimestamp": begin} for one in (*on_metrics, *alarms[len(on_metrics) :])
+        one["AlarmName"]: {"StateUpdatedTimestamp": begin, **one} for one in (*on_metrics, *alarms[len(on_metrics) :])
     }
     changes = []
 
@@ -38,7 +38,7 @@ def plainly(recorded: Trace, alarms: Sequence[Alarm], environment: Environment, 
             unknown = one.get("TreatMissingData") == "breaching" and now - reach < begin
             if not unknown and any(of in data for of in found.values()):
                 change(states[one["AlarmName"]], evaluate(one, data, now), now)
-        rules = [one for one in states.values() if "AlarmRule" in one]
+        rules = [one for one in states.values() if "AlarmRule" in one and children(one)]
         while sum(change(one, evaluate_composite(one, states.values()), now) for one in rules):
             pass
     return changes
