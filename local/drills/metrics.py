@@ -11,6 +11,7 @@ from local.drills.users import PATH, Answer
 _QUIET_DATABASE = {"ReadLatency": 0.0008, "WriteLatency": 0.0021, "FreeStorageSpace": 68e9}
 _QUIET_CACHE = {"EngineCPUUtilization": 9.0, "CurrConnections": 24.0, "Evictions": 0.0}
 """What no row of the threshold table watches; the rows' metrics are at half of their warning lines."""
+_FULL_CACHE = _QUIET_CACHE | {"DatabaseMemoryUsagePercentage": 100.0, "Evictions": 240.0}
 
 Datum = Mapping[str, Any]
 
@@ -42,6 +43,7 @@ class Metrics:
             return [metric(name, value, **dimensions) for name, value in (self._quiet(namespace) | others).items()]
 
         of_service = {"ClusterName": environment.cluster, "ServiceName": environment.service}
+        cache = _FULL_CACHE if self._cloud.cache_is_full else _QUIET_CACHE
         of_database = {"DBInstanceIdentifier": environment.database_instance}
         published = {
             "AWS/ApplicationELB": [
@@ -60,7 +62,7 @@ class Metrics:
             ],
             "AWS/RDS": quiet("AWS/RDS", _QUIET_DATABASE, **of_database) if self._database_available else [],
             "AWS/ElastiCache": [
-                one for node in environment.cache_nodes for one in quiet("AWS/ElastiCache", _QUIET_CACHE, CacheClusterId=node)
+                one for node in environment.cache_nodes for one in quiet("AWS/ElastiCache", cache, CacheClusterId=node)
             ],
             environment.application.metrics_namespace: (
                 [metric("SentryErrors", 0, Environment=environment.name)] if environment.sentry else []

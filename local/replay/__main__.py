@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--steps", action="store_true", help="instead of a file: how fast each row's alarms notice a step")
     options = parser.parse_args(arguments)
     if bool(options.trace) is options.steps:
-        parser.error("either a trace or --steps is needed")
+        parser.error("a trace is needed, such as `make replay TRACE=local/traces/bad-release.csv`; or --steps, without one")
     if options.minutes < 1:
         parser.error(f"--minutes {options.minutes} should be 1 or more")
     console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 110)

@@ -278,7 +278,7 @@ WRONG: dict[str, dict[str, list[str | None]]] = {
     },
     "contacts.pagerduty_url_secret": {
         'contacts.pagerduty_url_secret = "https:/..." should be the name of a secret of Secrets Manager, such as "hz-navigator-production-pagerduty-url"': [
-            '"https://events.pagerduty.com/integration/0123456789abcdef0123456789abcdef/enqueue"'
+            '"https://events.pagerduty.com/integration/0123456789abcdef0123456789abcdef/enqueue"'  # pragma: allowlist secret - made up
         ],
         'contacts.pagerduty_url_secret = "0123456..." should be the name of a secret, such as "hz-navigator-production-token", and looks like what is in one: put it into a secret, and renew it, because it has been in a file': [
             '"0123456789abcdef0123456789abcdef"'
@@ -394,11 +394,11 @@ def test_a_wrong_value_is_refused_with_one_sentence(key: str, value: str | None,
 
 # Tokens where the name of a secret belongs: https://docs.sentry.io/api/guides/create-auth-token/ and PagerDuty's keys
 TOKENS = {
-    "Sentry's organization token": "sntrys_eyJpYXQiOjE3MDAwMDAwMDAsInVybCI6Imh0dHBzOi8vc2VudHJ5LmlvIn0=_abc",
+    "Sentry's organization token": "sntrys_eyJpYXQiOjE3MDAwMDAwMDAsInVybCI6Imh0dHBzOi8vc2VudHJ5LmlvIn0=_abc",  # pragma: allowlist secret - made up
     "Sentry's user token": "sntryu_" + "0123456789abcdef" * 4,
     "Sentry's older token": "0123456789abcdef" * 4,
     "PagerDuty's integration key": "0123456789abcdef" * 2,
-    "PagerDuty's newer key": "R02ABCDEFGHIJKLMNOPQRSTUVWXYZ012",
+    "PagerDuty's newer key": "R02ABCDEFGHIJKLMNOPQRSTUVWXYZ012",  # pragma: allowlist secret - made up
     "a token after a word": "token-" + "a1B2c3D4" * 4,
 }
 
