@@ -138,6 +138,12 @@ def _live_page(cloud: Cloud) -> bytes:
     return bytes(cloud.client("s3").get_object(Bucket=bucket, Key="index.html")["Body"].read())
 
 
+def _a_new_frontend_is_live(cloud: Cloud) -> None:
+    bucket = cloud.environment.frontend_bucket
+    cloud.client("s3").delete_object(Bucket=bucket, Key="assets/app.js")
+    cloud.client("s3").put_object(Bucket=bucket, Key="index.html", Body=NEW_PAGE)
+
+
 def _the_new_page_stays(cloud: Cloud) -> None:
     """It has the size of the backup's, and is newer: `aws s3 sync` leaves it."""
     assert _live_page(cloud) == NEW_PAGE
@@ -189,10 +195,11 @@ EXPECTED = {
     ("4.2", "List backups"): Expected(r"PRE backup-7/"),
     ("4.2", "Restore from backup"): Expected(
         r"copy: \S+/backup-7/assets/app\.js to s3://hz-navigator-frontend-production/assets/app\.js",
+        before=_a_new_frontend_is_live,
         after=_the_new_page_stays,
     ),
     ("4.2", "Backups, the newest last"): Expected(r'"backup-7/index\.html"\n'),
-    ("4.2", "Restore every file of a backup"): Expected(after=_the_old_page_is_back),
+    ("4.2", "Restore every file of a backup"): Expected(before=_a_new_frontend_is_live, after=_the_old_page_is_back),
     ("4.2", "Invalidate CloudFront"): Expected(r'"Id": "\w+"'),
     ("4.2", "Wait for invalidation"): Expected(),
     ("4.3", "Option 2: Restore from snapshot"): Expected(
@@ -283,7 +290,6 @@ def placeholders(runbook_cloud: Cloud) -> dict[str, str]:
     client, environment = runbook_cloud.client, runbook_cloud.environment
     for key in ("backup-7/index.html", "backup-7/assets/app.js"):
         client("s3").put_object(Bucket=environment.frontend_backups_bucket, Key=key, Body=OLD_PAGE)
-    client("s3").put_object(Bucket=environment.frontend_bucket, Key="index.html", Body=NEW_PAGE)
     _publish(runbook_cloud)
     now = int(runbook_cloud.now().timestamp() * 1000)
     lines = {
