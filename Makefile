@@ -42,9 +42,9 @@ local: setup ## deploy ENV, any environment of config/, to the local cloud and k
 local-down: setup ## stop the local cloud
 	@python -m local down
 
-replay: setup ## replay the alarms over recorded metrics: TRACE=file.csv [METRIC= START= ENV= OUT= MINUTES=]
+replay: setup ## replay the alarms over recorded metrics: TRACE=file [METRIC= START= ZONE= ENV= OUT= MINUTES=]
 	@python -m local.replay $(if $(TRACE),"$(TRACE)") --env $(ENV) $(if $(METRIC),--metric "$(METRIC)") $(if $(START),--start "$(START)") \
-		$(if $(OUT),--out "$(OUT)") $(if $(MINUTES),--minutes $(MINUTES))
+		$(if $(ZONE),--zone "$(ZONE)") $(if $(OUT),--out "$(OUT)") $(if $(MINUTES),--minutes $(MINUTES))
 
 detection: setup ## how fast each row's alarms notice a step from normal to critical
 	@python -m local.replay --steps --env $(ENV)
