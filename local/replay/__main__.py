@@ -30,7 +30,7 @@ from stacks.environment import Environment
 EXPLANATION = """
 The file is one of these:
   CSV with the header timestamp,metric,value, or timestamp,value for one metric, which --metric names;
-  CSV with a column for each metric, its label above it, as CloudWatch's console exports a graph;
+  CSV with a column for each metric, its label above it, as CloudWatch's console exports a graph (AWS documents no more);
   JSON as `aws cloudwatch get-metric-data` or `get-metric-statistics` prints it.
 Other columns and metrics are named and not read. Timestamps are ISO 8601 or 2026/01/31 12:30:00, in UTC unless they have an
 offset or --zone says otherwise, or seconds or milliseconds since the epoch. Values may come in any order and with gaps; an
