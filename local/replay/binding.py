@@ -31,6 +31,7 @@ def bind(
         bound.append(_watching(alarm, own) if alarm.get("Metrics") and names & called else alarm)
     data: dict[Metric, TimeSeries] = {}
     unread = []
+    problem = ""
     for name, points in trace.points.items():
         where = f"{trace.where(name)}: {name}"
         meant = words.meant(name)
@@ -42,9 +43,11 @@ def bind(
             raise TraceError(f"{where} is in this file by another name as well.")
         data |= {metric: series(points, metric, minutes) for metric in read_as}
         if not read_as:
-            unread.append(f"{where} is nothing that an alarm of {environment.name} reads, such as {words.near(name, meant)}.")
+            said, instead = f"{where} is nothing that an alarm of {environment.name} reads", words.instead(name, meant)
+            unread.append(f"{said}{instead}.")
+            problem = problem or f"{said}{instead or words.all}."
     if not data:
-        raise TraceError(unread[0])
+        raise TraceError(problem)
     return bound, data, unread
 
 
@@ -84,10 +87,16 @@ class _Words:
             if all({(key, value), (key, UNRESOLVED)} & metric.dimensions for key, value in dimensions)
         }
 
-    def near(self, name: str, meant: set[Metric]) -> str:
-        """What may have been meant instead."""
+    def instead(self, name: str, meant: set[Metric]) -> str:
+        """What may have been meant instead, in words; empty when nothing is like it."""
         of_statistics = sorted({f"{metric.namespace} {metric.name} {metric.statistic}" for metric in meant})
-        return ", ".join(of_statistics or get_close_matches(_path(name), self._shown, 3) or sorted(self._shown))
+        near = of_statistics or get_close_matches(_path(name), self._shown, 3)
+        return f", such as {', '.join(near)}" if near else ""
+
+    @property
+    def all(self) -> str:
+        """Everything that alarms read, in words."""
+        return f", such as {', '.join(sorted(self._shown))}"
 
 
 def _names(metric: Metric) -> Iterator[str]:
