@@ -122,3 +122,9 @@ class ServiceReader:
 def reasons(answer: Mapping[str, Any]) -> str:
     """What ECS says in `failures`."""
     return ", ".join(f"{failure.get('arn', '')} {failure.get('reason', '')}".strip() for failure in answer.get("failures", []))
+
+
+def tag(image: str) -> str:
+    """The tag of an image, which is the commit that it was built from; the image's name where it has none."""
+    name = image.rpartition("/")[2]
+    return name.partition("@")[0].partition(":")[2] or name
