@@ -45,7 +45,6 @@ local: setup ## deploy ENV, any environment of config/, to the local cloud and k
 local-down: setup ## stop the local cloud
 	@python -m local down
 
-<<<<<<< HEAD
 shell: setup ## a shell in which the runbook's commands work on the local cloud
 	@python -m local shell
 
@@ -58,14 +57,9 @@ mend: setup ## take every fault in the local cloud back
 messages: setup ## what people have been told of the local cloud
 	@python -m local messages
 
-replay: setup ## replay the alarms over recorded metrics: TRACE=file.csv [METRIC= START= ENV= OUT= MINUTES=]
-	@python -m local.replay $(if $(TRACE),"$(TRACE)") --env "$(ENV)" $(if $(METRIC),--metric "$(METRIC)") $(if $(START),--start "$(START)") \
-		$(if $(OUT),--out "$(OUT)") $(if $(MINUTES),--minutes $(MINUTES))
-=======
 replay: setup ## replay the alarms over recorded metrics: TRACE=file [METRIC= START= ZONE= ENV= OUT= MINUTES=]
-	@python -m local.replay $(if $(TRACE),"$(TRACE)") --env $(ENV) $(if $(METRIC),--metric "$(METRIC)") $(if $(START),--start "$(START)") \
+	@python -m local.replay $(if $(TRACE),"$(TRACE)") --env "$(ENV)" $(if $(METRIC),--metric "$(METRIC)") $(if $(START),--start "$(START)") \
 		$(if $(ZONE),--zone "$(ZONE)") $(if $(OUT),--out "$(OUT)") $(if $(MINUTES),--minutes $(MINUTES))
->>>>>>> h-replay
 
 detection: setup ## how fast each row's alarms notice a step from normal to critical
 	@python -m local.replay --steps --env "$(ENV)"
