@@ -211,6 +211,7 @@ def _summary(evidence: Evidence) -> dict[str, Any]:
         "database": evidence.database,
         "cache": evidence.cache,
         "dependency_alarms": list(evidence.dependency_alarms),
+        "impaired": [one.words for one in evidence.impaired],  # `notify` waits for no deployment while this says something
         "changes": len(evidence.changes),
     }
 
