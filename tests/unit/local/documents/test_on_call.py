@@ -70,7 +70,7 @@ def test_the_escalation_path_is_the_runbooks() -> None:
             "| A page that another may explain is held back at first: the other may fire a minute later. | 60 seconds |",
         ),
         ("What you are told", "for 3 minutes after it ended"),
-        ("What you are told", "| at most 10 minutes |"),
+        ("What you are told", "| at most 5 minutes |"),
         ("What you are told", "| within 10 minutes |"),
         ("What you are told", "| In maintenance nobody is told anything, and `rollback` is not invoked. | at most 2 hours |"),
         ("How fast you are called", "From a fault to the call for a P1: at most 3 minutes."),
