@@ -11,6 +11,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -285,6 +286,24 @@ def test_another_deployment_is_told_though_it_flaps(aws: World) -> None:
     aws.release()
     flap(aws, 12)
     assert len(aws.escalations) == 2
+
+
+def test_what_comes_back_before_it_has_settled_is_an_incident_of_its_own_that_a_person_knows_of(aws: World) -> None:
+    for _ in range(4):
+        flap(aws, 6)
+        aws.wait(minutes=20)
+    assert len(aws.escalations) == 1
+    assert len({item["id"] for item in aws.items().values() if "recovered_at" in item}) == 4
+
+
+def test_an_escalation_that_did_not_reach_a_person_is_sent_by_the_retry(aws: World) -> None:
+    what = event("ALARM", aws.now)
+    aws.refusals["sns:Publish"] = refusal("InternalErrorException")
+    with pytest.raises(ClientError):
+        aws.deliver(what)
+    aws.refusals.clear()
+    aws.deliver(what)
+    assert len(aws.escalations) == 1
 
 
 def test_what_has_settled_is_told_again(aws: World) -> None:
