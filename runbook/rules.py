@@ -10,9 +10,9 @@ HOLD = timedelta(seconds=60)
 CALL = timedelta(minutes=3)
 """From a fault to a P1's call at the latest: DETECTION and HOLD. The way of a metric into CloudWatch comes on top."""
 
-DEPLOYMENT_WAIT = timedelta(minutes=10)
-"""How long a page that a deployment may have caused waits for that deployment's rollback: of the 15 minutes within which to
-respond. A service that ECS rolls back needs three to six."""
+DEPLOYMENT_WAIT = timedelta(minutes=5)
+"""How long a page that a deployment may have caused waits for that deployment's rollback: a third of the 15 minutes within
+which to respond. A service that ECS rolls back needs three to six; who is called meanwhile reads that it is under way."""
 
 DEPLOYMENT_AGE = timedelta(minutes=70)
 """A deployment that began longer ago is not waited for: it hangs."""
@@ -22,6 +22,19 @@ AFTERMATH = timedelta(minutes=3)
 
 CALM = timedelta(minutes=10)
 """An alarm that fires again within this time is the same notification; after it, people hear that it is over."""
+
+FLAPPING = 3
+"""An alarm that fires this often without SETTLED between flaps: people hear so once."""
+
+SETTLED = timedelta(hours=1)
+"""What flaps is over once it has been clear for this long. Until then it says nothing, unless it gets worse."""
+
+RECALL = timedelta(hours=24)
+"""What returns within this time is told one severity lower than before: after a call by mail, after a mail in the chat. Not a
+P1, and nothing that is worse than before or affects users."""
+
+LASTING = timedelta(hours=1)
+"""A warning, or a page that was told lower, says so once more when it fires without a break for this long."""
 
 MAINTENANCE = timedelta(hours=2)
 """Maintenance that nobody ended is ended."""

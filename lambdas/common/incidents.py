@@ -4,6 +4,7 @@ Items by `id`:
 - `<alarm ARN>#<time>`: one for each change of an alarm's state, with its outcome. It is written before anything is done, and
   has a `lease_until` as long as no outcome is final: a second delivery finds one or the other.
 - `latest`: the newest change of state that arrived, and the incident that is still open.
+- `escalated`: what a person was told of last, by which incident, and the incident that goes on.
 - `changes`: see `lambdas.rollback.changes`.
 - `notifications`, `armed`: see `lambdas.notify.memory`.
 """
@@ -18,12 +19,14 @@ from botocore.exceptions import ClientError
 from pydantic import TypeAdapter
 
 from lambdas.common.clock import Clock
+from runbook.rules import CALM, SETTLED
 from runbook.sections import Section
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 LATEST = "latest"
+ESCALATED = "escalated"
 
 Kind = Literal[
     "rollback requested", "waiting", "escalated", "recorded", "observed", "recovered", "noted", "malformed event", "failed"
@@ -175,6 +178,30 @@ class Incidents:
         """The id of the incident that is open, empty when none is."""
         item = self._table.get_item(Key={"id": LATEST}, ConsistentRead=True).get("Item", {})
         return str(item.get("open_incident", ""))
+
+    def repeats(self, identifier: str, what: str, at: datetime) -> bool:
+        """Whether a person was told of `what` by an earlier incident, and it has not SETTLED since. Where it is not CALM since,
+        that incident goes on in place of this one. Remembers that it was so at this time."""
+        item = self._table.get_item(Key={"id": ESCALATED}, ConsistentRead=True).get("Item", {})
+        told = first = identifier
+        if item.get("what") == what and (gap := at - datetime.fromisoformat(str(item["at"]))) < SETTLED:
+            told = str(item["told"])
+            first = str(item["incident"]) if gap < CALM else identifier
+        now = {"what": what, "at": _stamp(at), "told": told, "incident": first}
+        self._table.put_item(Item={"id": ESCALATED, **now})
+        if first == identifier:
+            return told != identifier
+        try:
+            self._table.update_item(
+                Key={"id": LATEST},
+                UpdateExpression="SET open_incident = :first",
+                ConditionExpression="open_incident = :id",
+                ExpressionAttributeValues={":first": first, ":id": identifier},
+            )
+        except ClientError as error:
+            if not refused(error):
+                raise
+        return True
 
     def close(self, identifier: str, at: str) -> None:
         """End the incident, as of a moment; harmless when it is closed already."""

@@ -24,7 +24,7 @@ from lambdas.notify.messages import Situation, for_chat, for_pagerduty, subject,
 from lambdas.notify.plan import Notification, plan
 from lambdas.notify.settings import NotifySettings
 from runbook.alarms import DEPENDENCY_ALARMS, alarm_name
-from runbook.rules import ARMING, MAINTENANCE
+from runbook.rules import ARMING, DEPLOYMENT_AGE, MAINTENANCE
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -67,7 +67,7 @@ class Notify:
             alarms,
             before,
             now,
-            deploying=bool(waiting) and self._deployments.under_way(now),
+            deploying=bool(waiting) and self._deployments.under_way(now) and not self._for_a_person(now),
             maintenance=self._maintenance(found, now),
         )
         if not armed:  # what is not looked at now is not over
@@ -79,8 +79,8 @@ class Notify:
         failure: Exception | None = None
         for notification in news:
             name = notification.alarm.name
-            if notification.kind == "open" and self._muted(name):
-                kept[name] = replace(kept[name], told_at=None)  # told when that is over, if it still fires
+            if notification.untold and self._muted(name):
+                kept[name] = replace(notification.untold, incident=kept[name].incident)  # told when that is over
                 continue
             try:
                 remembered = kept.get(name, notification.memory)
@@ -149,6 +149,18 @@ class Notify:
             return self._incidents.open_incident(), ""
         except (BotoCoreError, ClientError) as error:
             return "", str(error)
+
+    def _for_a_person(self, now: datetime) -> bool:
+        """Whether `rollback` has found that no deployment's rollback helps: it has escalated, or a dependency is impaired. What
+        is older than any deployment that is waited for says nothing. Unknown counts as no: that wait is short."""
+        try:
+            outcome = self._incidents.outcome(incident) if (incident := self._incidents.open_incident()) else None
+        except (BotoCoreError, ClientError):
+            logger.exception("What rollback found could not be read")
+            return False
+        if outcome is None or now - datetime.fromisoformat(outcome.at) >= DEPLOYMENT_AGE:
+            return False
+        return outcome.needs_person or bool(outcome.evidence.get("impaired"))
 
     def _once_armed(self, alarms: tuple[Alarm, ...], now: datetime) -> tuple[tuple[Alarm, ...], bool]:
         """The alarms to tell of, and whether monitoring is armed; where it can be, arm it.

@@ -8,12 +8,16 @@ import boto3
 from lambdas.common import clock, settings
 from lambdas.common.aws import CLIENT
 from lambdas.notify.function import Clients, Notify
+from lambdas.notify.heartbeat import Heartbeat
 from lambdas.notify.settings import NotifySettings
 
 
 def handle(event: Any, _context: object) -> dict[str, list[str]]:
-    """Whatever the event, the notifications that were sent: the alarms' names by kind. Raises when one could not be sent."""
-    return _function().run(event)
+    """Whatever the event, the notifications that were sent: the alarms' names by kind. Raises when one could not be sent, and
+    then no heartbeat is."""
+    sent = _function().run(event)
+    _heartbeat().beat()
+    return sent
 
 
 @cache
@@ -26,3 +30,8 @@ def _function() -> Notify:
         incidents=boto3.resource("dynamodb", config=CLIENT).Table(configured.incidents_table),
     )
     return Notify(configured, clients, clock.now)
+
+
+@cache
+def _heartbeat() -> Heartbeat:
+    return Heartbeat(settings.read(NotifySettings).heartbeat_secret, boto3.client("secretsmanager", config=CLIENT))

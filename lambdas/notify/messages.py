@@ -1,7 +1,7 @@
 """What people read: the message of a notification, for mail and PagerDuty, and for the chat."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -10,13 +10,13 @@ from lambdas.common import pagerduty
 from lambdas.common.incidents import Outcome
 from lambdas.notify import links
 from lambdas.notify.alarms import Alarm
-from lambdas.notify.plan import Notification
+from lambdas.notify.plan import ENDS, Kind, Notification
 from lambdas.notify.settings import NotifySettings
 from runbook import status_page
 from runbook.alarms import DEPENDENCY_ALARMS
 from runbook.pages import Page
 from runbook.queries import QUERIES
-from runbook.rules import SILENCE
+from runbook.rules import LASTING, RECALL, SETTLED, SILENCE
 from runbook.severities import CALLED, ESCALATION_PATH, RESPONSE_TIMES
 
 _SUBJECT = 100  # SNS takes no more characters
@@ -24,6 +24,14 @@ _CHAT = 3000  # what Slack takes in one block of text: https://docs.slack.dev/re
 (_ERRORS,) = (query.text for query in QUERIES if query.slug == "errors")
 _OVER = ("Incident", "Since", "Likely cause", "Automation", "Last deployment", "Runbook", "Alarm", "Logs", "Dashboard")
 """What is said when it is over."""
+_BEGINS: Mapping[Kind, str] = {
+    "open": "",
+    "flapping": "Comes and goes: ",
+    "worse": "Worse: ",
+    "lasting": f"For {LASTING / timedelta(minutes=1):g} min now: ",
+    "close": "Over: ",
+    "handled": "Handled without a call: ",
+}
 _EVERYTHING = "fields @timestamp, @message | sort @timestamp desc | limit 200"
 
 
@@ -90,12 +98,11 @@ def for_chat(notification: Notification, situation: Situation, settings: NotifyS
 
 
 def _state(notification: Notification) -> Literal["ALARM", "OK"]:
-    return "ALARM" if notification.kind == "open" else "OK"
+    return "OK" if notification.kind in ENDS else "ALARM"
 
 
 def _headline(notification: Notification, settings: NotifySettings) -> str:
-    begin = {"open": "", "close": "Over: ", "handled": "Handled without a call: "}[notification.kind]
-    return f"{notification.severity} {settings.environment}: {begin}{notification.alarm.description.title}"
+    return f"{notification.severity} {settings.environment}: {_BEGINS[notification.kind]}{notification.alarm.description.title}"
 
 
 def _parts(notification: Notification, situation: Situation, settings: NotifySettings) -> list[tuple[str, str]]:
@@ -108,6 +115,7 @@ def _parts(notification: Notification, situation: Situation, settings: NotifySet
     parts = {
         "Incident": _incident(notification, settings),
         "Since": f"{since} ({_minutes(memory.since, situation.now)}){again}",
+        "Quiet": _quiet(notification),
         "Measured": "\n".join(one.measured for one in (situation.behind or [alarm]) if one.measured),
         "Likely cause": _cause(alarm, situation),
         "Automation": _automation(alarm, situation),
@@ -117,7 +125,7 @@ def _parts(notification: Notification, situation: Situation, settings: NotifySet
         "Alarm": links.alarm(console, alarm.name),
         "Logs": _logs(alarm, console, memory.since, end, settings),
         "Dashboard": links.dashboard(settings.dashboard_url, memory.since, end),
-        "Who": _who(alarm),
+        "Who": _who(notification),
         f"Silence it for {_minutes(situation.now, situation.now + SILENCE)}": _silence(alarm),
     }
     if memory.calm_since:  # it is over
@@ -169,8 +177,18 @@ def _automation(alarm: Alarm, situation: Situation) -> str:
     return alarm.description.automation
 
 
-def _who(alarm: Alarm) -> str:
-    severity = alarm.description.severity
+def _quiet(notification: Notification) -> str:
+    """Why people hear less of it than they might expect, and when they hear more; empty where they do not."""
+    memory = notification.memory
+    hours = f"{RECALL / timedelta(hours=1):g} hours"
+    before = f"{memory.loud_at:%Y-%m-%d %H:%M} UTC" if memory.loud_at else ""
+    lowered = f"It comes back within {hours} of {before}, when it was told as a {notification.alarm.description.severity}."
+    flaps = f"You hear of it again when it gets worse, or has been clear for {SETTLED / timedelta(minutes=1):g} min."
+    return "\n".join((lowered,) * notification.lowered + (flaps,) * memory.flapping)
+
+
+def _who(notification: Notification) -> str:
+    severity = notification.severity
     within = RESPONSE_TIMES[severity]
     first, *others = (f"L{level} {role}" for level, role in enumerate(ESCALATION_PATH, 1))
     if severity in CALLED:

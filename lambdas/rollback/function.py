@@ -61,7 +61,7 @@ class Rollback:
                 if delivery.announced:
                     logger.info("Delivered before: nothing is left to do", incident=identifier)
                 else:
-                    self._announce(outcome)
+                    self._announce(outcome, calm=alarm is not None and self._repeats(alarm, outcome))
         except InProgressError:
             raise
         except Exception as error:
@@ -169,11 +169,28 @@ class Rollback:
         except Exception:
             logger.exception("The failure could not be published everywhere")
 
-    def _announce(self, outcome: Outcome) -> None:
-        """What follows a recorded outcome; a run that dies in here leaves it to the next delivery, message included."""
+    def _repeats(self, alarm: Alarm, outcome: Outcome) -> bool:
+        """Whether a person knows of this escalation since the alarm fired before: for the same reason, about the same
+        deployment. Unknown counts as no."""
+        if outcome.outcome != "escalated" or outcome.reports:
+            return False
+        deployment = str(outcome.evidence["last_deployment"])
+        what = " ".join((outcome.decision, outcome.section.name, outcome.from_task_definition, deployment))
+        try:
+            repeats = self._incidents.repeats(alarm.id, what, alarm.at)
+        except (BotoCoreError, ClientError):
+            logger.exception("What was escalated before could not be read")
+            return False
+        if repeats:
+            logger.info("Escalated before: recorded, and nobody is told again", incident=alarm.id)
+        return repeats
+
+    def _announce(self, outcome: Outcome, *, calm: bool) -> None:
+        """What follows a recorded outcome; a run that dies in here leaves it to the next delivery, message included. `calm`:
+        a person who is needed knows."""
         if outcome.closes:
             self._incidents.close(outcome.closes, outcome.at)
-        self._actions.publish(outcome)
+        self._actions.publish(replace(outcome, needs_person=outcome.needs_person and not calm))
         for deployment in outcome.reports:
             self._changes.reported(deployment)
 
@@ -211,6 +228,7 @@ def _summary(evidence: Evidence) -> dict[str, Any]:
         "database": evidence.database,
         "cache": evidence.cache,
         "dependency_alarms": list(evidence.dependency_alarms),
+        "impaired": [one.words for one in evidence.impaired],  # `notify` waits for no deployment while this says something
         "changes": len(evidence.changes),
     }
 

@@ -78,6 +78,7 @@ NOTIFY = NotifySettings(
     product=PRODUCTION.application.product,
     frontend_url=PRODUCTION.frontend_url,
     dashboard_url=PRODUCTION.dashboard_url,
+    heartbeat_secret="",
     runbook_url=PRODUCTION.runbook_url,
     incidents_table=PRODUCTION.incidents_table,
     retention_days=365,

@@ -291,6 +291,15 @@ WRONG: dict[str, dict[str, list[str | None]]] = {
             '"the url of PagerDuty"'
         ],
     },
+    "contacts.heartbeat_url_secret": {
+        'contacts.heartbeat_url_secret = "https:/..." should be the name of a secret of Secrets Manager, such as "hz-navigator-production-heartbeat-url"': [
+            '"https://hc-ping.com/01234567-89ab-cdef-0123-456789abcdef"'
+        ],
+        'contacts.heartbeat_url_secret = "the url..." should be the name of a secret of Secrets Manager, such as "hz-navigator-production-heartbeat-url"': [
+            '"the url of the heartbeat"'
+        ],
+        '... should be the name of a secret of Secrets Manager, such as "hz-navigator-production-heartbeat-url"': ['""'],
+    },
     "contacts.slack": {
         'contacts.slack.workspace_id = "acme" should be the id of a Slack workspace, such as "T0123ABCD"': [
             '{ workspace_id = "acme", channel_id = "C0123ABCD" }'
@@ -346,7 +355,7 @@ WRONG: dict[str, dict[str, list[str | None]]] = {
         "... should be a section, such as [thresholds] with its keys below it": ["3"],
     },
     "contacts.emails": {
-        "contacts.emails is not a key of this file and should be removed: contacts may have email, nobody, pagerduty_url_secret, slack": [
+        "contacts.emails is not a key of this file and should be removed: contacts may have email, heartbeat_url_secret, nobody, pagerduty_url_secret, slack": [
             '"on-call@acme.example"'
         ],
     },
@@ -404,7 +413,7 @@ TOKENS = {
 
 
 @pytest.mark.parametrize("token", TOKENS.values(), ids=TOKENS)
-@pytest.mark.parametrize("key", ["contacts.pagerduty_url_secret", "sentry.token_secret"])
+@pytest.mark.parametrize("key", ["contacts.pagerduty_url_secret", "contacts.heartbeat_url_secret", "sentry.token_secret"])
 def test_a_token_is_no_name_of_a_secret_and_is_not_printed(key: str, token: str, tmp_path: Path) -> None:
     text = PRODUCTION
     for name, value in SENTRY.items():

@@ -93,6 +93,36 @@ def test_how_often_where_it_flaps() -> None:
     assert part(message(flapping), "Since").endswith("(3 min), 4 times")
 
 
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [
+        ("flapping", "ALARM: P1 production: Comes and goes: The application has no database"),
+        ("worse", "ALARM: P1 production: Worse: The application has no database"),
+        ("lasting", "ALARM: P1 production: For 60 min now: The application has no database"),
+    ],
+)
+def test_what_is_new_about_it_stands_in_the_subject(kind: Kind, line: str) -> None:
+    assert subject(replace(page("database-down"), kind=kind), NOTIFY) == line
+
+
+def test_what_flaps_says_when_people_hear_more() -> None:
+    flapping = replace(page("database-down"), kind="flapping", memory=Memory(NOON, times=3, told_at=NOON, flapping=True))
+    words = part(message(flapping), "Quiet")
+    assert words == "You hear of it again when it gets worse, or has been clear for 60 min."
+
+
+def test_what_is_told_lower_says_why_and_as_what_it_was_told_before() -> None:
+    lowered = Memory(NOON, told_at=NOON, told_as="P3", loud_at=NOON - timedelta(hours=3))
+    words = message(replace(page("database-impaired"), memory=lowered))
+    assert words.startswith("P3 production: The database is close to its limits\n")
+    assert part(words, "Quiet") == "It comes back within 24 hours of 2026-03-02 09:00 UTC, when it was told as a P2."
+    assert part(words, "Who") == "L1 on-call engineer, within 4 hours"
+
+
+def test_an_ordinary_message_does_not_speak_of_quiet() -> None:
+    assert "Quiet" not in message(page("database-down"))
+
+
 def test_the_value_against_the_line() -> None:
     alarms = behind("alb-5xx-rate", 61.5), behind("api-availability", 0.0)
     measured = part(message(page("service-down"), *alarms), "Measured")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from io import StringIO
 from random import Random
@@ -11,13 +11,15 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lambdas.common.incidents import InProgressError
+from lambdas.common.incidents import Incidents, InProgressError
 from lambdas.common.settings import SettingsError
 from lambdas.rollback import function, handler
 from lambdas.rollback.decisions import Mode
+from lambdas.rollback.events import parse
 from lambdas.rollback.function import Rollback
 from runbook.rules import BUDGET, BUDGET_WINDOW
 from tests.environments import PRODUCTION
@@ -25,6 +27,11 @@ from tests.environments import PRODUCTION
 from ..world import NOON, ROLLBACK, Crash, World, bad_release, event, refusal, rollback_clients, session, world
 
 CONTEXT = SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000)
+
+
+def event_id(at: datetime) -> str:
+    """The id of the incident that the alarm opens at a time."""
+    return parse(event("ALARM", at)).id
 
 
 def changed_to(aws: World) -> list[str]:
@@ -237,6 +244,85 @@ def test_what_cannot_be_read_is_escalated_by_name_and_nothing_changed(aws: World
     assert (outcome.outcome, len(outcome.missing)) == ("escalated", 1)
     assert f"no {operation}" in aws.escalations[0]
     assert aws.ecs.changes == []
+
+
+# An alarm that comes and goes
+
+
+def flap(aws: World, minutes: int) -> None:
+    """The alarm fires for three minutes and is OK for three, over and over."""
+    for minute in range(minutes):
+        if minute % 6 == 0:
+            aws.alarm()
+        elif minute % 6 == 3:
+            aws.ok()
+        aws.wait(minutes=1)
+
+
+def test_two_hours_of_flapping_are_one_escalation_and_one_incident(aws: World) -> None:
+    began = aws.now
+    flap(aws, 120)
+    assert len(aws.escalations) == 1
+    assert len(aws.outcomes) == 40, "all are recorded"
+    assert {item["id"] for item in aws.items().values() if "recovered_at" in item} == {event_id(began)}
+
+
+def test_while_it_flaps_the_first_incident_stays_the_open_one(aws: World) -> None:
+    began = aws.now
+    flap(aws, 62)
+    assert aws.items()["latest"]["open_incident"] == event_id(began)
+
+
+def test_another_reason_is_told_though_it_flaps(aws: World) -> None:
+    flap(aws, 12)
+    aws.database("failed")
+    flap(aws, 12)
+    assert [PRODUCTION.database_instance in message for message in aws.escalations] == [False, True]
+
+
+def test_another_deployment_is_told_though_it_flaps(aws: World) -> None:
+    aws.database("failed")
+    flap(aws, 12)
+    aws.release()
+    flap(aws, 12)
+    assert len(aws.escalations) == 2
+
+
+def test_what_comes_back_before_it_has_settled_is_an_incident_of_its_own_that_a_person_knows_of(aws: World) -> None:
+    for _ in range(4):
+        flap(aws, 6)
+        aws.wait(minutes=20)
+    assert len(aws.escalations) == 1
+    assert len({item["id"] for item in aws.items().values() if "recovered_at" in item}) == 4
+
+
+def test_an_escalation_that_did_not_reach_a_person_is_sent_by_the_retry(aws: World) -> None:
+    what = event("ALARM", aws.now)
+    aws.refusals["sns:Publish"] = refusal("InternalErrorException")
+    with pytest.raises(ClientError):
+        aws.deliver(what)
+    aws.refusals.clear()
+    aws.deliver(what)
+    assert len(aws.escalations) == 1
+
+
+def test_what_has_settled_is_told_again(aws: World) -> None:
+    flap(aws, 12)
+    aws.wait(minutes=60)
+    flap(aws, 12)
+    assert len(aws.escalations) == 2
+    assert len({item["id"] for item in aws.items().values() if "recovered_at" in item}) == 2
+
+
+def test_what_was_escalated_before_may_be_unreadable_and_a_person_is_told_all_the_same(
+    aws: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(*_: Any) -> bool:
+        raise refusal("ProvisionedThroughputExceededException")
+
+    monkeypatch.setattr(Incidents, "repeats", unreadable)
+    flap(aws, 7)
+    assert len(aws.escalations) == 2
 
 
 # Deliveries: again, late, out of order, wrong
@@ -511,7 +597,7 @@ def test_whatever_arrives_the_promises_hold(seed: int) -> None:
         for _ in range(14):
             fate.happens(aws, delivered)
         changes, items = aws.ecs.changes, aws.items()
-        records = [item for identifier, item in items.items() if identifier not in ("latest", "changes")]
+        records = [item for identifier, item in items.items() if identifier not in ("latest", "changes", "escalated")]
         claims = [json.loads(text) for name, text in items.get("changes", {}).items() if name.startswith("arn:")]
 
         assert len(changes) <= len(claims), "no change without a claim, one claim for a deployment"
