@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/node_modules/.bin:$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup init drill dashboard test local local-down shell break mend messages replay detection thresholds docs runbook synth preflight golden lint acknowledgements lock
+.PHONY: help setup init drill dashboard test faults local local-down shell break mend messages replay detection thresholds docs runbook synth preflight golden lint acknowledgements lock
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -38,6 +38,9 @@ dashboard: setup ## draw ENV's dashboard as synthesized over a recorded drill, o
 
 test: setup ## run the whole test suite
 	@python -m pytest -n $(WORKERS) --dist loadgroup
+
+faults: setup ## break every AWS call of rollback in every way, and count what is then not as it must be: [SHARE=5, a fifth]
+	@python -m tests.faults $(SHARE)
 
 local: setup ## deploy ENV, any environment of config/, to the local cloud and keep it up
 	@python -m local up "$(ENV)" $(if $(PORT),--port="$(PORT)")

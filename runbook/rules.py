@@ -59,10 +59,24 @@ BUDGET = 2
 BUDGET_WINDOW = timedelta(hours=24)
 
 CHANGES_REMEMBERED = timedelta(days=90)
-"""How long a change is remembered: far past BUDGET_WINDOW, and short enough for one item to hold them all."""
+"""How long a change is remembered, and what an incident ran on: as long as ECS remembers deployments.
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-deployment.html"""
 
-DEPLOYMENTS_READ = 40
-"""The newest service deployments that are looked at."""
+EVENT_AGE = timedelta(days=1)
+"""An event whose time is further away from now, before or after, is no alarm's: Lambda keeps none longer than six hours."""
+
+EVIDENCE_DEADLINE = timedelta(seconds=12)
+"""What has not been read by then is missing."""
+
+SECOND_LOOK = timedelta(seconds=5)
+"""How long the service is read again when the answer to a change was lost."""
+
+ROLLBACK_TIMEOUT = timedelta(seconds=55)
+"""How long a run may take, and so how long it keeps its event for itself: less than LAMBDA_RETRY."""
+
+LAMBDA_RETRY = timedelta(seconds=60)
+"""Lambda waits this long before its first retry, and twice as long before its second.
+https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html"""
 
 CANDIDATES = 10
 """The newest task definitions, deployed successfully, whose state is read."""

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
+from uuid import uuid4
 
 from botocore.exceptions import ClientError
 from pydantic import TypeAdapter
@@ -37,8 +38,8 @@ Kind = Literal[
 class Outcome:
     """What one alarm led to.
 
-    `closes` is the id of the incident that it ends, `reports` the deployments whose unconfirmed change it tells of;
-    `needs_person` sends it to the escalations.
+    `closes` is the id of the incident that it ends, `reports` the deployments of whose change it tells though no result is
+    recorded; `needs_person` sends it to the escalations. `remembers` says that the incident's time is still to be recorded.
     """
 
     outcome: Kind
@@ -59,6 +60,7 @@ class Outcome:
     closes: str = ""
     reports: tuple[str, ...] = ()
     needs_person: bool = False
+    remembers: bool = False
 
 
 _OUTCOME = TypeAdapter(Outcome)
@@ -73,16 +75,19 @@ class Delivery:
     """One delivery of a change of state.
 
     `outcome` is what is recorded, by an earlier delivery or by this one; `announced` says that an earlier one also told
-    everybody.
+    everybody, `told` whom any told.
     """
 
     id: str
     table: "Table"
     outcome: Outcome | None = None
     announced: bool = False
+    told: set[str] = field(default_factory=set)
+    tried: bool = False
 
     def record(self, outcome: Outcome) -> Outcome:
         """Record the outcome: final, unless it is `failed`, which the next delivery takes up again."""
+        self.tried = True
         failed = outcome.outcome == "failed"
         self.table.update_item(
             Key={"id": self.id},
@@ -93,6 +98,14 @@ class Delivery:
         )
         self.outcome = outcome
         return outcome
+
+    def keep_told(self) -> None:
+        """Record whom this delivery told, for the next one: it did not reach everybody."""
+        self.table.update_item(
+            Key={"id": self.id},
+            UpdateExpression="SET told = :told",
+            ExpressionAttributeValues={":told": ",".join(sorted(self.told))},
+        )
 
 
 class Incidents:
@@ -116,7 +129,7 @@ class Incidents:
         try:
             yield delivery
         except Exception as error:
-            if delivery.outcome is None:
+            if not (delivery.outcome or delivery.tried):
                 try:
                     delivery.record(failure(error))
                 except Exception as unrecorded:  # whatever it is, the failure of the body is what to raise
@@ -128,24 +141,28 @@ class Incidents:
             )
 
     def _take_up(self, identifier: str, seconds: float) -> Delivery:
-        now = self._clock().timestamp()
+        now, run = self._clock().timestamp(), uuid4().hex
         try:
             self._table.put_item(
                 Item={
                     "id": identifier,
+                    "run": run,
                     "lease_until": int(now + seconds) + 1,
                     "expires_at": int(now + self._retention.total_seconds()),
                 },
                 ConditionExpression="attribute_not_exists(id) OR lease_until < :now",
                 ExpressionAttributeValues={":now": int(now)},
             )
-        except ClientError as error:
+        except Exception as error:  # the first answer may have been lost, and a second attempt refused for our own lease
+            item = self._table.get_item(Key={"id": identifier}, ConsistentRead=True).get("Item", {})
+            if item.get("run") == run:
+                return Delivery(identifier, self._table)
             if not refused(error):
                 raise
-            item = self._table.get_item(Key={"id": identifier}, ConsistentRead=True)["Item"]
             if "lease_until" in item:
                 raise InProgressError(identifier) from None
-            return Delivery(identifier, self._table, _outcome(item), "announced" in item)
+            told = set(str(item.get("told", "")).split(","))
+            return Delivery(identifier, self._table, _outcome(item), "announced" in item, told)
         return Delivery(identifier, self._table)
 
     def outcome(self, identifier: str) -> Outcome | None:
@@ -156,10 +173,11 @@ class Incidents:
     # The alarm over time
 
     def arrive(self, identifier: str, at: datetime, *, opens: bool) -> str | None:
-        """Note that this change of state is the newest; where it `opens` an incident and none is open, that one is.
+        """Note that this change of state is the newest. Where it `opens` an incident, that one is open now: an older one's OK
+        was lost.
 
         The id of the incident that is open, empty when none is; None when a newer state arrived before."""
-        opening = ", open_incident = if_not_exists(open_incident, :id)" if opens else ""
+        opening = ", open_incident = :id" if opens else ""
         try:
             answer = self._table.update_item(
                 Key={"id": LATEST},
@@ -220,9 +238,9 @@ class Incidents:
                 raise
 
 
-def refused(error: ClientError) -> bool:
+def refused(error: Exception) -> bool:
     """Whether DynamoDB refused a write because its condition did not hold."""
-    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
+    return isinstance(error, ClientError) and error.response["Error"]["Code"] == "ConditionalCheckFailedException"
 
 
 def _outcome(item: Mapping[str, Any]) -> Outcome:

@@ -54,7 +54,7 @@ class Releases:
     def _last_good(self) -> tuple[str, TaskDefinition | None]:
         """What the service should run, by its deployments, and why; None when they do not say, and nothing is to be changed."""
         try:
-            deployments = self._service.newest_deployments()
+            deployments = self._service.deployments()
         except (self._ecs.exceptions.ServiceNotFoundException, self._ecs.exceptions.ClusterNotFoundException):
             return "There is no service yet: its first deployment runs what a person named.", None
         if not deployments:  # ECS forgets them after 90 days
