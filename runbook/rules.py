@@ -23,6 +23,13 @@ AFTERMATH = timedelta(minutes=3)
 CALM = timedelta(minutes=10)
 """An alarm that fires again within this time is the same notification; after it, people hear that it is over."""
 
+REPEAT = timedelta(minutes=2)
+"""Where it cannot be remembered who was told, a notification is sent only so long after it was due: two runs."""
+
+RETRY = timedelta(hours=1)
+"""A notification that was sent twice, perhaps in vain, is sent again this much later; until then the errors of `notify` call
+somebody."""
+
 MAINTENANCE = timedelta(hours=2)
 """Maintenance that nobody ended is ended."""
 

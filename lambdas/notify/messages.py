@@ -8,6 +8,7 @@ from typing import Literal
 
 from lambdas.common import pagerduty
 from lambdas.common.incidents import Outcome
+from lambdas.common.words import shown
 from lambdas.notify import links
 from lambdas.notify.alarms import Alarm
 from lambdas.notify.plan import Notification
@@ -20,9 +21,21 @@ from runbook.rules import SILENCE
 from runbook.severities import CALLED, ESCALATION_PATH, RESPONSE_TIMES
 
 _SUBJECT = 100  # SNS takes no more characters
+_PART = 2000  # of what others wrote: some 20 parts, twice, in at most 4 bytes a character, stay below SNS's 256 KiB
 _CHAT = 3000  # what Slack takes in one block of text: https://docs.slack.dev/reference/block-kit/blocks/section-block/
 (_ERRORS,) = (query.text for query in QUERIES if query.slug == "errors")
-_OVER = ("Incident", "Since", "Likely cause", "Automation", "Last deployment", "Runbook", "Alarm", "Logs", "Dashboard")
+_OVER = (
+    "Incident",
+    "Since",
+    "No data",
+    "Likely cause",
+    "Automation",
+    "Last deployment",
+    "Runbook",
+    "Alarm",
+    "Logs",
+    "Dashboard",
+)
 """What is said when it is over."""
 _EVERYTHING = "fields @timestamp, @message | sort @timestamp desc | limit 200"
 
@@ -31,7 +44,8 @@ _EVERYTHING = "fields @timestamp, @message | sort @timestamp desc | limit 200"
 class Situation:
     """What else is known: the alarms that fire behind this one, and what rollback did about it, if it did.
 
-    `unread` is why what rollback did could not be read; empty where it could. `deployment` is the last one, in words.
+    `unread` is why what rollback did could not be read; empty where it could. `deployment` is the last one, in words. `silent`
+    are the alarms behind it that have lost their data.
     """
 
     now: datetime
@@ -39,6 +53,7 @@ class Situation:
     outcome: Outcome | None
     unread: str = ""
     deployment: str = ""
+    silent: Sequence[Alarm] = ()
 
 
 def subject(notification: Notification, settings: NotifySettings) -> str:
@@ -109,6 +124,7 @@ def _parts(notification: Notification, situation: Situation, settings: NotifySet
         "Incident": _incident(notification, settings),
         "Since": f"{since} ({_minutes(memory.since, situation.now)}){again}",
         "Measured": "\n".join(one.measured for one in (situation.behind or [alarm]) if one.measured),
+        "No data": "\n".join(f"{one.name}: it may not be over" for one in situation.silent),
         "Likely cause": _cause(alarm, situation),
         "Automation": _automation(alarm, situation),
         "Last deployment": situation.deployment,
@@ -126,7 +142,7 @@ def _parts(notification: Notification, situation: Situation, settings: NotifySet
         parts = {title: words for title, words in parts.items() if title in _OVER}
     if page and notification.kind != "handled" and alarm.description.severity in CALLED:
         parts |= _status_page(notification, page, situation, settings)
-    return [(title, words) for title, words in parts.items() if words]
+    return [(title, shown(words, _PART)) for title, words in parts.items() if words]
 
 
 def _incident(notification: Notification, settings: NotifySettings) -> str:

@@ -24,7 +24,8 @@ Kind = Literal["open", "close", "handled"]
 class Memory:
     """What is known of an alarm that fired: since when, how often, when people were told, and since when it is calm.
 
-    `waited` says that a deployment held it back; `incident` is the id of the record of what rollback did about it.
+    `waited` says that a deployment held it back; `incident` is the id of the record of what rollback did about it. `again_at`
+    is set while nobody knows whether the notification was sent: it is tried again then.
     """
 
     since: datetime
@@ -33,6 +34,7 @@ class Memory:
     calm_since: datetime | None = None
     waited: bool = False
     incident: str = ""
+    again_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -432,7 +432,7 @@ def test_what_rollback_did_may_be_unreadable_and_people_are_told_all_the_same(aw
 
     aws.set_alarm(DOWN, "ALARM")
     aws.wait(minutes=1)
-    aws.meanwhile["ecs:ListServiceDeployments"] = unreadable  # after it read what it remembers
+    aws.meanwhile["dynamodb:GetItem"] = unreadable  # after it read what it remembers
     aws.notify()
     (message,) = sent(aws, P1)
     assert "What rollback did could not be read" in message["default"]
