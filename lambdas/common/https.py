@@ -6,9 +6,9 @@ from concurrent.futures import TimeoutError as LateError
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from http.client import HTTPConnection, HTTPSConnection
+from http.client import HTTPConnection, HTTPMessage, HTTPSConnection
 from threading import Event
-from typing import Any
+from typing import IO, Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, Request, build_opener
@@ -114,16 +114,16 @@ def _connection(kind: type[HTTPConnection], watch: _Watch, host: str, **options:
 
 
 class _NoRedirect(HTTPRedirectHandler):
-    def http_error_302(self, *_: Any) -> Any:
+    def http_error_302(self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage) -> Any:  # noqa: ARG002 - urllib's
         return None
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 class _SameOrigin(HTTPRedirectHandler):
-    def http_error_302(self, *redirect: Any) -> Any:
+    def http_error_302(self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage) -> Any:
         try:
-            return super().http_error_302(*redirect)
+            return super().http_error_302(req, fp, code, msg, headers)
         except ValueError:  # it leads to no URL
             return None
 

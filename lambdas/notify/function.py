@@ -111,8 +111,10 @@ class Notify:
         maintenance = self._maintenance(found, run)
         waiting = {alarm.name for alarm in alarms if alarm.firing and alarm.page and alarm.page.waits}
         incident = self._open_incident(run) if waiting else ""
-        outcome = self._outcome(incident, run)[0] if incident else None
-        escalated = outcome is not None and outcome.needs_person
+        outcome, unread = self._outcome(incident, run)
+        escalated = (
+            not run.table or bool(unread) or (outcome is not None and outcome.needs_person)
+        )  # unknown: one call too many
         deploying = bool(waiting) and not escalated and self._deployments.under_way(now)
         looked_at = [alarm for alarm in alarms if alarm.judged]  # what has no data is not over
         news: list[tuple[Channel, Notification]] = []

@@ -1,6 +1,7 @@
 """What people read: the message of a notification, for mail and PagerDuty, and for the chat."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -85,7 +86,7 @@ def for_chat(notification: Notification, situation: Situation, settings: NotifyS
     parts = _parts(notification, situation, settings)
     words = ""
     for title, part in parts:  # whole parts, as many as fit: the status page's texts come last
-        line = f"*{title}*: {'; '.join(part.splitlines())}\n"
+        line = f"*{title}*: {shown('; '.join(part.splitlines()), _CHAT // 3)}\n"
         words += line if len(words) + len(line) <= _CHAT else ""
     return json.dumps(
         {
@@ -163,11 +164,9 @@ def _logs(alarm: Alarm, console: str, begin: datetime, end: datetime, settings: 
 def _silence(alarm: Alarm) -> str:
     """A command that mutes the alarm's actions, and `notify` with them. It begins in a minute: a time that is over never comes.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutAlarmMuteRule.html"""
+    name = shlex.quote(alarm.name)
     schedule = f"Expression=at($(date -u -d '1 minute' +%Y-%m-%dT%H:%M)),Duration=PT{SILENCE / timedelta(minutes=1):g}M"
-    return (
-        f"aws cloudwatch put-alarm-mute-rule --name {alarm.name} --mute-targets AlarmNames={alarm.name}"
-        f' --rule "Schedule={{{schedule}}}"'
-    )
+    return f'aws cloudwatch put-alarm-mute-rule --name {name} --mute-targets AlarmNames={name} --rule "Schedule={{{schedule}}}"'
 
 
 def _cause(alarm: Alarm, situation: Situation) -> str:
