@@ -38,6 +38,8 @@ _OVER = (
     "Dashboard",
 )
 """What is said when it is over."""
+_OTHERS = ("Measured", "Likely cause", "Automation", "Last deployment")
+"""What others wrote: of that the chat gets the begin, and of links and commands all or nothing."""
 _EVERYTHING = "fields @timestamp, @message | sort @timestamp desc | limit 200"
 
 
@@ -86,7 +88,7 @@ def for_chat(notification: Notification, situation: Situation, settings: NotifyS
     parts = _parts(notification, situation, settings)
     words = ""
     for title, part in parts:  # whole parts, as many as fit: the status page's texts come last
-        line = f"*{title}*: {shown('; '.join(part.splitlines()), _CHAT // 3)}\n"
+        line = f"*{title}*: {shown('; '.join(part.splitlines()), _CHAT // 4 if title in _OTHERS else _CHAT)}\n"
         words += line if len(words) + len(line) <= _CHAT else ""
     return json.dumps(
         {
