@@ -36,6 +36,13 @@ P1, and nothing that is worse than before or affects users."""
 LASTING = timedelta(hours=1)
 """A warning, or a page that was told lower, says so once more when it fires without a break for this long."""
 
+REPEAT = timedelta(minutes=2)
+"""Where it cannot be remembered who was told, a notification is sent only so long after it was due: two runs."""
+
+RETRY = timedelta(hours=1)
+"""A notification that was sent twice, perhaps in vain, is sent again this much later; until then the errors of `notify` call
+somebody."""
+
 MAINTENANCE = timedelta(hours=2)
 """Maintenance that nobody ended is ended."""
 

@@ -13,6 +13,9 @@ CLIENT = Config(
 """Of every AWS client. Three tries and the waits between them are 12 seconds at the most: a call that hangs must not use up the
 minute that a function has."""
 
+QUICK = CLIENT.merge(Config(retries={"mode": "standard", "total_max_attempts": 2}))
+"""Of a function that has to tell people even if one service hangs: it calls several, one after another."""
+
 
 class Secrets(Protocol):
     """What is used of a client of Secrets Manager."""

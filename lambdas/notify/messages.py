@@ -1,6 +1,7 @@
 """What people read: the message of a notification, for mail and PagerDuty, and for the chat."""
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,6 +9,7 @@ from typing import Literal
 
 from lambdas.common import pagerduty
 from lambdas.common.incidents import Outcome
+from lambdas.common.words import shown
 from lambdas.notify import links
 from lambdas.notify.alarms import Alarm
 from lambdas.notify.plan import ENDS, Kind, Notification
@@ -20,9 +22,21 @@ from runbook.rules import LASTING, RECALL, SETTLED, SILENCE
 from runbook.severities import CALLED, ESCALATION_PATH, RESPONSE_TIMES
 
 _SUBJECT = 100  # SNS takes no more characters
+_PART = 2000  # of what others wrote: some 20 parts, twice, in at most 4 bytes a character, stay below SNS's 256 KiB
 _CHAT = 3000  # what Slack takes in one block of text: https://docs.slack.dev/reference/block-kit/blocks/section-block/
 (_ERRORS,) = (query.text for query in QUERIES if query.slug == "errors")
-_OVER = ("Incident", "Since", "Likely cause", "Automation", "Last deployment", "Runbook", "Alarm", "Logs", "Dashboard")
+_OVER = (
+    "Incident",
+    "Since",
+    "No data",
+    "Likely cause",
+    "Automation",
+    "Last deployment",
+    "Runbook",
+    "Alarm",
+    "Logs",
+    "Dashboard",
+)
 """What is said when it is over."""
 _BEGINS: Mapping[Kind, str] = {
     "open": "",
@@ -32,6 +46,8 @@ _BEGINS: Mapping[Kind, str] = {
     "close": "Over: ",
     "handled": "Handled without a call: ",
 }
+_OTHERS = ("Measured", "Likely cause", "Automation", "Last deployment")
+"""What others wrote: of that the chat gets the begin, and of links and commands all or nothing."""
 _EVERYTHING = "fields @timestamp, @message | sort @timestamp desc | limit 200"
 
 
@@ -39,7 +55,8 @@ _EVERYTHING = "fields @timestamp, @message | sort @timestamp desc | limit 200"
 class Situation:
     """What else is known: the alarms that fire behind this one, and what rollback did about it, if it did.
 
-    `unread` is why what rollback did could not be read; empty where it could. `deployment` is the last one, in words.
+    `unread` is why what rollback did could not be read; empty where it could. `deployment` is the last one, in words. `silent`
+    are the alarms behind it that have lost their data.
     """
 
     now: datetime
@@ -47,6 +64,7 @@ class Situation:
     outcome: Outcome | None
     unread: str = ""
     deployment: str = ""
+    silent: Sequence[Alarm] = ()
 
 
 def subject(notification: Notification, settings: NotifySettings) -> str:
@@ -78,7 +96,7 @@ def for_chat(notification: Notification, situation: Situation, settings: NotifyS
     parts = _parts(notification, situation, settings)
     words = ""
     for title, part in parts:  # whole parts, as many as fit: the status page's texts come last
-        line = f"*{title}*: {'; '.join(part.splitlines())}\n"
+        line = f"*{title}*: {shown('; '.join(part.splitlines()), _CHAT // 4 if title in _OTHERS else _CHAT)}\n"
         words += line if len(words) + len(line) <= _CHAT else ""
     return json.dumps(
         {
@@ -117,6 +135,7 @@ def _parts(notification: Notification, situation: Situation, settings: NotifySet
         "Since": f"{since} ({_minutes(memory.since, situation.now)}){again}",
         "Quiet": _quiet(notification),
         "Measured": "\n".join(one.measured for one in (situation.behind or [alarm]) if one.measured),
+        "No data": "\n".join(f"{one.name}: it may not be over" for one in situation.silent),
         "Likely cause": _cause(alarm, situation),
         "Automation": _automation(alarm, situation),
         "Last deployment": situation.deployment,
@@ -134,7 +153,7 @@ def _parts(notification: Notification, situation: Situation, settings: NotifySet
         parts = {title: words for title, words in parts.items() if title in _OVER}
     if page and notification.kind != "handled" and alarm.description.severity in CALLED:
         parts |= _status_page(notification, page, situation, settings)
-    return [(title, words) for title, words in parts.items() if words]
+    return [(title, shown(words, _PART)) for title, words in parts.items() if words]
 
 
 def _incident(notification: Notification, settings: NotifySettings) -> str:
@@ -155,11 +174,9 @@ def _logs(alarm: Alarm, console: str, begin: datetime, end: datetime, settings: 
 def _silence(alarm: Alarm) -> str:
     """A command that mutes the alarm's actions, and `notify` with them. It begins in a minute: a time that is over never comes.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutAlarmMuteRule.html"""
+    name = shlex.quote(alarm.name)
     schedule = f"Expression=at($(date -u -d '1 minute' +%Y-%m-%dT%H:%M)),Duration=PT{SILENCE / timedelta(minutes=1):g}M"
-    return (
-        f"aws cloudwatch put-alarm-mute-rule --name {alarm.name} --mute-targets AlarmNames={alarm.name}"
-        f' --rule "Schedule={{{schedule}}}"'
-    )
+    return f'aws cloudwatch put-alarm-mute-rule --name {name} --mute-targets AlarmNames={name} --rule "Schedule={{{schedule}}}"'
 
 
 def _cause(alarm: Alarm, situation: Situation) -> str:

@@ -39,7 +39,8 @@ class Memory:
     `before` that of the notification before; `loud_at` is when they were last told with the alarm's own. `behind` are the
     critical alarms behind a page that people know of. `flapping` and `lasting` say that people were told so. `waited` says that
     a deployment held it back; `incident` is the id of the record of what rollback did about it. `over`: people were told of its
-    end, and it is only remembered for its return.
+    end, and it is only remembered for its return. `again_at`
+    is set while nobody knows whether the notification was sent: it is tried again then.
     """
 
     since: datetime
@@ -55,6 +56,7 @@ class Memory:
     waited: bool = False
     over: bool = False
     incident: str = ""
+    again_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -208,24 +208,6 @@ def test_an_old_escalation_says_nothing_about_a_new_deployment(aws: World) -> No
     assert aws.subjects(P1) == []
 
 
-def test_what_rollback_found_may_be_unreadable_and_the_wait_is_short_all_the_same(aws: World) -> None:
-    aws.database("failed")
-    during_a_release(aws)
-
-    def unreadable() -> None:
-        aws.refusals["dynamodb:GetItem"] = refusal("ProvisionedThroughputExceededException")
-
-    def readable() -> None:
-        del aws.refusals["dynamodb:GetItem"]
-
-    for _ in range(6):
-        aws.wait(minutes=1)
-        aws.meanwhile["ecs:ListServiceDeployments"] = unreadable
-        aws.notify()
-        readable()
-    assert len(aws.subjects(P1)) == 2
-
-
 def test_the_value_behind_a_page_is_that_of_its_own_rows(aws: World) -> None:
     for slug, value in (("alb-5xx-rate", 61.5), ("frontend-availability", 3.0)):
         aws.set_alarm(PRODUCTION.alarm(slug, "critical"), "ALARM", json.dumps({"recentDatapoints": [value]}))
@@ -502,7 +484,7 @@ def test_what_rollback_did_may_be_unreadable_and_people_are_told_all_the_same(aw
 
     aws.set_alarm(DOWN, "ALARM")
     aws.wait(minutes=1)
-    aws.meanwhile["ecs:ListServiceDeployments"] = unreadable  # after it read what it remembers
+    aws.meanwhile["dynamodb:GetItem"] = unreadable  # after it read what it remembers
     aws.notify()
     (message,) = sent(aws, P1)
     assert "What rollback did could not be read" in message["default"]

@@ -112,6 +112,8 @@ def test_the_rules_read_well(heading: str, line: str) -> None:
         "CALL",
         "ARMING",
         "SILENCE",
+        "REPEAT",
+        "RETRY",
         "SUSPECT_WINDOW",
         "BUDGET_WINDOW",
     ],
