@@ -14,6 +14,6 @@ def shown(words: str, most: int) -> str:
     return seen if len(seen) <= most else f"{seen[: most - 1]}…"
 
 
-def one_line(words: str, most: int) -> str:
+def one_line(words: str, most: int = 2000) -> str:
     """The same as one line."""
     return shown(" ".join(_UNSEEN.sub(" ", words).split()), most)

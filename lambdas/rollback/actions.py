@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from lambdas.common import pagerduty
 from lambdas.common.incidents import Outcome
-from lambdas.common.texts import one_line
+from lambdas.common.words import one_line
 from lambdas.rollback.changes import Changes
 from lambdas.rollback.clients import Clients
 from lambdas.rollback.decisions import Change, Evidence

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from lambdas.common.events import EventError
-from lambdas.common.texts import one_line
+from lambdas.common.words import one_line
 
 State = Literal["ALARM", "OK", "INSUFFICIENT_DATA"]
 
