@@ -2,6 +2,9 @@
 # Needs only Python 3.11 or newer, git and make.
 PYTHON ?= python3
 ENV ?= production
+ifeq ($(strip $(ENV)),)
+$(error ENV is empty: name a file of config/ without .toml, such as ENV=production, or leave it out)
+endif
 # One more than there are cores: drills and deployments mostly wait.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 VENV := $(CURDIR)/.venv
@@ -9,7 +12,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/node_modules/.bin:$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup init drill dashboard test local local-down replay detection thresholds docs runbook synth preflight golden lint acknowledgements lock
+.PHONY: help setup init drill dashboard test faults local local-down shell break mend messages replay detection thresholds docs runbook synth preflight golden lint acknowledgements lock
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -25,32 +28,47 @@ $(VENV)/.ready: requirements.txt package-lock.json
 	@touch $@
 
 init: setup ## write ENV's file with your own values: asks for them, or takes them as options: ARGS="--account ..."
-	@python -m local.init $(ENV) $(ARGS)
+	@python -m local.init "$(ENV)" $(ARGS)
 
 drill: setup ## deploy ENV to the local cloud, break a release, then the database, and see what happens and who is told
-	@python -m local.drills --env $(ENV)
+	@python -m local.drills --env "$(ENV)"
 
 dashboard: setup ## draw ENV's dashboard as synthesized over a recorded drill, or over TRACE=file.csv, as one HTML page
-	@python -m local.preview $(ENV) $(if $(TRACE),--trace $(TRACE))
+	@python -m local.preview "$(ENV)" $(if $(TRACE),--trace "$(TRACE)")
 
 test: setup ## run the whole test suite
 	@python -m pytest -n $(WORKERS) --dist loadgroup
 
+faults: setup ## break every AWS call of rollback in every way, and count what is then not as it must be: [SHARE=5, a fifth]
+	@python -m tests.faults $(SHARE)
+
 local: setup ## deploy ENV, any environment of config/, to the local cloud and keep it up
-	@python -m local up $(ENV) $(if $(PORT),--port $(PORT))
+	@python -m local up "$(ENV)" $(if $(PORT),--port="$(PORT)")
 
 local-down: setup ## stop the local cloud
 	@python -m local down
 
-replay: setup ## replay the alarms over recorded metrics: TRACE=file.csv [METRIC= START= ENV= OUT= MINUTES=]
-	@python -m local.replay $(if $(TRACE),"$(TRACE)") --env $(ENV) $(if $(METRIC),--metric "$(METRIC)") $(if $(START),--start "$(START)") \
-		$(if $(OUT),--out "$(OUT)") $(if $(MINUTES),--minutes $(MINUTES))
+shell: setup ## a shell in which the runbook's commands work on the local cloud
+	@python -m local shell
+
+break: setup ## break something in the local cloud: FAULT=release, database or cache
+	@python -m local break "$(FAULT)"
+
+mend: setup ## take every fault in the local cloud back
+	@python -m local mend
+
+messages: setup ## what people have been told of the local cloud
+	@python -m local messages
+
+replay: setup ## replay the alarms over recorded metrics: TRACE=file [METRIC= START= ZONE= ENV= OUT= MINUTES=]
+	@python -m local.replay $(if $(TRACE),"$(TRACE)") --env "$(ENV)" $(if $(METRIC),--metric "$(METRIC)") $(if $(START),--start "$(START)") \
+		$(if $(ZONE),--zone "$(ZONE)") $(if $(OUT),--out "$(OUT)") $(if $(MINUTES),--minutes $(MINUTES))
 
 detection: setup ## how fast each row's alarms notice a step from normal to critical
-	@python -m local.replay --steps --env $(ENV)
+	@python -m local.replay --steps --env "$(ENV)"
 
 thresholds: setup ## print the threshold table as ENV deploys it
-	@python -m local.documents.thresholds $(ENV)
+	@python -m local.documents.thresholds "$(ENV)"
 
 docs: setup ## write the generated pages of docs/: the runbook and the page for on-call
 	@python -m local.documents.pages
@@ -59,7 +77,7 @@ runbook: setup ## write the runbook of ENV: docs/runbook.md for production, docs
 	@python -m local.documents.runbook $(ENV) --output docs/runbook$(filter-out -production,-$(ENV)).md
 
 synth: setup ## write the cloud assemblies of every environment to cdk.out, policy packs included
-	@cdk synth --quiet
+	@python -m local.synth
 
 preflight: setup ## ask your AWS account what only AWS knows of ENV, before anything is deployed: it only reads
 	@python -m local.preflight "$(ENV)"
@@ -67,8 +85,8 @@ preflight: setup ## ask your AWS account what only AWS knows of ENV, before anyt
 golden: setup ## write the golden templates anew: the difference is what a change does to CloudFormation
 	@python -m tests.synth.golden
 
-lint: setup ## ruff, the format check and mypy strict
-	@ruff check . && ruff format --check . && mypy
+lint: setup ## ruff, the format check, mypy strict, and a look for keys in what git has or would take
+	@ruff check . && ruff format --check . && mypy && python -m local.leaks
 
 acknowledgements: setup ## list every policy finding that is acknowledged, and why
 	@python -m stacks.policy

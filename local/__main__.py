@@ -1,12 +1,9 @@
-"""`python -m local up NAME` deploys an environment to a local cloud and keeps it up; `python -m local down` stops it.
-
-`python -m local recorded` lists what the running cloud only keeps and does not emulate.
-"""
+"""The local cloud that stays up: deploy to it, break what is deployed, and read what people are told."""
 
 import argparse
 import contextlib
 import fcntl
-import json
+import os
 import shutil
 import signal
 import sys
@@ -15,97 +12,98 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from local.cloud import STATE, Cloud, CloudError
+from local.drills.faults import FAULTS, a_second, mend
+from local.drills.live import BEHIND, MESSAGES
 from stacks.config import CONFIG, ConfigError, load
-from stacks.environment import Environment
 
 FOLDER = STATE / "up"
 PORT = 4566  # what AWS emulators listen on by custom
+NEXT = """
+{name} is up at {endpoint}, until `make local-down`.
+
+  make shell                a shell in which the commands of docs/runbook.md work on this cloud, and on nothing else
+  make break FAULT=release  break something: {faults}
+  make messages             what people have been told
+  make mend                 take every fault back
+
+docs/local-cloud.md has a tour of ten minutes.
+"""
 
 
-def up(name: str, config: Path, port: int) -> None:
+def up(name: str, config: Path, wanted: str | None) -> None:
     """Start a cloud, or take the one that is up, and deploy an environment of a folder to it.
 
     One that was started here and failed does not stay.
     """
     environment = load(name, config)
-    cloud = find()
+    port = None if wanted is None else port_number(wanted)
+    cloud = Cloud.found(FOLDER)
     started = cloud is None
     if cloud is None:
         shutil.rmtree(FOLDER, ignore_errors=True)
-        cloud = Cloud.launch(environment, FOLDER, config=config, port=port, background=True)
+        chosen = PORT if port is None else port
+        cloud = Cloud.launch(environment, FOLDER, config=config, port=chosen, behind=BEHIND, background=True)
     elif cloud.environment != environment:
         raise CloudError(f"The local cloud is up with {cloud.environment.name} as it was configured: `make local-down` first.")
+    elif port not in (None, cloud.port):
+        raise CloudError(f"The local cloud is up on port {cloud.port}: leave PORT={port} out, or `make local-down` first.")
     begun = time.monotonic()
     cloud.report = lambda line: print(f"{time.monotonic() - begun:5.0f} s  {line}", flush=True)
     try:
         cloud.deploy()
-        state = {
-            "environment": environment.model_dump(mode="json"),
-            "config": str(cloud.config),
-            "port": cloud.port,
-            "process_group": cloud.process_group,
-        }
-        (FOLDER / "server.json").write_text(json.dumps(state))
+        cloud.remember()
+        cloud.control("begin")
         cloud.detach()
-    except BaseException:
+    except BaseException as error:
         if started:
             cloud.stop()
+        if started and isinstance(error, KeyboardInterrupt):
+            shutil.rmtree(FOLDER, ignore_errors=True)
         raise
-    print(f"\n{environment.name} is up at {cloud.endpoint}, until `make local-down`. In a shell in this folder:\n")
-    for command in commands(cloud):
-        print(f"  {command}")
-
-
-def commands(cloud: Cloud) -> list[str]:
-    """What to type into a shell to look around, most of it from the runbook."""
-    environment = cloud.environment
-    variables = " ".join(f"{name}={value}" for name, value in cloud.variables.items())
-    return [
-        f"export {variables} PATH=$PWD/.venv/bin:$PATH",
-        f"aws ecs describe-services --cluster {environment.cluster} --services {environment.service} "
-        "--query 'services[0].{status:status,running:runningCount,desired:desiredCount}'",
-        f"aws ecs list-service-deployments --cluster {environment.cluster} --service {environment.service}",
-        f"aws cloudwatch describe-alarms --alarm-name-prefix {environment.prefix} "
-        "--query 'MetricAlarms[].[AlarmName,StateValue]' --output text",
-        f"aws cloudwatch get-dashboard --dashboard-name {environment.dashboard}",
-        # The AWS CLI's first version looks for RDS elsewhere, whatever AWS_ENDPOINT_URL says.
-        'aws --endpoint-url "$AWS_ENDPOINT_URL" rds describe-db-instances '
-        f"--db-instance-identifier {environment.database_instance}",
-    ]
+    print(NEXT.format(name=environment.name, endpoint=cloud.endpoint, faults=", ".join(FAULTS)))
 
 
 def down() -> str:
     """Stop the cloud that is up; what was done, in a sentence."""
-    cloud = find()
+    cloud = Cloud.found(FOLDER)
     if cloud is not None:
         cloud.stop()
     shutil.rmtree(FOLDER, ignore_errors=True)
     return "The local cloud is stopped." if cloud else "The local cloud is not up."
 
 
-def recorded() -> Iterator[str]:
+def shell(cloud: Cloud) -> None:
+    """Become the person's own shell, with this cloud for its AWS."""
+    print(f"A shell on {cloud.environment.name} at {cloud.endpoint}; `exit` leaves it.", file=sys.stderr, flush=True)
+    command = os.environ.get("SHELL") or "/bin/sh"
+    os.execvpe(command, [command], cloud.shell_environ)  # noqa: S606 - it is the person's own
+
+
+def messages(cloud: Cloud) -> str:
+    """What people have been told so far."""
+    file = cloud.folder / MESSAGES
+    said = file.read_text(encoding="utf-8") if file.exists() else ""
+    return said.rstrip() or "Nobody has been told anything yet: alarms are judged at the end of each minute."
+
+
+def broken(cloud: Cloud, fault: str) -> Iterator[str]:
+    """What is broken, a sentence at a time; CloudError for no known fault."""
+    if fault not in FAULTS:
+        raise CloudError(f"FAULT={fault} is no fault: choose from {', '.join(FAULTS)}.")
+    yield from FAULTS[fault](cloud, a_second)
+    yield "Alarms see it within 2 to 4 minutes: `make messages` shows what people are told, `make mend` takes it back."
+
+
+def recorded(cloud: Cloud) -> Iterator[str]:
     """A line for each resource that is only kept, with its type."""
-    cloud = find()
-    if cloud is None:
-        raise CloudError("The local cloud is not up: `make local` first.")
     for kind, resources in cloud.recorded().items():
         for name in resources:
             yield f"{kind}  {name}"
 
 
-def find() -> Cloud | None:
-    """The cloud that an earlier `up` left running."""
-    try:
-        state = json.loads((FOLDER / "server.json").read_text())
-        environment = Environment.model_validate_json(json.dumps(state["environment"]))
-    except (OSError, ValueError, KeyError):
-        return None
-    return Cloud.running(environment, FOLDER, state["port"], state["process_group"], config=Path(state["config"]))
-
-
 @contextlib.contextmanager
 def alone(file: Path) -> Iterator[None]:
-    """Keep two commands from working on the same cloud at once."""
+    """Keep two commands from starting or stopping the same cloud at once."""
     file.parent.mkdir(exist_ok=True)
     with file.open("w") as lock:
         try:
@@ -115,34 +113,65 @@ def alone(file: Path) -> Iterator[None]:
         yield
 
 
+def port_number(text: str) -> int:
+    """A port to listen on, 0 for one that the system chooses; CloudError when it is none."""
+    if not (text.isdecimal() and int(text) < 2**16):
+        raise CloudError(f"PORT={text} is no port: give a number from 1 to 65535, such as {PORT}.")
+    return int(text)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 0, or 1 after one sentence that says what is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    actions = parser.add_subparsers(dest="action", required=True)
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    actions = parser.add_subparsers(dest="action", required=True, metavar="COMMAND")
     starting = actions.add_parser("up", help="deploy an environment to the local cloud and keep it up")
     starting.add_argument("environment")
     starting.add_argument("--config", type=Path, default=CONFIG, metavar="FOLDER", help="whose environments: config by default")
-    starting.add_argument("--port", type=int, default=PORT)
+    starting.add_argument("--port", help=f"{PORT} by default")
     actions.add_parser("down", help="stop the local cloud")
+    actions.add_parser("shell", help="a shell whose AWS is the local cloud")
+    breaking = actions.add_parser(
+        "break", help="break something in what is deployed", formatter_class=argparse.RawTextHelpFormatter
+    )
+    faults = "\n".join(f"{name}: {fault.__doc__}" for name, fault in FAULTS.items())
+    breaking.add_argument("fault", metavar="FAULT", help=faults)
+    actions.add_parser("mend", help="take every fault back")
+    actions.add_parser("messages", help="what people have been told so far")
     actions.add_parser("recorded", help="list the resources that are only kept")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        with alone(STATE / "up.lock"):
-            match options.action:
-                case "up":
+        if options.action in {"up", "down"}:
+            with alone(STATE / "up.lock"):
+                if options.action == "up":
                     up(options.environment, options.config, options.port)
-                case "down":
+                else:
                     print(down())
-                case "recorded":
-                    print("\n".join(recorded()))
+        else:
+            look(options)
     except (CloudError, ConfigError) as error:
         print(error, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("\nInterrupted.", file=sys.stderr)
-        return 130
     return 0
+
+
+def look(options: argparse.Namespace) -> None:
+    """A command on the cloud that is up."""
+    cloud = Cloud.found(FOLDER)
+    if cloud is None:
+        raise CloudError("The local cloud is not up: `make local` first.")
+    match options.action:
+        case "shell":
+            shell(cloud)
+        case "messages":
+            print(messages(cloud))
+        case "break":
+            for line in broken(cloud, options.fault):
+                print(line, flush=True)
+        case "mend":
+            print("\n".join(mend(cloud)))
+        case "recorded":
+            print("\n".join(recorded(cloud)))
 
 
 if __name__ == "__main__":

@@ -16,10 +16,12 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -113,6 +115,9 @@ class Cloud:
                 yield cloud
             finally:
                 cloud.stop()
+        except KeyboardInterrupt:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         except BaseException:
             shutil.rmtree(folder / "tmp", ignore_errors=True)
             with contextlib.suppress(OSError):
@@ -128,17 +133,22 @@ class Cloud:
         *,
         config: Path = CONFIG,
         port: int = 0,
+        behind: timedelta = timedelta(),
         background: bool = False,
         function_environment: Mapping[str, str] | None = None,
         deployment_seconds: float = 90,
     ) -> Self:
-        """Start the server process. The caller stops it; it ends with this process too, until `detach` lets it live on."""
+        """Start the server process. The caller stops it; it ends with this process too, until `detach` lets it live on.
+
+        Its clock begins `behind` real time.
+        """
         (folder / "tmp").mkdir(parents=True, exist_ok=True)
         ready, write = os.pipe()
         settings = Settings(
             environment=environment,
             port=port,
             ready_fd=write,
+            behind_seconds=behind.total_seconds(),
             background=background,
             deployment_seconds=deployment_seconds,
             function_environment=dict(function_environment or {}),
@@ -181,6 +191,26 @@ class Cloud:
             return cloud if cloud.control("process") == process_group else None
         except CloudError:
             return None
+
+    def remember(self) -> None:
+        """Write into the folder what `found` needs."""
+        state = {
+            "environment": self.environment.model_dump(mode="json"),
+            "config": str(self.config),
+            "port": self.port,
+            "process_group": self.process_group,
+        }
+        (self.folder / "server.json").write_text(json.dumps(state))
+
+    @classmethod
+    def found(cls, folder: Path) -> Self | None:
+        """The cloud that is remembered in a folder, if it still runs."""
+        try:
+            state = json.loads((folder / "server.json").read_text())
+            environment = Environment.model_validate_json(json.dumps(state["environment"]))
+        except (OSError, ValueError, KeyError):
+            return None
+        return cls.running(environment, folder, state["port"], state["process_group"], config=Path(state["config"]))
 
     def stop(self) -> None:
         """End the server and the functions' processes, and wait until they are gone; nothing to do when they are."""
@@ -226,9 +256,33 @@ class Cloud:
             "CDK_HOME": str(self.folder / "tmp" / "cdk"),  # the CLI remembers there which account a key is of
         }
 
+    @property
+    def shell_environ(self) -> dict[str, str]:
+        """`environ` for a person's shell: every `aws` command goes to this cloud, and HTTPS to the stand-in application.
+
+        No request leaves the machine: the application is the proxy to every other host, and refuses all but its own.
+        """
+        commands = self.folder / "tmp" / "bin"
+        commands.mkdir(exist_ok=True)
+        aws = commands / "aws"
+        # AWS CLI 1 looks for RDS, SQS and a few others at AWS's own hosts, whatever AWS_ENDPOINT_URL says.
+        aws.write_text(f'#!/bin/sh\nexec "{Path(sys.executable).with_name("aws")}" --endpoint-url "$AWS_ENDPOINT_URL" "$@"\n')
+        aws.chmod(0o755)
+        application = self.application_environment
+        proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), application["HTTPS_PROXY"])
+        proxies["NO_PROXY"] = "localhost,127.0.0.1"
+        return {
+            **self.environ,
+            **proxies,
+            **{name.lower(): value for name, value in proxies.items()},
+            "SSL_CERT_FILE": application["SSL_CERT_FILE"],
+            "CURL_CA_BUNDLE": application["SSL_CERT_FILE"],
+            "PATH": os.pathsep.join((str(commands), self.environ["PATH"])),
+        }
+
     def client(self, service: str) -> Any:
         """A boto3 client of this cloud, as the account's administrator."""
-        return boto3.client(
+        return _session().client(
             service,  # type: ignore[call-overload]
             endpoint_url=self.endpoint,
             region_name=self.environment.region,
@@ -282,6 +336,18 @@ class Cloud:
     def fail_tasks_of(self, image: str) -> None:
         """From now on tasks of an image, or of a task definition by its ARN, do not start."""
         self.control("fail_tasks_of", image)
+
+    def fill_cache(self) -> None:
+        """From now on the cache has no memory left, and the application answers 500 to everything but its health check."""
+        self.control("fill_cache")
+
+    @property
+    def cache_is_full(self) -> bool:
+        return bool(self.control("cache_is_full"))
+
+    def mend_application(self) -> None:
+        """Take back `fail_requests_of` and `fill_cache`."""
+        self.control("mend_application")
 
     def fail_creation_of(self, stack: str) -> None:
         """The next creation of a stack fails once all of its resources are made, and is rolled back."""
@@ -337,6 +403,7 @@ class Cloud:
         if environment.domain.hosted_zone_id:
             self.control("hosted_zone", environment.domain.hosted_zone_id, environment.domain.zone)
         secrets = {environment.contacts.pagerduty_url_secret: "https://events.pagerduty.com/integration/local/enqueue"}
+        secrets[environment.contacts.heartbeat_url_secret] = "https://127.0.0.1:1/heartbeat"  # nobody listens
         if environment.sentry:
             secrets[environment.sentry.token_secret] = "local"
         for name, value in secrets.items():
@@ -364,6 +431,12 @@ class Cloud:
 _DEPLOY = ("--require-approval", "never", "--concurrency", "8", "--progress", "events", "--method", "direct")
 
 
+@cache
+def _session() -> boto3.Session:
+    """A session for clients of local clouds, without the profile that AWS_PROFILE may name."""
+    return boto3.Session(botocore_session=botocore.session.Session({"profile": (None, [], None, None)}))
+
+
 def synthesize(config: Path = CONFIG, report: Report = _silent) -> Path:
     """The cloud assembly of every environment of a folder from the sources as they are; synthesized when one has changed.
 
@@ -378,10 +451,15 @@ def synthesize(config: Path = CONFIG, report: Report = _silent) -> Path:
         if not assembly.exists():
             report("synthesizing")
             log = STATE / f"synth-{digest}.log"
-            output = tempfile.mkdtemp(dir=assemblies)
-            arguments = ["synth", "--quiet", "--context", f"config={config.resolve()}", "--output", output]
-            _run_cdk(arguments, _nowhere(), ROOT, log, report)
-            Path(output).rename(assembly)
+            with tempfile.TemporaryDirectory(dir=assemblies, ignore_cleanup_errors=True) as folder:
+                output = Path(folder) / "assembly"
+                arguments = ["synth", "--quiet", "--context", f"config={config.resolve()}", "--output", str(output)]
+                try:
+                    _run_cdk(arguments, _nowhere(), ROOT, log, report)
+                except KeyboardInterrupt:
+                    log.unlink()
+                    raise
+                output.rename(assembly)
             log.unlink()
             for old in sorted(assemblies.iterdir(), key=lambda path: path.stat().st_mtime)[:-6]:
                 shutil.rmtree(old)  # but for the newest, which another process may be deploying
@@ -408,12 +486,17 @@ def _targets(stage: Path) -> list[str]:
 def _nowhere() -> dict[str, str]:
     """This process's environment with this project's tools first on the path, and with no AWS account in it."""
     return {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK"))},
+        **{name: value for name, value in os.environ.items() if not _is_of_another_place(name)},
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
         "PATH": os.pathsep.join((str(ROOT / "node_modules/.bin"), str(Path(sys.executable).parent), os.environ["PATH"])),
     }
+
+
+def _is_of_another_place(name: str) -> bool:
+    """Whether an environment variable says where AWS, its account or the way out of this machine is, or is make's."""
+    return name.upper().startswith(("AWS_", "CDK", "MAKE")) or name.upper().endswith("_PROXY")
 
 
 def _run_cdk(arguments: Sequence[str], environ: Mapping[str, str], folder: Path, log: Path, report: Report) -> None:
@@ -425,28 +508,13 @@ def _run_cdk(arguments: Sequence[str], environ: Mapping[str, str], folder: Path,
         "NODE_COMPILE_CACHE": str(STATE / "node"),  # compiled once: a third of the CLI's start
         "NODE_OPTIONS": f"--import={_FAST_POLLS}",
     }
-    with (
-        log.open("a") as output,
-        subprocess.Popen(
-            ["cdk", *arguments, "--no-notices", "--no-color"],
-            cwd=folder,
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        ) as process,
-    ):
-        try:
-            for line in process.stdout or ():
-                output.write(line)
-                output.flush()
-                if "✅" in line:
-                    report(line.strip())
-            status = process.wait()
-        finally:
-            _kill_group(process.pid)
+    with log.open("a") as output, group(["cdk", *arguments, "--no-notices", "--no-color"], folder, variables) as process:
+        for line in process.stdout or ():
+            output.write(line)
+            output.flush()
+            if "✅" in line:
+                report(line.strip())
+        status = process.wait()
     if status:
         raise CloudError(f"cdk {' '.join(arguments[:2])} failed: {_last_error(log)} (see {_shown(log)}).")
 
@@ -460,6 +528,35 @@ def _port(ready: int, log: Path) -> int:
     if not port:
         raise CloudError(f"The local cloud did not start: {_last_line(log)} (see {_shown(log)}).")
     return int(port)
+
+
+@contextlib.contextmanager
+def group(
+    command: Sequence[str], folder: Path, environ: Mapping[str, str] | None = None, output: int | None = subprocess.PIPE
+) -> Iterator["subprocess.Popen[str]"]:
+    """A command in a process group of its own, which ends with the context; its output and errors are one.
+
+    An interrupt waits until the group can be ended: a process that has begun to start is not left behind.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output and subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            try:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+                yield process
+            finally:
+                _kill_group(process.pid)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _kill_group(group: int) -> None:

@@ -61,6 +61,15 @@ DEPENDENCY_ALARMS: Mapping[str, Dependency] = {
 }
 """The alarms, by their names below the prefix, that say which dependency is impaired, and that no release is to blame."""
 
+LASTING_SEVERITIES: Mapping[str, Severity] = {
+    alarm_name(row.slug, "warning"): "P2" if row.severity.critical == "P1" else row.severity.warning for row in ROWS
+}
+"""The severities with which the warnings of rows, by their names below the prefix, are told once more when they last: a call
+where users are without the service past the critical line."""
+
+AFFECTING_ALARMS = frozenset(alarm_name(row.slug, "critical") for row in ROWS if row.users_affected)
+"""The alarms, by their names below the prefix, that say that users are affected."""
+
 
 def descriptions(rows: Sequence[Row] = ROWS) -> Mapping[str, Description]:
     """The description of every alarm, by its name below the prefix; `rows` are the table as the environment has it."""

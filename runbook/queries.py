@@ -98,6 +98,17 @@ QUERIES: tuple[Query, ...] = (
         section=Section.TASKS_UNHEALTHY,
     ),
     Query(
+        slug="last-deployments",
+        title="Last deployments",
+        group=lambda names: names.function_log_group("releases"),
+        text="""fields status, since, revision, commit, deployment
+| filter ispresent(deployment)
+| sort @timestamp desc
+| dedup deployment
+| limit 3""",
+        section=Section.BACKEND_ROLLBACK,
+    ),
+    Query(
         slug="rollbacks",
         title="What rollback decided",
         group=lambda names: names.function_log_group("rollback"),

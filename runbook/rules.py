@@ -10,9 +10,9 @@ HOLD = timedelta(seconds=60)
 CALL = timedelta(minutes=3)
 """From a fault to a P1's call at the latest: DETECTION and HOLD. The way of a metric into CloudWatch comes on top."""
 
-DEPLOYMENT_WAIT = timedelta(minutes=10)
-"""How long a page that a deployment may have caused waits for that deployment's rollback: of the 15 minutes within which to
-respond. A service that ECS rolls back needs three to six."""
+DEPLOYMENT_WAIT = timedelta(minutes=5)
+"""How long a page that a deployment may have caused waits for that deployment's rollback: a third of the 15 minutes within
+which to respond. A service that ECS rolls back needs three to six; who is called meanwhile reads that it is under way."""
 
 DEPLOYMENT_AGE = timedelta(minutes=70)
 """A deployment that began longer ago is not waited for: it hangs."""
@@ -22,6 +22,26 @@ AFTERMATH = timedelta(minutes=3)
 
 CALM = timedelta(minutes=10)
 """An alarm that fires again within this time is the same notification; after it, people hear that it is over."""
+
+FLAPPING = 3
+"""An alarm that fires this often without SETTLED between flaps: people hear so once."""
+
+SETTLED = timedelta(hours=1)
+"""What flaps is over once it has been clear for this long. Until then it says nothing, unless it gets worse."""
+
+RECALL = timedelta(hours=24)
+"""What returns within this time is told one severity lower than before: after a call by mail, after a mail in the chat. Not a
+P1, and nothing that is worse than before or affects users."""
+
+LASTING = timedelta(hours=1)
+"""A warning, or a page that was told lower, says so once more when it fires without a break for this long."""
+
+REPEAT = timedelta(minutes=2)
+"""Where it cannot be remembered who was told, a notification is sent only so long after it was due: two runs."""
+
+RETRY = timedelta(hours=1)
+"""A notification that was sent twice, perhaps in vain, is sent again this much later; until then the errors of `notify` call
+somebody."""
 
 MAINTENANCE = timedelta(hours=2)
 """Maintenance that nobody ended is ended."""
@@ -46,10 +66,24 @@ BUDGET = 2
 BUDGET_WINDOW = timedelta(hours=24)
 
 CHANGES_REMEMBERED = timedelta(days=90)
-"""How long a change is remembered: far past BUDGET_WINDOW, and short enough for one item to hold them all."""
+"""How long a change is remembered, and what an incident ran on: as long as ECS remembers deployments.
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-deployment.html"""
 
-DEPLOYMENTS_READ = 40
-"""The newest service deployments that are looked at."""
+EVENT_AGE = timedelta(days=1)
+"""An event whose time is further away from now, before or after, is no alarm's: Lambda keeps none longer than six hours."""
+
+EVIDENCE_DEADLINE = timedelta(seconds=12)
+"""What has not been read by then is missing."""
+
+SECOND_LOOK = timedelta(seconds=5)
+"""How long the service is read again when the answer to a change was lost."""
+
+ROLLBACK_TIMEOUT = timedelta(seconds=55)
+"""How long a run may take, and so how long it keeps its event for itself: less than LAMBDA_RETRY."""
+
+LAMBDA_RETRY = timedelta(seconds=60)
+"""Lambda waits this long before its first retry, and twice as long before its second.
+https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html"""
 
 CANDIDATES = 10
 """The newest task definitions, deployed successfully, whose state is read."""

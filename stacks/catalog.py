@@ -11,7 +11,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import botocore.session
+from botocore.loaders import create_loader
+from botocore.regions import EndpointResolver
 from cfnlint.helpers import AVAILABILITY_ZONES
 
 _LISTS = files("cfnlint.data.schemas.extensions")
@@ -35,7 +36,8 @@ def closest(value: str, known: Iterable[str], otherwise: str) -> str:
 @cache
 def regions() -> frozenset[str]:
     """The regions of AWS's standard partition, the one that the names' ARNs are in."""
-    known: list[str] = botocore.session.Session().get_available_regions("ec2")
+    # Not by a session, which fails when the environment's AWS_PROFILE is not in the person's files.
+    known: list[str] = EndpointResolver(create_loader().load_data("endpoints")).get_available_endpoints("ec2")
     return frozenset(region for region in known if region in AVAILABILITY_ZONES and region in _node_types())
 
 

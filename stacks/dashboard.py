@@ -1,12 +1,14 @@
 """The dashboard (runbook 7.2): is it us, the database, the cache or the last release?
 
-Alarm states come first, then a section for each suspect: the table's rows with their bands, graphs that explain them, and
-log queries. All graphs are of one-minute periods over the same hours, so that a deployment and its effects line up.
+The last deployments and alarm states come first, then a section for each suspect: the table's rows with their bands, graphs
+that explain them, and log queries. All graphs are of one-minute periods over the same hours, so that a deployment and its
+effects line up.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import TypeVar
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -18,9 +20,14 @@ from runbook.sections import Section as RunbookSection
 from stacks.environment import Environment
 from stacks.metrics import Metrics
 
+T = TypeVar("T")
+
 _WIDTH = 24  # of a dashboard, in its grid
-_HEIGHT, _LOG_HEIGHT = 5, 4
-_STATES = 4  # widgets with alarm states in a line
+_HEIGHT, _LOG_HEIGHT, _TOP_HEIGHT = 5, 4, 3
+_STATES, _STATES_HEIGHT = 4, 2  # widgets with alarm states in a line: what fires comes first in each, the rest is scrolled to
+_MOST = 5  # graphs in a line: more would be too narrow to read
+_DEPLOYMENTS = "last-deployments"
+"""The query on top. Every look at the dashboard runs all queries again; this one reads a few kilobytes an hour."""
 _HOURS = 3
 _MINUTE = cdk.Duration.minutes(1)
 _EDGE = "us-east-1"  # where CloudFront publishes its metrics
@@ -103,7 +110,7 @@ SECTIONS: tuple[Section, ...] = (
                 ),
             ),
             Graph(  # more than one deployment means that a rollout is under way
-                "Deployments under way, and calls of rollback",
+                "Deployments, and calls of rollback",
                 "at a time",
                 (
                     Signal("ECS/ContainerInsights", "DeploymentCount", _SERVICE, "Maximum", "deployments"),
@@ -162,8 +169,17 @@ SECTIONS: tuple[Section, ...] = (
 )
 
 
+def _lines(shown: Sequence[T], most: int) -> list[Sequence[T]]:
+    """As few lines as hold them all, as many in each line, or one less."""
+    each = -(-len(shown) // -(-len(shown) // most))
+    return [shown[start : start + each] for start in range(0, len(shown), each)]
+
+
 class Dashboard(Construct):
-    """The dashboard of an environment: `states`, alarms by title, come first, then each section's, then our functions'."""
+    """The dashboard of an environment: `states`, alarms by title, come first, then each section's, then our functions'.
+
+    CloudWatch sorts alarms by state: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
+    """
 
     def __init__(
         self,
@@ -181,7 +197,6 @@ class Dashboard(Construct):
         self._metrics = metrics
         self._colors = (cloudwatch.Color.GREEN, cloudwatch.Color.ORANGE, cloudwatch.Color.RED)
         tiled = {
-            **states,
             **{
                 section.title: [
                     alarms[slug, level]
@@ -193,13 +208,17 @@ class Dashboard(Construct):
             },
             "Automation": failures,
         }
-        tiles: list[cloudwatch.IWidget] = [
-            cloudwatch.AlarmStatusWidget(title=title, alarms=list(some), width=_WIDTH // _STATES, height=4)
-            for title, some in tiled.items()
-        ]
+        third = _WIDTH // 3
         lines: list[list[cloudwatch.IWidget]] = [
-            [cloudwatch.TextWidget(markdown=self._head(), width=_WIDTH, height=2)],
-            *(tiles[start : start + _STATES] for start in range(0, len(tiles), _STATES)),
+            [
+                cloudwatch.TextWidget(markdown=self._head(), width=third, height=_TOP_HEIGHT),
+                *self._queries((_DEPLOYMENTS,), _WIDTH - third, _TOP_HEIGHT),
+            ],
+            *([self._tile(title, some, _WIDTH)] for title, some in states.items()),
+            *(
+                [self._tile(title, tiled[title], _WIDTH // len(line)) for title in line]
+                for line in _lines(list(tiled), _STATES)
+            ),
             *chain.from_iterable(self._lines(section) for section in SECTIONS),
         ]
         cloudwatch.Dashboard(
@@ -210,6 +229,29 @@ class Dashboard(Construct):
             default_interval=cdk.Duration.hours(_HOURS),
             period_override=cloudwatch.PeriodOverride.INHERIT,  # the widgets' own periods, whatever range is looked at
         )
+
+    def _tile(self, title: str, alarms: Sequence[cloudwatch.IAlarm], width: int) -> cloudwatch.IWidget:
+        return cloudwatch.AlarmStatusWidget(
+            title=title,
+            alarms=list(alarms),
+            width=width,
+            height=_STATES_HEIGHT,
+            sort_by=cloudwatch.AlarmStatusWidgetSortBy.STATE_UPDATED_TIMESTAMP,
+        )
+
+    def _queries(self, slugs: Collection[str], width: int, height: int) -> list[cloudwatch.IWidget]:
+        """The saved queries of these slugs, beside each other."""
+        found = [query for query in QUERIES if query.slug in slugs]
+        return [
+            cloudwatch.LogQueryWidget(
+                title=query.title,
+                log_group_names=[query.group(self._environment)],
+                query_string=query.text,
+                width=width // len(found),
+                height=height,
+            )
+            for query in found
+        ]
 
     def _head(self) -> str:
         environment = self._environment
@@ -233,30 +275,38 @@ class Dashboard(Construct):
         sections = sorted({row.section for row in rows} | {query.section for query in queries})
         runbook = ", ".join(map(self._runbook, sections))
         heading = f"### {section.title}: {section.question} Runbook {runbook} · [Console]({self._console(section.console)})"
-        several, rest = divmod(_WIDTH, len(rows) + len(section.graphs))
-        widths = (several + (number < rest) for number in range(_WIDTH))
-        lines: list[list[cloudwatch.IWidget]] = [
+        shown: list[Row | Graph] = [*rows, *section.graphs]
+        empty = "; ".join(chain.from_iterable(map(self._may_be_empty, rows)))
+        if empty:
+            heading += f"\nAn empty graph is normal for: {empty}."
+        return [
             [
                 cloudwatch.TextWidget(
-                    markdown=heading, width=_WIDTH, height=1, background=cloudwatch.TextWidgetBackground.TRANSPARENT
+                    markdown=heading,
+                    width=_WIDTH,
+                    height=2 if empty else 1,
+                    background=cloudwatch.TextWidgetBackground.TRANSPARENT,
                 )
             ],
-            [
-                *(self._row(row, next(widths)) for row in rows),
-                *(self._graph(graph, next(widths)) for graph in section.graphs),
-            ],
-            [
-                cloudwatch.LogQueryWidget(
-                    title=query.title,
-                    log_group_names=[query.group(self._environment)],
-                    query_string=query.text,
-                    width=_WIDTH // len(queries),
-                    height=_LOG_HEIGHT,
-                )
-                for query in queries
-            ],
+            *map(self._graphs, _lines(shown, _MOST)),
+            *([self._queries(section.queries, _WIDTH, _LOG_HEIGHT)] if section.queries else []),
         ]
-        return [line for line in lines if line]
+
+    def _graphs(self, shown: Sequence[Row | Graph]) -> list[cloudwatch.IWidget]:
+        """A line of graphs."""
+        several, rest = divmod(_WIDTH, len(shown))
+        widths = [several + (number < rest) for number in range(len(shown))]
+        return [
+            self._row(one, width) if isinstance(one, Row) else self._graph(one, width)
+            for one, width in zip(shown, widths, strict=True)
+        ]
+
+    def _may_be_empty(self, row: Row) -> Iterator[str]:
+        """When a row without data says nothing, in words."""
+        if row.minimum:
+            yield f"{row.title}, below {row.minimum} requests"
+        if row.needs and not getattr(self._environment, row.needs):
+            yield f"{row.title}, which is off: config/{self._environment.name}.toml has no [{row.needs}]"
 
     def _runbook(self, section: RunbookSection) -> str:
         url = self._environment.runbook_url

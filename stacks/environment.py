@@ -233,6 +233,9 @@ class Contacts(ConfigSection):
     ] = None
     pagerduty_url_secret: Annotated[str | None, *_secret("pagerduty-url")] = None
     """The name of a secret with the URL of a CloudWatch integration of PagerDuty: the URL alone authorizes."""
+    heartbeat_url_secret: Annotated[str | None, *_secret("heartbeat-url")] = None
+    """The name of a secret with the URL that `notify` gets each minute once all is told: a service outside AWS tells people
+    when that stops."""
     slack: Slack | None = None
     nobody: Annotated[bool, right("true or false", True)] = False
 

@@ -3,11 +3,9 @@
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ServiceDeployment.html
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-
-from runbook.rules import DEPLOYMENTS_READ
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
@@ -21,7 +19,8 @@ if TYPE_CHECKING:
 RUNNING = frozenset({"PENDING", "IN_PROGRESS"})
 ROLLING_BACK = frozenset({"STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"})
 
-_AT_ONCE = 20  # DescribeServiceRevisions takes no more ARNs in one call
+MOST_AT_ONCE = 20
+"""DescribeServiceRevisions takes no more ARNs in one call."""
 _GIVEN_BY_ECS = frozenset(
     {
         "taskDefinitionArn",
@@ -64,15 +63,15 @@ class ServiceReader:
         self._service = service
         self._container = container
 
-    def newest_deployments(self) -> "list[ServiceDeploymentBriefTypeDef]":
-        """The newest first; ECS promises no order, so all pages are read."""
+    def deployments(self) -> "list[ServiceDeploymentBriefTypeDef]":
+        """All that ECS remembers, those of 90 days, the newest first; it promises no order, so all pages are read."""
         briefs: list[ServiceDeploymentBriefTypeDef] = []
         page: ListServiceDeploymentsRequestTypeDef = {"cluster": self._cluster, "service": self._service, "maxResults": 100}
         while True:
             answer = self._ecs.list_service_deployments(**page)
             briefs += answer["serviceDeployments"]
             if not answer.get("nextToken"):
-                return sorted(briefs, key=lambda brief: brief["createdAt"], reverse=True)[:DEPLOYMENTS_READ]
+                return sorted(briefs, key=lambda brief: brief["createdAt"], reverse=True)
             page["nextToken"] = answer["nextToken"]
 
     def deployment(self, arn: str) -> "ServiceDeploymentTypeDef":
@@ -82,16 +81,12 @@ class ServiceReader:
             raise UnreadableError(f"deployment {arn}: {reasons(answer)}")
         return answer["serviceDeployments"][0]
 
-    def task_definitions_of(self, revisions: Iterable[str]) -> Mapping[str, str]:
-        """The task definition's ARN by service revision; UnreadableError when a revision is gone."""
-        found: dict[str, str] = {}
-        arns = sorted(revisions)
-        for start in range(0, len(arns), _AT_ONCE):
-            answer = self._ecs.describe_service_revisions(serviceRevisionArns=arns[start : start + _AT_ONCE])
-            found |= {revision["serviceRevisionArn"]: revision["taskDefinition"] for revision in answer["serviceRevisions"]}
-            if answer.get("failures"):
-                raise UnreadableError(f"service revisions: {reasons(answer)}")
-        return found
+    def task_definitions_of(self, revisions: Sequence[str]) -> Mapping[str, str]:
+        """The task definition's ARN by service revision, of at most MOST_AT_ONCE; UnreadableError when a revision is gone."""
+        answer = self._ecs.describe_service_revisions(serviceRevisionArns=revisions)
+        if answer.get("failures"):
+            raise UnreadableError(f"service revisions: {reasons(answer)}")
+        return {revision["serviceRevisionArn"]: revision["taskDefinition"] for revision in answer["serviceRevisions"]}
 
     def task_definition(self, arn: str) -> TaskDefinition:
         """A task definition; UnreadableError when it has no container of the application's name."""
@@ -122,3 +117,9 @@ class ServiceReader:
 def reasons(answer: Mapping[str, Any]) -> str:
     """What ECS says in `failures`."""
     return ", ".join(f"{failure.get('arn', '')} {failure.get('reason', '')}".strip() for failure in answer.get("failures", []))
+
+
+def tag(image: str) -> str:
+    """The tag of an image, which is the commit that it was built from; the image's name where it has none."""
+    name = image.rpartition("/")[2]
+    return name.partition("@")[0].partition(":")[2] or name

@@ -13,5 +13,5 @@ def sent_at(event: Any) -> datetime:
     try:
         stamp = event["time"] if "time" in event else event["Records"][0]["Sns"]["Timestamp"]
         return datetime.fromisoformat(stamp).astimezone(UTC)
-    except (LookupError, TypeError, ValueError):
+    except (LookupError, TypeError, ValueError, OverflowError):
         raise EventError("the event is neither a schedule's nor a topic's") from None

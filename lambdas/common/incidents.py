@@ -4,6 +4,7 @@ Items by `id`:
 - `<alarm ARN>#<time>`: one for each change of an alarm's state, with its outcome. It is written before anything is done, and
   has a `lease_until` as long as no outcome is final: a second delivery finds one or the other.
 - `latest`: the newest change of state that arrived, and the incident that is still open.
+- `escalated`: what a person was told of last, by which incident, and the incident that goes on.
 - `changes`: see `lambdas.rollback.changes`.
 - `notifications`, `armed`: see `lambdas.notify.memory`.
 """
@@ -13,17 +14,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
+from uuid import uuid4
 
 from botocore.exceptions import ClientError
 from pydantic import TypeAdapter
 
 from lambdas.common.clock import Clock
+from runbook.rules import CALM, SETTLED
 from runbook.sections import Section
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 LATEST = "latest"
+ESCALATED = "escalated"
 
 Kind = Literal[
     "rollback requested", "waiting", "escalated", "recorded", "observed", "recovered", "noted", "malformed event", "failed"
@@ -34,8 +38,8 @@ Kind = Literal[
 class Outcome:
     """What one alarm led to.
 
-    `closes` is the id of the incident that it ends, `reports` the deployments whose unconfirmed change it tells of;
-    `needs_person` sends it to the escalations.
+    `closes` is the id of the incident that it ends, `reports` the deployments of whose change it tells though no result is
+    recorded; `needs_person` sends it to the escalations. `remembers` says that the incident's time is still to be recorded.
     """
 
     outcome: Kind
@@ -56,6 +60,7 @@ class Outcome:
     closes: str = ""
     reports: tuple[str, ...] = ()
     needs_person: bool = False
+    remembers: bool = False
 
 
 _OUTCOME = TypeAdapter(Outcome)
@@ -70,16 +75,19 @@ class Delivery:
     """One delivery of a change of state.
 
     `outcome` is what is recorded, by an earlier delivery or by this one; `announced` says that an earlier one also told
-    everybody.
+    everybody, `told` whom any told.
     """
 
     id: str
     table: "Table"
     outcome: Outcome | None = None
     announced: bool = False
+    told: set[str] = field(default_factory=set)
+    tried: bool = False
 
     def record(self, outcome: Outcome) -> Outcome:
         """Record the outcome: final, unless it is `failed`, which the next delivery takes up again."""
+        self.tried = True
         failed = outcome.outcome == "failed"
         self.table.update_item(
             Key={"id": self.id},
@@ -90,6 +98,14 @@ class Delivery:
         )
         self.outcome = outcome
         return outcome
+
+    def keep_told(self) -> None:
+        """Record whom this delivery told, for the next one: it did not reach everybody."""
+        self.table.update_item(
+            Key={"id": self.id},
+            UpdateExpression="SET told = :told",
+            ExpressionAttributeValues={":told": ",".join(sorted(self.told))},
+        )
 
 
 class Incidents:
@@ -113,7 +129,7 @@ class Incidents:
         try:
             yield delivery
         except Exception as error:
-            if delivery.outcome is None:
+            if not (delivery.outcome or delivery.tried):
                 try:
                     delivery.record(failure(error))
                 except Exception as unrecorded:  # whatever it is, the failure of the body is what to raise
@@ -125,24 +141,28 @@ class Incidents:
             )
 
     def _take_up(self, identifier: str, seconds: float) -> Delivery:
-        now = self._clock().timestamp()
+        now, run = self._clock().timestamp(), uuid4().hex
         try:
             self._table.put_item(
                 Item={
                     "id": identifier,
+                    "run": run,
                     "lease_until": int(now + seconds) + 1,
                     "expires_at": int(now + self._retention.total_seconds()),
                 },
                 ConditionExpression="attribute_not_exists(id) OR lease_until < :now",
                 ExpressionAttributeValues={":now": int(now)},
             )
-        except ClientError as error:
+        except Exception as error:  # the first answer may have been lost, and a second attempt refused for our own lease
+            item = self._table.get_item(Key={"id": identifier}, ConsistentRead=True).get("Item", {})
+            if item.get("run") == run:
+                return Delivery(identifier, self._table)
             if not refused(error):
                 raise
-            item = self._table.get_item(Key={"id": identifier}, ConsistentRead=True)["Item"]
             if "lease_until" in item:
                 raise InProgressError(identifier) from None
-            return Delivery(identifier, self._table, _outcome(item), "announced" in item)
+            told = set(str(item.get("told", "")).split(","))
+            return Delivery(identifier, self._table, _outcome(item), "announced" in item, told)
         return Delivery(identifier, self._table)
 
     def outcome(self, identifier: str) -> Outcome | None:
@@ -153,10 +173,11 @@ class Incidents:
     # The alarm over time
 
     def arrive(self, identifier: str, at: datetime, *, opens: bool) -> str | None:
-        """Note that this change of state is the newest; where it `opens` an incident and none is open, that one is.
+        """Note that this change of state is the newest. Where it `opens` an incident, that one is open now: an older one's OK
+        was lost.
 
         The id of the incident that is open, empty when none is; None when a newer state arrived before."""
-        opening = ", open_incident = if_not_exists(open_incident, :id)" if opens else ""
+        opening = ", open_incident = :id" if opens else ""
         try:
             answer = self._table.update_item(
                 Key={"id": LATEST},
@@ -176,6 +197,30 @@ class Incidents:
         item = self._table.get_item(Key={"id": LATEST}, ConsistentRead=True).get("Item", {})
         return str(item.get("open_incident", ""))
 
+    def repeats(self, identifier: str, what: str, at: datetime) -> bool:
+        """Whether a person was told of `what` by an earlier incident, and it has not SETTLED since. Where it is not CALM since,
+        that incident goes on in place of this one. Remembers that it was so at this time."""
+        item = self._table.get_item(Key={"id": ESCALATED}, ConsistentRead=True).get("Item", {})
+        told = first = identifier
+        if item.get("what") == what and (gap := at - datetime.fromisoformat(str(item["at"]))) < SETTLED:
+            told = str(item["told"])
+            first = str(item["incident"]) if gap < CALM else identifier
+        now = {"what": what, "at": _stamp(at), "told": told, "incident": first}
+        self._table.put_item(Item={"id": ESCALATED, **now})
+        if first == identifier:
+            return told != identifier
+        try:
+            self._table.update_item(
+                Key={"id": LATEST},
+                UpdateExpression="SET open_incident = :first",
+                ConditionExpression="open_incident = :id",
+                ExpressionAttributeValues={":first": first, ":id": identifier},
+            )
+        except ClientError as error:
+            if not refused(error):
+                raise
+        return True
+
     def close(self, identifier: str, at: str) -> None:
         """End the incident, as of a moment; harmless when it is closed already."""
         self._table.update_item(
@@ -193,9 +238,9 @@ class Incidents:
                 raise
 
 
-def refused(error: ClientError) -> bool:
+def refused(error: Exception) -> bool:
     """Whether DynamoDB refused a write because its condition did not hold."""
-    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
+    return isinstance(error, ClientError) and error.response["Error"]["Code"] == "ConditionalCheckFailedException"
 
 
 def _outcome(item: Mapping[str, Any]) -> Outcome:

@@ -6,7 +6,6 @@ Probes the API's health and the frontend from outside, over HTTPS, and publishes
 from dataclasses import asdict
 from functools import partial
 from typing import Any
-from urllib.request import OpenerDirector
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
@@ -20,17 +19,16 @@ logger = Logger(service="health_check")
 class HealthCheck:
     """The function in one environment."""
 
-    def __init__(self, settings: HealthCheckSettings, opener: OpenerDirector) -> None:
+    def __init__(self, settings: HealthCheckSettings) -> None:
         self._settings = settings
-        self._opener = opener
 
     def run(self) -> dict[str, Any]:
         """Probe both targets, publish the metrics, and log and return the report."""
         settings = self._settings
         health_url = settings.api_url + settings.health_check_path
         probes = (
-            probe(self._opener, "api", health_url, partial(judge_api, settings.health_report)),
-            probe(self._opener, "frontend", settings.frontend_url, judge_frontend),
+            probe("api", health_url, partial(judge_api, settings.health_report)),
+            probe("frontend", settings.frontend_url, judge_frontend),
         )
         for seen in probes:
             self._publish(seen.target, healthy=seen.healthy, latency=seen.latency)

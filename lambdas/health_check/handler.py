@@ -2,7 +2,6 @@
 
 from functools import cache
 from typing import Any
-from urllib.request import build_opener
 
 from lambdas.common import settings
 from lambdas.health_check.function import HealthCheck
@@ -16,4 +15,4 @@ def handle(_event: Any, _context: object) -> dict[str, Any]:
 
 @cache
 def _function() -> HealthCheck:
-    return HealthCheck(settings.read(HealthCheckSettings), build_opener())
+    return HealthCheck(settings.read(HealthCheckSettings))

@@ -4,25 +4,15 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.client import HTTPException
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import OpenerDirector, Request
 
+from lambdas.common.https import Answer, NoAnswerError, get
+from lambdas.common.words import one_line
 from lambdas.health_check.settings import HealthReport
 
 TIMEOUT_SECONDS = 5.0
 _WORDS = {"api": "API", "frontend": "Frontend"}
-_MOST = 1_000_000  # bytes read of an answer: a health answer and a page are far smaller
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An HTTP answer, of whatever status."""
-
-    status: int
-    content_type: str
-    body: bytes
+_MEMBER = 100  # characters of a member of the health report
 
 
 @dataclass(frozen=True)
@@ -48,31 +38,14 @@ class Probe:
         return not self.problem
 
 
-def probe(
-    opener: OpenerDirector,
-    target: str,
-    url: str,
-    judge: Callable[[Answer], Verdict],
-    seconds: float = TIMEOUT_SECONDS,
-) -> Probe:
-    """Get the URL and judge the answer; no answer within this many seconds is a problem as well."""
+def probe(target: str, url: str, judge: Callable[[Answer], Verdict], seconds: float = TIMEOUT_SECONDS) -> Probe:
+    """Get the URL and judge the answer; no whole answer within this many seconds is a problem as well."""
     started = time.monotonic()
     try:
-        verdict = judge(_get(opener, url, seconds))
-    except (OSError, HTTPException) as error:  # refused, timed out, no such name, no trust, no HTTP
-        reason = getattr(error, "reason", None) or error or type(error).__name__
-        verdict = Verdict(f"{_WORDS[target]} does not answer: {reason}")
+        verdict = judge(get(url, {"User-Agent": "operations-health-check"}, seconds, redirects=True))
+    except NoAnswerError as error:
+        verdict = Verdict(f"{_WORDS[target]} does not answer: {error}")
     return Probe(target, url, verdict.problem, round(1000 * (time.monotonic() - started), 1), verdict.database)
-
-
-def _get(opener: OpenerDirector, url: str, seconds: float) -> Answer:
-    request = Request(url, headers={"User-Agent": "operations-health-check"})  # noqa: S310 - the settings only take https
-    try:
-        answer = opener.open(request, timeout=seconds)
-    except HTTPError as error:  # a status that is no success is an answer too
-        answer = error
-    with answer:
-        return Answer(answer.status, answer.headers.get_content_type(), answer.read(_MOST))
 
 
 def judge_api(report: HealthReport, answer: Answer) -> Verdict:
@@ -80,7 +53,7 @@ def judge_api(report: HealthReport, answer: Answer) -> Verdict:
     try:
         body = json.loads(answer.body)
         status, database = _member(body, report.status), _member(body, report.database)
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return Verdict(f"API answers {answer.status}, and its body is not the health report")
     if database != report.connected:
         return Verdict(f"API answers {answer.status}: database {database}", database)
@@ -93,7 +66,7 @@ def _member(body: Any, path: str) -> str:
     """The member at a path, in which a dot goes one level down."""
     for name in path.split("."):
         body = body[name]
-    return str(body)
+    return one_line(str(body), _MEMBER)
 
 
 def judge_frontend(answer: Answer) -> Verdict:
@@ -101,5 +74,5 @@ def judge_frontend(answer: Answer) -> Verdict:
     if answer.status != 200:
         return Verdict(f"Frontend answers {answer.status}")
     if answer.content_type != "text/html":
-        return Verdict(f"Frontend answers 200 with {answer.content_type} instead of a page")
+        return Verdict(f"Frontend answers 200 with {one_line(answer.content_type, _MEMBER)} instead of a page")
     return Verdict()

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from lambdas.common.words import one_line
 from lambdas.notify.settings import NotifySettings
 from runbook.alarms import Description, alarm_name, descriptions, reading
 from runbook.pages import PAGES, Page
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
 
 _PAGES = {page.slug: page for page in PAGES}
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_TITLE, _REASON = 150, 500  # characters of what others wrote
+_NAMES = 100  # DescribeAlarms takes no more
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,10 @@ class Alarm:
         """The page that it stands for, if it is one."""
         return _PAGES.get(self.slug)
 
+    def by(self, now: datetime) -> "Alarm":
+        """The same, at a moment that is not before its state began."""
+        return replace(self, since=min(self.since, now))
+
 
 class Alarms:
     """The alarms of one environment."""
@@ -55,7 +64,20 @@ class Alarms:
         pages = cloudwatch.get_paginator("describe_alarms").paginate(
             AlarmNamePrefix=self._settings.alarm_prefix, AlarmTypes=["MetricAlarm", "CompositeAlarm"]
         )
-        return tuple(self.alarm(found) for page in pages for found in (*page["MetricAlarms"], *page["CompositeAlarms"]))
+        found = {
+            one["AlarmName"]: self.alarm(one) for page in pages for one in (*page["MetricAlarms"], *page["CompositeAlarms"])
+        }
+        return tuple(found.values())
+
+    def named(self, cloudwatch: "CloudWatchClient", names: list[str]) -> tuple[Alarm, ...]:
+        """Those of these names that exist; raises what AWS raises."""
+        found = []
+        for begin in range(0, len(names), _NAMES):
+            answer = cloudwatch.describe_alarms(
+                AlarmNames=names[begin : begin + _NAMES], AlarmTypes=["MetricAlarm", "CompositeAlarm"], MaxRecords=_NAMES
+            )
+            found += [self.alarm(one) for one in (*answer["MetricAlarms"], *answer["CompositeAlarms"])]
+        return tuple(found)
 
     def alarm(self, found: Mapping[str, Any]) -> Alarm:
         """An alarm as DescribeAlarms has it. One whose name is not in the runbook is taken seriously and quoted."""
@@ -67,7 +89,7 @@ class Alarms:
             name=name,
             slug=slug,
             firing=found["StateValue"] == "ALARM",
-            since=since.astimezone(UTC),
+            since=max(since, _EARLIEST).astimezone(UTC),
             notifies=self._settings.alarms_topic in found.get("AlarmActions", ()),
             description=description,
             measured=_measured(found, self._rows.get(slug), description.title),
@@ -76,7 +98,7 @@ class Alarms:
 
 
 def _quoted(found: Mapping[str, Any]) -> Description:
-    title = found.get("AlarmDescription") or found["AlarmName"]
+    title = one_line(found.get("AlarmDescription") or found["AlarmName"], _TITLE)
     return Description(title, "unknown: the runbook has no such alarm", "P2", Section.KEY_METRICS)
 
 
@@ -85,8 +107,10 @@ def _measured(found: Mapping[str, Any], row: Row | None, title: str) -> str:
     if "AlarmRule" in found:
         return ""
     try:
-        newest = [one for one in json.loads(found["StateReasonData"])["recentDatapoints"] if one is not None][-1]
-    except (ValueError, LookupError, TypeError):
-        reason = found.get("StateReason")
-        return f"{title}: {reason}" if reason else ""
-    return reading(row, newest) if row else f"{title}: {newest:.4g}"
+        newest = float([one for one in json.loads(found["StateReasonData"])["recentDatapoints"] if one is not None][-1])
+        if isfinite(newest):
+            return reading(row, newest) if row else f"{title}: {newest:.4g}"
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
+        pass
+    reason = one_line(found.get("StateReason") or "", _REASON)
+    return f"{title}: {reason}" if reason else ""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lambdas.common.ecs import ROLLING_BACK, RUNNING
+from lambdas.common.ecs import ROLLING_BACK, RUNNING, tag
 from lambdas.notify.settings import NotifySettings
 from runbook.rules import AFTERMATH, DEPLOYMENT_AGE
 
@@ -62,7 +62,7 @@ class Deployments:
             return f"could not be read ({error})"
         begins_or_ends, at = ("ended", newest["finishedAt"]) if "finishedAt" in newest else ("began", newest["createdAt"])
         return (
-            f"{newest['serviceDeploymentArn'].rpartition('/')[2]} of commit {_tag(image)}:"
+            f"{newest['serviceDeploymentArn'].rpartition('/')[2]} of commit {tag(image)}:"
             f" {newest['status'].lower().replace('_', ' ')},"
             f" {begins_or_ends} {at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC ({_span(now - at)} ago)"
         )
@@ -87,9 +87,3 @@ def _span(time: timedelta) -> str:
     """In the largest unit of which there are two."""
     units = {"days": timedelta(days=1), "hours": timedelta(hours=1)}
     return next((f"{time // unit} {name}" for name, unit in units.items() if time >= 2 * unit), f"{time // _MINUTE} min")
-
-
-def _tag(image: str) -> str:
-    """The tag of an image, which is the commit that it was built from; the image's name where it has none."""
-    name = image.rpartition("/")[2]
-    return name.partition("@")[0].partition(":")[2] or name

@@ -1,17 +1,27 @@
 """Everybody who should know of an alarm is notified, once, in words.
 
 It decides on the alarms as they are, never on what invoked it, so that an event that is lost, late or delivered twice changes
-nothing. A notification is remembered after it is sent: a run that dies in between sends it again.
+nothing. What cannot be read holds nobody's call up.
+
+People and the chat are notified each by themselves: what one lacks is sent to that one only. A notification is remembered after
+it is sent: a run that dies in between sends it again. These rules keep that from going on:
+- While the table of incidents cannot be read or written, only the schedule's runs send, and only within REPEAT of the moment
+  when a notification was due by the alarms' own times, which last where the function's memory does not. Older ones wait for the
+  table. Beside that a process remembers by itself what it has told.
+- What is about to be sent is written before. If then the answer of SNS is lost, or the run dies, or the table takes no more, it
+  may have arrived: it is tried again once in the next run, then every RETRY.
+- Whatever failed is raised in the end: the alarm on the function's errors calls people without the function.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError, ConnectionError, ConnectTimeoutError  # noqa: A004 - botocore's name
 
 from lambdas.common.clock import Clock
 from lambdas.common.events import EventError, sent_at
@@ -20,11 +30,12 @@ from lambdas.notify import memory
 from lambdas.notify.alarms import Alarm, Alarms
 from lambdas.notify.arming import waits_for
 from lambdas.notify.deployments import Deployments
+from lambdas.notify.memory import CHANNELS, Channel, Memories
 from lambdas.notify.messages import Situation, for_chat, for_pagerduty, subject, text
-from lambdas.notify.plan import Notification, plan
+from lambdas.notify.plan import ENDS, Memory, Notification, plan
 from lambdas.notify.settings import NotifySettings
 from runbook.alarms import DEPENDENCY_ALARMS, alarm_name
-from runbook.rules import ARMING, MAINTENANCE
+from runbook.rules import ARMING, CALM, DEPLOYMENT_AGE, HOLD, LASTING, MAINTENANCE, REPEAT, RETRY, SETTLED
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -33,6 +44,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
 logger = Logger(service="notify")
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +57,34 @@ class Clients:
     incidents: "Table"
 
 
+class UndeliveredError(Exception):
+    """A notification waits for its next try."""
+
+
+@dataclass
+class _Run:
+    """What one run has found out: `table` says that the table of incidents works, `mutes` whether mute rules can be read."""
+
+    now: datetime
+    scheduled: bool
+    alarms: Sequence[Alarm] = ()
+    deployment: str | None = None
+    muted: dict[str, bool] = field(default_factory=dict)
+    outcomes: dict[str, tuple[Outcome | None, str]] = field(default_factory=dict)
+    table: bool = True
+    mutes: bool = True
+    problems: list[Exception] = field(default_factory=list)
+
+    @contextmanager
+    def attempt(self, what: str) -> Iterator[None]:
+        """What may fail without holding up the rest; it is raised in the end."""
+        try:
+            yield
+        except Exception as error:  # whatever AWS answers, and whatever that does to the code
+            logger.exception(what)
+            self.problems.append(error)
+
+
 class Notify:
     """The function in one environment."""
 
@@ -55,102 +95,233 @@ class Notify:
         self._alarms = Alarms(settings)
         self._deployments = Deployments(settings, clients.ecs)
         self._incidents = Incidents(clients.incidents, settings.retention_days, clock)
+        self._untold: tuple[datetime, Memories] | None = None
+        """What this process has told and the table does not know, and when."""
 
     def run(self, event: Any) -> dict[str, list[str]]:
-        """Send what is news when the event was sent, and remember it. The alarms' names by the kind of notification."""
-        found = self._alarms.read(self._clients.cloudwatch)
-        now = max([self._moment(event), *(alarm.since for alarm in found)])  # a state that is newer than the event counts
-        before = memory.recall(self._clients.incidents)
-        alarms, armed = self._once_armed(found, now)
-        waiting = [alarm.name for alarm in alarms if alarm.firing and alarm.page and alarm.page.waits]
-        news, kept = plan(
-            alarms,
-            before,
-            now,
-            deploying=bool(waiting) and self._deployments.under_way(now),
-            maintenance=self._maintenance(found, now),
-        )
-        if not armed:  # what is not looked at now is not over
-            kept = {**before, **kept}
-        incident, unread = self._open_incident() if waiting else ("", "")
-        kept |= {name: replace(kept[name], incident=kept[name].incident or incident) for name in waiting if name in kept}
-        deployment = self._deployments.last(now) if news else ""
-        sent: dict[str, list[str]] = {}
-        failure: Exception | None = None
-        for notification in news:
-            name = notification.alarm.name
-            if notification.kind == "open" and self._muted(name):
-                kept[name] = replace(kept[name], told_at=None)  # told when that is over, if it still fires
-                continue
-            try:
-                remembered = kept.get(name, notification.memory)
-                self._send(replace(notification, memory=remembered), alarms, now, deployment, unread)
-                sent.setdefault(notification.kind, []).append(name)
-            except (BotoCoreError, ClientError) as error:  # the others are sent, and this one in a minute
-                failure = error
-                logger.exception("A notification could not be sent", alarm=name, kind=notification.kind)
-                kept.pop(name, None)
-                kept |= {name: before[name]} if name in before else {}
-        if kept != before:
-            memory.remember(self._clients.incidents, kept)
-        if failure:
-            raise failure
+        """Send what is news when the event was sent, and remember it. The alarms' names by the kind of notification.
+
+        Raises the first of what failed, once everybody is told who could be."""
+        now, found = self._look(event)
+        run = _Run(now, scheduled=isinstance(event, Mapping) and "time" in event)
+        before = self._recall(run)
+        found, deleted = self._complete(found, before, run)
+        alarms, _ = self._once_armed(found, run)
+        run.alarms = alarms
+        maintenance = self._maintenance(found, run)
+        waiting = {alarm.name for alarm in alarms if alarm.firing and alarm.page and alarm.page.waits}
+        incident = self._open_incident(run) if waiting else ""
+        outcome, unread = self._outcome(incident, run)
+        escalated = not run.table or bool(unread) or _for_a_person(outcome, now)  # unknown: one call too many
+        deploying = bool(waiting) and not escalated and self._deployments.under_way(now)
+        looked_at = [alarm for alarm in alarms if alarm.judged]  # what has no data is not over
+        news: list[tuple[Channel, Notification]] = []
+        kept: dict[Channel, dict[str, Memory]] = {}
+        for channel in CHANNELS:
+            new, planned = plan(looked_at, before[channel], now, deploying=deploying, maintenance=maintenance)
+            ignored = before[channel].keys() - {alarm.name for alarm in looked_at} - deleted
+            kept[channel] = {name: before[channel][name] for name in ignored} | planned
+            for name in waiting & kept[channel].keys():
+                one = kept[channel][name]
+                if not one.incident and _belongs(incident, one.since):
+                    kept[channel][name] = replace(one, incident=incident)
+            news += [(channel, one) for one in new]
+        sent = self._tell(news, before, kept, found, run)
+        if run.problems:
+            raise run.problems[0]
         return sent
 
-    def _moment(self, event: Any) -> datetime:
-        """When the event was sent; what the clock says where the event does not say."""
+    # What it looks at
+
+    def _look(self, event: Any) -> tuple[datetime, tuple[Alarm, ...]]:
+        """The moment that counts, which is not before any alarm's, and the alarms."""
+        found = self._alarms.read(self._clients.cloudwatch)
+        clock = self._clock()
         try:
-            return sent_at(event)
+            now = sent_at(event)
         except EventError as error:
             logger.warning("The alarms are looked at all the same", problem=str(error))
-            return self._clock()
+            now = clock
+        now = now if abs(now - clock) < _DAY else clock
+        now = max([now, *(alarm.since for alarm in found if alarm.since < now + _DAY)])
+        return now, tuple(alarm.by(now) for alarm in found)
 
-    def _send(self, notification: Notification, alarms: Sequence[Alarm], now: datetime, deployment: str, unread: str) -> None:
-        """Publish to the severity's topic and to the chat."""
-        settings, severity, incident = self._settings, notification.severity, notification.memory.incident
-        outcome: Outcome | None = None
+    def _recall(self, run: _Run) -> Memories:
+        """What was told: as the table has it, and as this process knows better."""
+        before = memory.nothing()
         try:
-            outcome = self._incidents.outcome(incident) if incident else None
-        except (BotoCoreError, ClientError) as error:
-            unread = str(error)
-        situation = Situation(now, _behind(notification.alarm, alarms), outcome, unread, deployment)
+            before = memory.recall(self._clients.incidents, run.now)
+        except Exception as error:
+            logger.exception("What people were told could not be read")
+            run.problems.append(error)
+            run.table = False
+        if self._untold and abs(run.now - self._untold[0]) < CALM:  # a process that slept for longer knows nothing better
+            before = {channel: {**before[channel], **self._untold[1][channel]} for channel in CHANNELS}
+        return before
+
+    def _complete(self, found: tuple[Alarm, ...], before: Memories, run: _Run) -> tuple[tuple[Alarm, ...], set[str]]:
+        """The alarms with those that the listing left out, and the names of those that are deleted.
+
+        A listing that goes over pages while alarms change may leave one out, which must not end anything."""
+        names = {name for channel in CHANNELS for name in before[channel]} | {self._settings.maintenance_alarm}
+        missing = names - {alarm.name for alarm in found}
+        if not missing:
+            return found, set()
+        with run.attempt("The alarms that are missing from the list could not be read"):
+            more = tuple(alarm.by(run.now) for alarm in self._alarms.named(self._clients.cloudwatch, sorted(missing)))
+            deleted = missing - {alarm.name for alarm in more}
+            logger.warning("Alarms were missing from the list", missing=sorted(missing), deleted=sorted(deleted))
+            return found + more, deleted
+        return found, set()
+
+    def _open_incident(self, run: _Run) -> str:
+        """The id of rollback's open incident; empty where it could not be read, which must not hold up a notification."""
+        if not run.table:
+            return ""
+        try:
+            return self._incidents.open_incident()
+        except Exception as error:
+            logger.exception("rollback's open incident could not be read")
+            run.outcomes[""] = None, str(error)
+            return ""
+
+    def _outcome(self, incident: str, run: _Run) -> tuple[Outcome | None, str]:
+        """What rollback recorded of an incident, or why that could not be read; of none, the same."""
+        if incident and incident not in run.outcomes:
+            try:
+                run.outcomes[incident] = self._incidents.outcome(incident), ""
+            except Exception as error:
+                logger.exception("What rollback did could not be read", incident=incident)
+                run.outcomes[incident] = None, str(error) or type(error).__name__
+        return run.outcomes.get(incident, (None, ""))
+
+    def _muted(self, name: str, run: _Run) -> bool:
+        """Whether a person has muted an alarm. Unknown counts as no: rather one call too many.
+        https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_ListAlarmMuteRules.html"""
+        if name not in run.muted and run.mutes:
+            try:
+                rules = self._clients.cloudwatch.list_alarm_mute_rules(AlarmName=name, Statuses=["ACTIVE"])
+                run.muted[name] = bool(rules["AlarmMuteRuleSummaries"])
+            except Exception:
+                logger.exception("Whether an alarm is muted could not be read", alarm=name)
+                run.mutes = False
+        if run.muted.get(name):
+            logger.info("Muted: nobody is told", alarm=name)
+        return run.muted.get(name, False)
+
+    # Whom it tells
+
+    def _tell(
+        self,
+        news: Sequence[tuple[Channel, Notification]],
+        before: Memories,
+        kept: dict[Channel, dict[str, Memory]],
+        found: Sequence[Alarm],
+        run: _Run,
+    ) -> dict[str, list[str]]:
+        """Send the news and remember it; changes `kept` where something is not sent."""
+        sent: dict[str, list[str]] = {}
+        ready = list(self._ready(news, before, kept, run))
+        trying = {channel: dict(kept[channel]) for channel in CHANNELS}
+        for channel, one, was, _ in ready:
+            trying[channel][one.alarm.name] = replace(was, again_at=run.now + RETRY if was.again_at else run.now)
+        if ready and run.table:
+            self._remember(trying, run)
+        free_since = self._free_since(found)
+        for channel, one, was, after in ready:
+            name = one.alarm.name
+            due = _due(one, free_since)
+            if not run.table and not (run.scheduled and due <= run.now < due + REPEAT):
+                logger.warning("Not told while it cannot be remembered", alarm=name, kind=one.kind, channel=channel)
+                continue
+            try:
+                self._send(channel, one, run)
+            except Exception as error:
+                run.problems.append(error)
+                logger.exception("A notification could not be sent", alarm=name, kind=one.kind, channel=channel)
+                kept[channel][name] = trying[channel][name] if _may_have_arrived(error) else replace(was, again_at=None)
+                continue
+            if name not in sent.setdefault(one.kind, []):
+                sent[one.kind].append(name)
+            if after:
+                kept[channel][name] = replace(after, again_at=None)
+            else:
+                del kept[channel][name]
+        self._keep(kept, before, run)
+        return sent
+
+    def _ready(
+        self,
+        news: Sequence[tuple[Channel, Notification]],
+        before: Memories,
+        kept: dict[Channel, dict[str, Memory]],
+        run: _Run,
+    ) -> Iterator[tuple[Channel, Notification, Memory, Memory | None]]:
+        """What is to be sent now, and what to remember if that fails and if it does not; `kept` has it as not sent."""
+        for channel, planned in news:
+            name = planned.alarm.name
+            after = kept[channel].get(name)
+            one = replace(planned, memory=after or planned.memory)
+            was = replace(planned.untold, incident=one.memory.incident) if planned.untold else before[channel][name]
+            kept[channel][name] = was
+            if planned.untold and self._muted(name, run):
+                continue  # told when that is over, if it still fires
+            if was.again_at and run.now < was.again_at:
+                run.problems.append(UndeliveredError(f"whether {name} was sent is unknown: it is sent again at {was.again_at}"))
+                continue
+            yield channel, one, was, after
+
+    def _free_since(self, alarms: Sequence[Alarm]) -> datetime | None:
+        """Since when neither maintenance nor not being armed holds everything back."""
+        switches = {self._settings.maintenance_alarm, self._settings.not_armed_alarm}
+        return max((alarm.since for alarm in alarms if alarm.name in switches and not alarm.firing), default=None)
+
+    def _keep(self, kept: Memories, before: Memories, run: _Run) -> None:
+        """In the table, if it has something else; in this process, where the table fails."""
+        if run.table and (kept != before or self._untold):
+            self._remember(kept, run)
+        if not run.table:
+            told = {channel: {name: one for name, one in kept[channel].items() if one.told_at} for channel in CHANNELS}
+            self._untold = run.now, told
+
+    def _remember(self, memories: Memories, run: _Run) -> None:
+        try:
+            memory.remember(self._clients.incidents, memories)
+            self._untold = None
+        except Exception as error:
+            logger.exception("What people are told could not be written")
+            run.problems.append(error)
+            run.table = False
+
+    def _send(self, channel: Channel, notification: Notification, run: _Run) -> None:
+        """Publish to the topic of the severity, or to the chat."""
+        settings = self._settings
+        if run.deployment is None:
+            run.deployment = self._deployments.last(run.now)
+        outcome, unread = self._outcome(notification.memory.incident, run)
+        behind = _behind(notification.alarm, run.alarms)
+        situation = Situation(run.now, behind, outcome, unread, run.deployment, _silent(notification, run.alarms))
+        if channel == "chat":
+            self._clients.sns.publish(TopicArn=settings.chat_topic, Message=for_chat(notification, situation, settings))
+            return
         words = text(notification, situation, settings)
         self._clients.sns.publish(
-            TopicArn=settings.topic(severity),
+            TopicArn=settings.topic(notification.severity),
             Subject=subject(notification, settings),
-            Message=json.dumps({"default": words, "https": for_pagerduty(notification, words)}),
+            Message=json.dumps({"default": words, "https": for_pagerduty(notification, words)}, ensure_ascii=False),
             MessageStructure="json",
         )
-        self._clients.sns.publish(TopicArn=settings.chat_topic, Message=for_chat(notification, situation, settings))
         logger.info(
             subject(notification, settings),
             alarm=notification.alarm.name,
             kind=notification.kind,
-            severity=severity,
+            severity=notification.severity,
             text=words,
         )
 
-    def _muted(self, name: str) -> bool:
-        """Whether a person has muted an alarm. Unknown counts as no: rather one call too many.
-        https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_ListAlarmMuteRules.html"""
-        try:
-            rules = self._clients.cloudwatch.list_alarm_mute_rules(AlarmName=name, Statuses=["ACTIVE"])
-        except (BotoCoreError, ClientError):
-            logger.exception("Whether an alarm is muted could not be read", alarm=name)
-            return False
-        muted = bool(rules["AlarmMuteRuleSummaries"])
-        if muted:
-            logger.info("Muted: nobody is told", alarm=name)
-        return muted
+    # What holds everything back
 
-    def _open_incident(self) -> tuple[str, str]:
-        """The id of rollback's open incident; or why it could not be read, which must not hold up a notification."""
-        try:
-            return self._incidents.open_incident(), ""
-        except (BotoCoreError, ClientError) as error:
-            return "", str(error)
-
-    def _once_armed(self, alarms: tuple[Alarm, ...], now: datetime) -> tuple[tuple[Alarm, ...], bool]:
+    def _once_armed(self, alarms: tuple[Alarm, ...], run: _Run) -> tuple[tuple[Alarm, ...], bool]:
         """The alarms to tell of, and whether monitoring is armed; where it can be, arm it.
 
         Not armed, it tells of nothing but itself, when that has lasted too long. What was armed once is armed again at once,
@@ -159,34 +330,81 @@ class Notify:
         alarm = next((one for one in alarms if one.name == self._settings.not_armed_alarm), None)
         if alarm and alarm.judged and not alarm.firing:
             return alarms, True
-        once = memory.armed(self._clients.incidents)
+        once = True  # unknown counts as yes: rather one call too many
+        with run.attempt("Whether monitoring was armed once could not be read"):
+            once = not run.table or memory.armed(self._clients.incidents)
         if alarm is None:  # the first deployment has not made it yet, or somebody has deleted it
             logger.warning("The alarm that says whether monitoring is armed does not exist", armed_once=once)
             return (alarms if once else ()), once
         missing = [] if once else waits_for(alarms, deployed=self._deployments.ended_well())
         if not missing:
-            memory.remember_armed(self._clients.incidents, now)  # first: a run that dies in between is taken up by the next
             reason = "Armed: the first release is healthy"
-            self._clients.cloudwatch.set_alarm_state(AlarmName=alarm.name, StateValue="OK", StateReason=reason)
-            logger.info("Monitoring is armed", since=now.isoformat())
-            return tuple(replace(one, firing=False, since=now) if one is alarm else one for one in alarms), True
+            with run.attempt("Monitoring could not be armed: it tells people all the same"):
+                # First: a run that dies in between is taken up by the next.
+                memory.remember_armed(self._clients.incidents, run.now)
+                self._clients.cloudwatch.set_alarm_state(AlarmName=alarm.name, StateValue="OK", StateReason=reason)
+                logger.info("Monitoring is armed", since=run.now.isoformat())
+            return tuple(replace(one, firing=False, since=run.now) if one is alarm else one for one in alarms), True
         firing = [one.name for one in alarms if one.firing and one.notifies and one is not alarm]
         logger.info("Monitoring is not armed: nobody is told", waits_for=missing, firing=firing, since=alarm.since.isoformat())
-        if now - alarm.since < ARMING:
+        if run.now - alarm.since < ARMING:
             return (), False
         return (replace(alarm, description=replace(alarm.description, cause="\n".join(missing))),), False
 
-    def _maintenance(self, alarms: Sequence[Alarm], now: datetime) -> bool:
+    def _maintenance(self, alarms: Sequence[Alarm], run: _Run) -> bool:
         """Whether maintenance is on; where nobody ended it in time, end it."""
         alarm = next((one for one in alarms if one.name == self._settings.maintenance_alarm and one.firing), None)
         if alarm is None:
             return False
-        if now - alarm.since < MAINTENANCE:
+        if run.now - alarm.since < MAINTENANCE:
             return True
         reason = f"Ended by itself after {MAINTENANCE / timedelta(hours=1):g} hours"
-        self._clients.cloudwatch.set_alarm_state(AlarmName=alarm.name, StateValue="OK", StateReason=reason)
-        logger.warning("Maintenance was left on", done=reason, since=alarm.since.isoformat())
+        with run.attempt("Maintenance was left on and could not be ended: people are told all the same"):
+            self._clients.cloudwatch.set_alarm_state(AlarmName=alarm.name, StateValue="OK", StateReason=reason)
+            logger.warning("Maintenance was left on", done=reason, since=alarm.since.isoformat())
         return False
+
+
+def _for_a_person(outcome: Outcome | None, now: datetime) -> bool:
+    """Whether `rollback` has found that no deployment's rollback helps: it has escalated, or a dependency is impaired. What is
+    older than any deployment that is waited for says nothing."""
+    if outcome is None or now - datetime.fromisoformat(outcome.at) >= DEPLOYMENT_AGE:
+        return False
+    return outcome.needs_person or bool(outcome.evidence.get("impaired"))
+
+
+def _due(notification: Notification, free_since: datetime | None) -> datetime:
+    """When a notification was first due, by what CloudWatch remembers: the alarm's time, and since when it is not held back."""
+    alarm, known = notification.alarm, notification.memory
+    if notification.kind in ENDS:
+        return alarm.since + (SETTLED if known.flapping or notification.lowered else CALM)
+    if notification.kind == "lasting":
+        return max(alarm.since, known.told_at or alarm.since) + LASTING
+    held = HOLD if alarm.page and alarm.page.unless else timedelta()
+    return max(alarm.since, free_since or alarm.since) + held
+
+
+def _may_have_arrived(error: Exception) -> bool:
+    """Whether a publication that failed may have reached SNS: its answer was lost, or SNS failed after taking it."""
+    if isinstance(error, ClientError):
+        return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400) >= 500
+    return not isinstance(error, ConnectionError | ConnectTimeoutError)
+
+
+def _belongs(incident: str, since: datetime) -> bool:
+    """Whether rollback's open incident is of an alarm that fires since then: one that was left open is of another."""
+    try:
+        began = datetime.fromisoformat(incident.rpartition("#")[2])
+        return began >= since - CALM
+    except (TypeError, ValueError):
+        return False
+
+
+def _silent(notification: Notification, alarms: Sequence[Alarm]) -> list[Alarm]:
+    """The critical alarms of a page that lost their data while it lasted: what ended may only be the data."""
+    rows = notification.alarm.page.rows if notification.alarm.page else ()
+    slugs = {alarm_name(row, "critical") for row in rows}
+    return [one for one in alarms if one.slug in slugs and not one.judged and one.since >= notification.memory.since]
 
 
 def _behind(alarm: Alarm, alarms: Sequence[Alarm]) -> list[Alarm]:

@@ -1,29 +1,53 @@
 """What people read: the message of a notification, for mail and PagerDuty, and for the chat."""
 
 import json
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from lambdas.common import pagerduty
 from lambdas.common.incidents import Outcome
+from lambdas.common.words import shown
 from lambdas.notify import links
 from lambdas.notify.alarms import Alarm
-from lambdas.notify.plan import Notification
+from lambdas.notify.plan import ENDS, Kind, Notification
 from lambdas.notify.settings import NotifySettings
 from runbook import status_page
 from runbook.alarms import DEPENDENCY_ALARMS
 from runbook.pages import Page
 from runbook.queries import QUERIES
-from runbook.rules import SILENCE
+from runbook.rules import LASTING, RECALL, SETTLED, SILENCE
 from runbook.severities import CALLED, ESCALATION_PATH, RESPONSE_TIMES
 
 _SUBJECT = 100  # SNS takes no more characters
+_PART = 2000  # of what others wrote: some 20 parts, twice, in at most 4 bytes a character, stay below SNS's 256 KiB
 _CHAT = 3000  # what Slack takes in one block of text: https://docs.slack.dev/reference/block-kit/blocks/section-block/
 (_ERRORS,) = (query.text for query in QUERIES if query.slug == "errors")
-_OVER = ("Incident", "Since", "Likely cause", "Automation", "Last deployment", "Runbook", "Alarm", "Logs", "Dashboard")
+_OVER = (
+    "Incident",
+    "Since",
+    "No data",
+    "Likely cause",
+    "Automation",
+    "Last deployment",
+    "Runbook",
+    "Alarm",
+    "Logs",
+    "Dashboard",
+)
 """What is said when it is over."""
+_BEGINS: Mapping[Kind, str] = {
+    "open": "",
+    "flapping": "Comes and goes: ",
+    "worse": "Worse: ",
+    "lasting": f"For {LASTING / timedelta(minutes=1):g} min now: ",
+    "close": "Over: ",
+    "handled": "Handled without a call: ",
+}
+_OTHERS = ("Measured", "Likely cause", "Automation", "Last deployment")
+"""What others wrote: of that the chat gets the begin, and of links and commands all or nothing."""
 _EVERYTHING = "fields @timestamp, @message | sort @timestamp desc | limit 200"
 
 
@@ -31,7 +55,8 @@ _EVERYTHING = "fields @timestamp, @message | sort @timestamp desc | limit 200"
 class Situation:
     """What else is known: the alarms that fire behind this one, and what rollback did about it, if it did.
 
-    `unread` is why what rollback did could not be read; empty where it could. `deployment` is the last one, in words.
+    `unread` is why what rollback did could not be read; empty where it could. `deployment` is the last one, in words. `silent`
+    are the alarms behind it that have lost their data.
     """
 
     now: datetime
@@ -39,6 +64,7 @@ class Situation:
     outcome: Outcome | None
     unread: str = ""
     deployment: str = ""
+    silent: Sequence[Alarm] = ()
 
 
 def subject(notification: Notification, settings: NotifySettings) -> str:
@@ -70,7 +96,7 @@ def for_chat(notification: Notification, situation: Situation, settings: NotifyS
     parts = _parts(notification, situation, settings)
     words = ""
     for title, part in parts:  # whole parts, as many as fit: the status page's texts come last
-        line = f"*{title}*: {'; '.join(part.splitlines())}\n"
+        line = f"*{title}*: {shown('; '.join(part.splitlines()), _CHAT // 4 if title in _OTHERS else _CHAT)}\n"
         words += line if len(words) + len(line) <= _CHAT else ""
     return json.dumps(
         {
@@ -90,12 +116,11 @@ def for_chat(notification: Notification, situation: Situation, settings: NotifyS
 
 
 def _state(notification: Notification) -> Literal["ALARM", "OK"]:
-    return "ALARM" if notification.kind == "open" else "OK"
+    return "OK" if notification.kind in ENDS else "ALARM"
 
 
 def _headline(notification: Notification, settings: NotifySettings) -> str:
-    begin = {"open": "", "close": "Over: ", "handled": "Handled without a call: "}[notification.kind]
-    return f"{notification.severity} {settings.environment}: {begin}{notification.alarm.description.title}"
+    return f"{notification.severity} {settings.environment}: {_BEGINS[notification.kind]}{notification.alarm.description.title}"
 
 
 def _parts(notification: Notification, situation: Situation, settings: NotifySettings) -> list[tuple[str, str]]:
@@ -108,7 +133,9 @@ def _parts(notification: Notification, situation: Situation, settings: NotifySet
     parts = {
         "Incident": _incident(notification, settings),
         "Since": f"{since} ({_minutes(memory.since, situation.now)}){again}",
+        "Quiet": _quiet(notification),
         "Measured": "\n".join(one.measured for one in (situation.behind or [alarm]) if one.measured),
+        "No data": "\n".join(f"{one.name}: it may not be over" for one in situation.silent),
         "Likely cause": _cause(alarm, situation),
         "Automation": _automation(alarm, situation),
         "Last deployment": situation.deployment,
@@ -117,7 +144,7 @@ def _parts(notification: Notification, situation: Situation, settings: NotifySet
         "Alarm": links.alarm(console, alarm.name),
         "Logs": _logs(alarm, console, memory.since, end, settings),
         "Dashboard": links.dashboard(settings.dashboard_url, memory.since, end),
-        "Who": _who(alarm),
+        "Who": _who(notification),
         f"Silence it for {_minutes(situation.now, situation.now + SILENCE)}": _silence(alarm),
     }
     if memory.calm_since:  # it is over
@@ -126,7 +153,7 @@ def _parts(notification: Notification, situation: Situation, settings: NotifySet
         parts = {title: words for title, words in parts.items() if title in _OVER}
     if page and notification.kind != "handled" and alarm.description.severity in CALLED:
         parts |= _status_page(notification, page, situation, settings)
-    return [(title, words) for title, words in parts.items() if words]
+    return [(title, shown(words, _PART)) for title, words in parts.items() if words]
 
 
 def _incident(notification: Notification, settings: NotifySettings) -> str:
@@ -147,11 +174,9 @@ def _logs(alarm: Alarm, console: str, begin: datetime, end: datetime, settings: 
 def _silence(alarm: Alarm) -> str:
     """A command that mutes the alarm's actions, and `notify` with them. It begins in a minute: a time that is over never comes.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutAlarmMuteRule.html"""
+    name = shlex.quote(alarm.name)
     schedule = f"Expression=at($(date -u -d '1 minute' +%Y-%m-%dT%H:%M)),Duration=PT{SILENCE / timedelta(minutes=1):g}M"
-    return (
-        f"aws cloudwatch put-alarm-mute-rule --name {alarm.name} --mute-targets AlarmNames={alarm.name}"
-        f' --rule "Schedule={{{schedule}}}"'
-    )
+    return f'aws cloudwatch put-alarm-mute-rule --name {name} --mute-targets AlarmNames={name} --rule "Schedule={{{schedule}}}"'
 
 
 def _cause(alarm: Alarm, situation: Situation) -> str:
@@ -169,8 +194,18 @@ def _automation(alarm: Alarm, situation: Situation) -> str:
     return alarm.description.automation
 
 
-def _who(alarm: Alarm) -> str:
-    severity = alarm.description.severity
+def _quiet(notification: Notification) -> str:
+    """Why people hear less of it than they might expect, and when they hear more; empty where they do not."""
+    memory = notification.memory
+    hours = f"{RECALL / timedelta(hours=1):g} hours"
+    before = f"{memory.loud_at:%Y-%m-%d %H:%M} UTC" if memory.loud_at else ""
+    lowered = f"It comes back within {hours} of {before}, when it was told as a {notification.alarm.description.severity}."
+    flaps = f"You hear of it again when it gets worse, or has been clear for {SETTLED / timedelta(minutes=1):g} min."
+    return "\n".join((lowered,) * notification.lowered + (flaps,) * memory.flapping)
+
+
+def _who(notification: Notification) -> str:
+    severity = notification.severity
     within = RESPONSE_TIMES[severity]
     first, *others = (f"L{level} {role}" for level, role in enumerate(ESCALATION_PATH, 1))
     if severity in CALLED:

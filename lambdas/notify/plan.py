@@ -2,52 +2,86 @@
 
 The rules of quiet:
 - a page that another may explain is held back for a moment: the other may come a minute later and replace it;
-- while a deployment is under way, a page that it may have caused waits for the deployment's own rollback, but not for ever;
+- while a deployment is under way, a page that it may have caused waits for the deployment's own rollback, but not for long, and
+  not while a dependency is to blame;
 - an alarm that fires again soon after it ended is the same notification;
+- an alarm that keeps coming back is said to flap, once. Then it is quiet until it has settled, or is worse;
+- what comes back within a day is told one severity lower each time, unless it is worse, or users are affected;
 - while a page is open, warnings are not sent;
 - in maintenance nothing is sent. What still fires when maintenance ends is sent then.
+And one of noise: a warning that lasts is told once more, louder.
 """
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
 from lambdas.notify.alarms import Alarm
-from runbook.rules import CALM, DEPLOYMENT_WAIT, HOLD
+from runbook.alarms import AFFECTING_ALARMS, DEPENDENCY_ALARMS, LASTING_SEVERITIES, alarm_name
+from runbook.rules import CALM, DEPLOYMENT_WAIT, FLAPPING, HOLD, LASTING, RECALL, SETTLED
 from runbook.severities import CALLED, Severity
 
-Kind = Literal["open", "close", "handled"]
+Kind = Literal["open", "flapping", "worse", "lasting", "close", "handled"]
+ENDS: frozenset[Kind] = frozenset({"close", "handled"})
+"""What says that an alarm has ended; the others say that it fires."""
+
+_LOWER: Mapping[Severity, Severity] = {"P2": "P3", "P3": "P4"}
+"""How what comes back is told, by how it was told before."""
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What is known of an alarm that fired: since when, how often, when people were told, and since when it is calm.
+    """What is known of an alarm that fired: since when, when people were told, and since when it is calm.
 
-    `waited` says that a deployment held it back; `incident` is the id of the record of what rollback did about it.
+    `times` is how often it fired without having SETTLED between. `told_as` is the severity that people were told it with,
+    `before` that of the notification before; `loud_at` is when they were last told with the alarm's own. `behind` are the
+    critical alarms behind a page that people know of. `flapping` and `lasting` say that people were told so. `waited` says that
+    a deployment held it back; `incident` is the id of the record of what rollback did about it. `over`: people were told of its
+    end, and it is only remembered for its return. `again_at`
+    is set while nobody knows whether the notification was sent: it is tried again then.
     """
 
     since: datetime
     times: int = 1
     told_at: datetime | None = None
+    told_as: Severity | None = None
+    before: Severity | None = None
+    loud_at: datetime | None = None
     calm_since: datetime | None = None
+    behind: frozenset[str] = frozenset()
+    flapping: bool = False
+    lasting: bool = False
     waited: bool = False
+    over: bool = False
     incident: str = ""
+    again_at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Notification:
-    """`open`: an alarm fires. `close`: it has been calm. `handled`: it ended while a deployment's rollback could repair it, and
-    nobody was called."""
+    """`open`: an alarm fires. `flapping`: it keeps coming back. `worse`: another critical alarm joins a page that is quiet.
+    `lasting`: it fires for long. `close`: it has been calm. `handled`: it ended while a deployment's rollback could repair it,
+    and nobody was called.
+
+    `untold` is what to remember if this is not sent; None of an alarm that has ended.
+    """
 
     kind: Kind
     alarm: Alarm
     memory: Memory
+    untold: Memory | None = None
+
+    @property
+    def lowered(self) -> bool:
+        """Whether people are told with less than the alarm's severity, because it comes back."""
+        return _lowered(self.alarm, self.memory)
 
     @property
     def severity(self) -> Severity:
-        """The alarm's; P4 for what was handled automatically."""
-        return "P4" if self.kind == "handled" else self.alarm.description.severity
+        """What people are told it with; P4 for what was handled automatically."""
+        return "P4" if self.kind == "handled" else self.memory.told_as or self.alarm.description.severity
 
 
 def plan(
@@ -56,7 +90,10 @@ def plan(
     """What to send, the most severe first, and what to remember once it is sent."""
     if maintenance:
         return [], dict(memory)
+    alarms = list(alarms)
     watched = [alarm for alarm in alarms if alarm.notifies]
+    firing = {alarm.slug for alarm in alarms if alarm.firing}
+    deploying = deploying and not firing & DEPENDENCY_ALARMS.keys()
     worst = min((alarm.description.severity for alarm in watched if alarm.firing), default="P4")
     paging = worst in CALLED
     news: list[Notification] = []
@@ -67,26 +104,46 @@ def plan(
             found = _fires(was, alarm)
             held, waits = _held(alarm, found, now, deploying=deploying, paging=paging)
             found = replace(found, waited=found.waited or waits)
-            if found.told_at is None and not held:
-                found = replace(found, told_at=now)
-                news.append(Notification("open", alarm, found))
-            kept[alarm.name] = found
+            behind = firing & {alarm_name(row, "critical") for row in alarm.page.rows} if alarm.page else set()
+            if not held and (new := _news(alarm, found, now, behind)):
+                kind, severity = new
+                told = _told(alarm, found, kind, severity, now)
+                news.append(Notification(kind, alarm, told, found))
+                found = told
+            kept[alarm.name] = replace(found, behind=found.behind | behind) if found.told_at else found
+        elif was and was.over:
+            kept |= {alarm.name: was} if _matters(was, now) else {}
         elif was:
             calm_since = was.calm_since or alarm.since
             # Handled is only what ended by itself, not what another page replaces.
             calm = replace(was, calm_since=calm_since, waited=was.waited and not paging)
             covered = paging and worst < alarm.description.severity
-            if now - calm_since < CALM or (was.told_at and covered):
+            quiet = was.flapping or _lowered(alarm, was)
+            if now - calm_since < (SETTLED if quiet else CALM) or (was.told_at and covered):
                 kept[alarm.name] = calm  # it may come back, or something worse hides it
             elif was.told_at or was.waited:
                 news.append(Notification("close" if was.told_at else "handled", alarm, calm))
-    return sorted(news, key=lambda one: one.alarm.description.severity), kept
+                over = replace(calm, over=True)
+                kept |= {alarm.name: over} if was.told_at and _matters(over, now) else {}
+    return sorted(news, key=lambda one: one.severity), kept
 
 
 def _fires(was: Memory | None, alarm: Alarm) -> Memory:
+    """What is known of an alarm that fires: it began, it is back, or it still does."""
     if was is None:
         return Memory(alarm.since)
-    return replace(was, calm_since=None, times=was.times + 1) if was.calm_since else was
+    if was.calm_since is None:
+        return was
+    times = was.times + 1 if alarm.since - was.calm_since < SETTLED else 1
+    if was.over:
+        return Memory(alarm.since, times, before=was.told_as, loud_at=was.loud_at, behind=was.behind)
+    return replace(was, calm_since=None, times=times)
+
+
+def _matters(over: Memory, now: datetime) -> bool:
+    """Whether what has ended matters for what comes back."""
+    since = (over.calm_since, SETTLED), (over.loud_at, RECALL)
+    return any(moment and now - moment < span for moment, span in since)
 
 
 def _held(alarm: Alarm, found: Memory, now: datetime, *, deploying: bool, paging: bool) -> tuple[bool, bool]:
@@ -98,3 +155,42 @@ def _held(alarm: Alarm, found: Memory, now: datetime, *, deploying: bool, paging
     lasted = now - found.since
     waits = alarm.page.waits and deploying and lasted < DEPLOYMENT_WAIT
     return waits or (bool(alarm.page.unless) and lasted < HOLD), waits
+
+
+def _news(alarm: Alarm, found: Memory, now: datetime, behind: AbstractSet[str]) -> tuple[Kind, Severity] | None:
+    """What is new about an alarm that fires, and the severity to tell it with; `behind` are the critical alarms behind it."""
+    own = alarm.description.severity
+    from_table = alarm.page is not None or alarm.slug in LASTING_SEVERITIES
+    joined = not behind <= found.behind
+    worse = joined or bool(behind & AFFECTING_ALARMS)
+    returns = from_table and own != "P1" and found.loud_at is not None and now - found.loud_at < RECALL and not worse
+    severity = max(own, _LOWER.get(found.before or own, "P4")) if returns else own
+    if found.times >= FLAPPING and not found.flapping:
+        return "flapping", min(severity, found.told_as or severity)
+    if found.told_at is None:
+        return "open", severity
+    if joined and found.flapping:
+        return "worse", own
+    lasts = now - max(alarm.since, found.told_at) >= LASTING
+    if _lowered(alarm, found) and not returns and (worse or lasts):
+        return "worse" if worse else "lasting", own
+    if not lasts or found.lasting or found.told_as in CALLED or not from_table:
+        return None
+    return "lasting", LASTING_SEVERITIES.get(alarm.slug, "P3")
+
+
+def _told(alarm: Alarm, found: Memory, kind: Kind, severity: Severity, now: datetime) -> Memory:
+    """What is known of an alarm once people are told."""
+    louder = severity <= alarm.description.severity and (found.told_as is None or severity < found.told_as)
+    return replace(
+        found,
+        told_at=found.told_at or now,
+        told_as=severity,
+        loud_at=now if louder else found.loud_at,
+        flapping=found.flapping or kind == "flapping",
+        lasting=found.lasting or kind == "lasting",
+    )
+
+
+def _lowered(alarm: Alarm, memory: Memory) -> bool:
+    return memory.told_as is not None and memory.told_as > alarm.description.severity

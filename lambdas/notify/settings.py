@@ -35,6 +35,9 @@ class NotifySettings(IncidentSettings):
     runbook_url: str
     """Empty where nobody can read it in a browser."""
 
+    heartbeat_secret: str
+    """The name of a secret with the URL that is told each minute that all is told; empty where there is none."""
+
     def topic(self, severity: Severity) -> str:
         """The ARN of the topic that people of a severity are subscribed to."""
         return {"P1": self.p1_topic, "P2": self.p2_topic, "P3": self.p3_topic, "P4": self.p4_topic}[severity]

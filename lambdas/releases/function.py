@@ -4,11 +4,13 @@
 from the event: events may be late, doubled or lost, and ECS's own state is what counts.
 """
 
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
+from botocore.exceptions import BotoCoreError, ClientError
 
-from lambdas.common.ecs import ROLLING_BACK, RUNNING, ServiceReader, TaskDefinition, UnreadableError
+from lambdas.common.ecs import ROLLING_BACK, RUNNING, ServiceReader, TaskDefinition, UnreadableError, tag
 from lambdas.releases.settings import ReleasesSettings
 
 if TYPE_CHECKING:
@@ -52,12 +54,14 @@ class Releases:
     def _last_good(self) -> tuple[str, TaskDefinition | None]:
         """What the service should run, by its deployments, and why; None when they do not say, and nothing is to be changed."""
         try:
-            deployments = self._service.newest_deployments()
+            deployments = self._service.deployments()
         except (self._ecs.exceptions.ServiceNotFoundException, self._ecs.exceptions.ClusterNotFoundException):
             return "There is no service yet: its first deployment runs what a person named.", None
         if not deployments:  # ECS forgets them after 90 days
             return "The service was not deployed lately: the image stays the one it was.", None
         newest = deployments[0]
+        for one in reversed(deployments[:2]):  # the one before may have ended only because this one began
+            self._show(one)
         if newest["status"] in RUNNING | ROLLING_BACK:
             # Before it has ended nobody knows what is good: a rollback goes to an older image than the last successful one's.
             return f"Deployment {_id(newest)} is under way ({newest['status']}): its end decides.", None
@@ -70,6 +74,25 @@ class Releases:
             raise UnreadableError(f"{found.arn}, which the service should run, is {found.status}")
         name = found.arn.rpartition("/")[2]
         return f"The last deployment that ended well, {_id(good)} ({good['status']}), left the service on {name}.", found
+
+    def _show(self, deployment: "ServiceDeploymentBriefTypeDef") -> None:
+        """Log a deployment for the dashboard's list. What cannot be read of it holds nothing up."""
+        revision = commit = ""
+        try:
+            target = deployment["targetServiceRevisionArn"]
+            found = self._service.task_definition(self._service.task_definitions_of([target])[target])
+            revision, commit = found.arn.rpartition("/")[2], tag(found.image)
+        except (BotoCoreError, ClientError, UnreadableError, LookupError) as error:
+            logger.warning("The revision that a deployment brings could not be read", problem=str(error))
+        since = deployment.get("finishedAt", deployment["createdAt"]).astimezone(UTC)
+        logger.info(
+            "One of the newest deployments",
+            deployment=_id(deployment),
+            status=deployment["status"],
+            since=f"{since:%Y-%m-%d %H:%M:%S} UTC",
+            revision=revision,
+            commit=commit,
+        )
 
     def _revision(self, deployment: "ServiceDeploymentBriefTypeDef") -> str:
         """The service revision that a deployment left the service on: after a rollback it is not the one it brought."""

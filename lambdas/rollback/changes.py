@@ -1,13 +1,14 @@
 """The record of our own changes of the service: the item `changes` in the table of incidents.
 
 It holds every change under the ARN of the deployment that was its cause, and their number, `version`. A change is claimed here
-before it is made: two runs cannot both claim, nor can one go beyond the budget it saw.
+before it is made: two runs cannot both claim, nor can one go beyond the budget it saw. It also holds the times of incidents in
+which nothing was changed: the history of deployments says on what they ran.
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
 from pydantic import TypeAdapter
 
 from lambdas.common.incidents import refused
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _KEY = {"id": "changes"}
 _CHANGE = TypeAdapter(Change)
+_INCIDENT = "incident "
 
 
 class ClaimedError(Exception):
@@ -27,10 +29,11 @@ class ClaimedError(Exception):
 
 @dataclass(frozen=True)
 class Recorded:
-    """All changes that were claimed; `version` counts the claims."""
+    """All changes that were claimed; `version` counts the claims. `incidents` are the times of those that were left alone."""
 
     changes: tuple[Change, ...] = ()
     version: int = 0
+    incidents: tuple[datetime, ...] = ()
 
 
 class Changes:
@@ -43,7 +46,8 @@ class Changes:
         """What is recorded now; raises what AWS raises."""
         item = self._table.get_item(Key=_KEY, ConsistentRead=True).get("Item", {})
         changes = tuple(_CHANGE.validate_json(str(value)) for name, value in item.items() if name.startswith("arn:"))
-        return Recorded(changes, int(str(item.get("version", 0))))
+        incidents = (name.removeprefix(_INCIDENT) for name in item if name.startswith(_INCIDENT))
+        return Recorded(changes, int(str(item.get("version", 0))), tuple(map(datetime.fromisoformat, incidents)))
 
     def claim(self, change: Change, seen: Evidence) -> None:
         """Claim a change before it is made, and forget those long past.
@@ -60,10 +64,26 @@ class Changes:
                 ExpressionAttributeNames={"#deployment": change.deployment, **forgotten},
                 ExpressionAttributeValues={":change": _text(change), ":seen": seen.version, ":next": seen.version + 1},
             )
-        except ClientError as error:
+        except Exception as error:  # the first answer may have been lost, and a second attempt refused for our own claim
+            item = self._table.get_item(Key=_KEY, ConsistentRead=True).get("Item", {})
+            if item.get(change.deployment) == _text(change) and item.get("version") == seen.version + 1:
+                return
             if not refused(error):
                 raise
             raise ClaimedError(change.deployment) from None
+
+    def incident(self, at: datetime, seen: Evidence | None = None) -> None:
+        """Record that an incident began, unless one on the same task definition was seen; and forget those long past."""
+        if seen and seen.blamed in seen.ran_on:
+            return
+        old = [before for before in seen.incidents if at - before > CHANGES_REMEMBERED] if seen else []
+        forgotten = {f"#old{number}": f"{_INCIDENT}{before.isoformat()}" for number, before in enumerate(old)}
+        self._table.update_item(
+            Key=_KEY,
+            UpdateExpression="SET #incident = :yes" + (f" REMOVE {', '.join(forgotten)}" if forgotten else ""),
+            ExpressionAttributeNames={"#incident": f"{_INCIDENT}{at.isoformat()}", **forgotten},
+            ExpressionAttributeValues={":yes": True},
+        )
 
     def settle(self, change: Change) -> None:
         """Record the state of a change that was claimed."""
@@ -75,7 +95,7 @@ class Changes:
         )
 
     def reported(self, deployment: str) -> None:
-        """Record that a person was told of the deployment's unconfirmed change; harmless when it is recorded already."""
+        """Record that people were told of the deployment's change, which is not recorded as made; harmless when it is."""
         for change in self.read().changes:
             if change.deployment == deployment and change.state == "started":
                 self.settle(replace(change, state="reported"))

@@ -3,7 +3,7 @@
 Pure: no AWS client, no clock. "Now" is the moment of the alarm, so that a decision can be replayed.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -47,15 +47,16 @@ class Deployment:
 
     @property
     def id(self) -> str:
-        return self.arn.rpartition("/")[2]
+        return _id(self.arn)
 
 
 @dataclass(frozen=True)
 class Change:
-    """A change of the service, made because of one deployment: decided, or remembered with its `state`.
+    """A change of the service, made because of one deployment: decided, or remembered with its `state`. `at` is the time of the
+    alarm, `newest` the newest deployment that was known then.
 
     `started` is a claim whose end nobody recorded; `done` was accepted by ECS, `failed` was not; `reported` was `started` and
-    a person was told.
+    people were told.
     """
 
     action: Literal["stop", "update"]
@@ -65,6 +66,7 @@ class Change:
     image: str
     at: datetime
     state: Literal["started", "done", "failed", "reported"] = "started"
+    newest: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,9 @@ class Evidence:
     """What was read about the service at the moment of the alarm.
 
     `deployments` are newest first; `task_definitions` are those that the last one and the successful ones brought;
-    `dependency_alarms` are the ones in ALARM, each with what it says is impaired; `changes` are ours, and `version` counts them
-    for the claim of the next. `missing` names what could not be read, and then nothing else counts.
+    `dependency_alarms` are the ones in ALARM, each with what it says is impaired, `silent_alarms` those without data; `changes`
+    are ours, and `version` counts them for the claim of the next; `incidents` are the times of those in which nothing was
+    changed. `missing` names what could not be read, and then nothing else counts.
     """
 
     at: datetime
@@ -95,8 +98,10 @@ class Evidence:
     database_name: str = ""
     cache_name: str = ""
     dependency_alarms: Mapping[str, Dependency] = field(default_factory=dict)
+    silent_alarms: Mapping[str, Dependency] = field(default_factory=dict)
     changes: tuple[Change, ...] = ()
     version: int = 0
+    incidents: tuple[datetime, ...] = ()
     missing: tuple[str, ...] = ()
 
     @property
@@ -117,6 +122,7 @@ class Evidence:
                 if status not in SERVING[dependency]
             ),
             *(Impairment(dependency, f"{alarm} is in ALARM") for alarm, dependency in self.dependency_alarms.items()),
+            *(Impairment(dependency, f"{alarm} has no data") for alarm, dependency in self.silent_alarms.items()),
         )
 
     @property
@@ -125,8 +131,9 @@ class Evidence:
 
     @property
     def known_good(self) -> TaskDefinition | None:
-        """Where to go back to: the newest that was deployed successfully, is still ACTIVE, is not the current one, never failed
-        and was never left by a change of ours. Never the one before by number: that may never have run."""
+        """Where to go back to: the newest that was deployed successfully, is still ACTIVE, is not the current one, never
+        failed, was never left for an older one, and on which no earlier incident ran. Never the one before by number: that may
+        never have run."""
         return next((found for found in self._successful if self._usable(found)), None)
 
     @property
@@ -134,6 +141,39 @@ class Evidence:
         """Where ECS itself would go back to, the last successful deployment's; None when that is no known-good one."""
         found = next(iter(self._successful), None)
         return found if found and self._usable(found) else None
+
+    @property
+    def blamed(self) -> str:
+        """The task definition that ran when the trouble began: not one that was deployed too late to have caused it. Empty when
+        the history does not say."""
+        return self._ran_at(self.at)
+
+    @property
+    def ran_on(self) -> set[str]:
+        """The task definitions on which earlier incidents ran."""
+        return {self._ran_at(at) for at in self.incidents if at < self.at} - {""}
+
+    def _ran_at(self, alarm: datetime) -> str:
+        start = alarm - DETECTION
+        undone = {one.arn for one in self.deployments if one.status in FAILED and one.finished_at and one.finished_at <= start}
+        ran = (one.task_definition for one in self.deployments if one.created_at <= start and one.arn not in undone)
+        return next(ran, "")
+
+    @property
+    def unconfirmed(self) -> tuple[Change, ...]:
+        """Our changes of which nobody recorded how they ended, nor told anybody."""
+        return tuple(change for change in self.changes if change.state == "started")
+
+    def followed(self, change: Change) -> Deployment | None:
+        """The deployment that a change of ours led to: the next one after those that were known before, if it brings what we
+        asked for; or the one that we stopped."""
+        known = [one.arn for one in self.deployments]
+        if change.action == "stop":
+            return next((one for one in self.deployments if one.arn == change.deployment), None)
+        if change.newest not in known[1:]:
+            return None
+        found = self.deployments[known.index(change.newest) - 1]
+        return found if found.task_definition == change.to_task_definition else None
 
     def differences(self, change: Change) -> tuple[str, ...]:
         """What a change takes back beside the image: the names of what the two task definitions set otherwise, never a value;
@@ -151,15 +191,35 @@ class Evidence:
         return tuple(by_arn.get(arn) or TaskDefinition(arn, "unknown", "") for arn in arns)
 
     def _usable(self, found: TaskDefinition) -> bool:
-        failed = {deployment.task_definition for deployment in self.deployments if deployment.status in FAILED}
+        return found.status == "ACTIVE" and found.arn not in {self.task_definition} | self._failed | self._left | self.ran_on
+
+    @property
+    def _failed(self) -> set[str]:
+        """The task definitions of deployments that failed. One that ended because a newer one began did not."""
+        newer = (None, *self.deployments)
+        return {
+            one.task_definition
+            for one, after in zip(self.deployments, newer, strict=False)
+            if one.status in FAILED
+            and not (one.status == "STOPPED" and after and one.finished_at and after.created_at <= one.finished_at)
+        }
+
+    @property
+    def _left(self) -> set[str]:
+        """The task definitions that we left, or that a person left for an older one."""
         left = {change.from_task_definition for change in self.changes}
-        return found.status == "ACTIVE" and found.arn not in {self.task_definition} | failed | left
+        running: set[str] = set()
+        for one in reversed(self.deployments):
+            left |= {before for before in running if _older(one.task_definition, before)}
+            running = {one.task_definition} | (set() if one.status == "SUCCESSFUL" else running)
+        return left
 
 
 @dataclass(frozen=True)
 class Decision:
     """What to do and why: `change` to make, if any; `section` of the runbook and `look_at` for the person who reads it;
-    `reports` the deployments of unconfirmed changes that the reason tells of."""
+    `reports` the deployments of unconfirmed changes that the reason tells of; `made` is the change that an earlier run made for
+    the same alarm."""
 
     verb: Literal["record", "observe", "wait", "stop", "roll back", "escalate"]
     reason: str
@@ -167,6 +227,7 @@ class Decision:
     look_at: str
     change: Change | None = None
     reports: tuple[str, ...] = ()
+    made: Change | None = None
 
 
 def decide(evidence: Evidence, mode: Mode) -> Decision:
@@ -182,7 +243,7 @@ def _unreadable(evidence: Evidence, _: Mode) -> Decision | None:
         return None
     return Decision(
         "escalate",
-        f"Nothing was changed, because this could not be read: {'; '.join(evidence.missing)}.",
+        f"This run changed nothing, because this could not be read: {'; '.join(evidence.missing)}.",
         Section.INCIDENT_RESPONSE,
         "the service, its last deployment and its dependencies, by hand",
     )
@@ -199,17 +260,29 @@ def _held_back(evidence: Evidence, mode: Mode) -> Decision | None:
 
 
 def _unconfirmed(evidence: Evidence, _: Mode) -> Decision | None:
-    change = next((change for change in evidence.changes if change.state == "started"), None)
-    if change is None:
+    if not evidence.unconfirmed:
         return None
-    target = _short(change.to_task_definition)
+    change = evidence.unconfirmed[0]
     return Decision(
         "escalate",
-        f"At {_time(change.at)} an earlier run began to take the service from {_short(change.from_task_definition)} to {target}"
-        f" ({change.action}) and recorded no result. The service runs {_short(evidence.task_definition)}.",
+        f"{begun(evidence.unconfirmed)} The service is set to {_short(evidence.task_definition)} now."
+        + "".join(_shown(one, evidence) for one in evidence.unconfirmed),
         Section.BACKEND_ROLLBACK,
-        f"whether the service runs {target} ({change.image})",
-        reports=(change.deployment,),
+        f"whether the service runs {_short(change.to_task_definition)} ({change.image})",
+        reports=tuple(one.deployment for one in evidence.unconfirmed),
+    )
+
+
+def _answered(evidence: Evidence, _: Mode) -> Decision | None:
+    made = next((one for one in evidence.changes if one.at == evidence.at and one.state in ("done", "reported")), None)
+    if made is None:
+        return None
+    return Decision(
+        "wait",
+        f"An earlier run acted on this alarm because of deployment {_id(made.deployment)}.",
+        Section.BACKEND_ROLLBACK,
+        "why the release failed: the backend's logs since that deployment began",
+        made=made,
     )
 
 
@@ -217,10 +290,17 @@ def _rolling_back(evidence: Evidence, _: Mode) -> Decision | None:
     last, ours = evidence.last, evidence.last_change
     if last is None:
         return None
-    if last.status in ROLLING_BACK or (last.status in RUNNING and last.monitors_triggered):
-        reason = f"ECS is rolling back deployment {last.id} by itself ({last.status})."
-    elif last.status in RUNNING and ours and last.task_definition == ours.to_task_definition:
+    going = ROLLING_BACK if ours and ours.action == "stop" else RUNNING
+    if (
+        ours
+        and ours.state != "failed"
+        and evidence.followed(ours) == last
+        and last.status in going
+        and not last.monitors_triggered
+    ):
         reason = f"The rollback to {_short(ours.to_task_definition)} is under way (deployment {last.id}, {last.status})."
+    elif last.status in ROLLING_BACK or (last.status in RUNNING and last.monitors_triggered):
+        reason = f"ECS is rolling back deployment {last.id} by itself ({last.status})."
     else:
         return None
     return Decision("wait", reason, Section.BACKEND_ROLLBACK, f"whether deployment {last.id} ends, and the alarm with it")
@@ -236,7 +316,7 @@ def _failing_deployment(evidence: Evidence, _: Mode) -> Decision | None:
         f"Deployment {failing.id} of {_short(bad)} is running since {_time(failing.created_at)}, and the service is impaired.",
         Section.BACKEND_ROLLBACK,
         "why the release failed: the backend's logs since that deployment began",
-        Change("stop", failing.arn, bad, target.arn, target.image, evidence.at),
+        Change("stop", failing.arn, bad, target.arn, target.image, evidence.at, newest=failing.arn),
     )
 
 
@@ -263,7 +343,7 @@ def _recent_deployment(evidence: Evidence, _: Mode) -> Decision | None:
         f" {_short(target.arn)} is known good.",
         Section.BACKEND_ROLLBACK,
         "why the release failed: the backend's logs since that deployment ended",
-        Change("update", suspect.arn, bad, target.arn, target.image, evidence.at),
+        Change("update", suspect.arn, bad, target.arn, target.image, evidence.at, newest=evidence.deployments[0].arn),
     )
 
 
@@ -286,6 +366,8 @@ def _unexplained(evidence: Evidence, _: Mode) -> Decision:
         diagnosis = "The service has no deployment."
     elif _failing(evidence):
         diagnosis = f"Deployment {last.id} is running and failing, and what ECS would go back to is not known good."
+    elif _too_young(last, evidence) and last.status not in RUNNING:
+        diagnosis = f"Deployment {last.id} began too late to have caused the alarm, and may be somebody's fix: it stays."
     elif last.status in RUNNING:
         diagnosis = f"Deployment {last.id} is running, and began too late to have caused the alarm: somebody is at work."
     elif suspect:
@@ -310,6 +392,7 @@ TABLE: tuple[tuple[str, Row], ...] = (
     ("a fact could not be read", _unreadable),
     ("remediation is off or observes", _held_back),
     ("a change of ours was never confirmed", _unconfirmed),
+    ("an earlier run acted on this alarm", _answered),
     ("a native rollback is under way", _rolling_back),
     ("a deployment is running and failing", _failing_deployment),
     ("RDS or Redis is impaired", _dependency_impaired),
@@ -326,13 +409,16 @@ def _failing(evidence: Evidence) -> Deployment | None:
     """The running deployment, when it began early enough before the alarm to be its cause. One that began later may be
     somebody's fix, and ECS's own monitors watch it."""
     last = evidence.last
-    if last and last.status in RUNNING and last.created_at <= evidence.at - DETECTION:
-        return last
-    return None
+    return last if last and last.status in RUNNING and not _too_young(last, evidence) else None
+
+
+def _too_young(deployment: Deployment, evidence: Evidence) -> bool:
+    return deployment.created_at > evidence.at - DETECTION
 
 
 def _suspect(evidence: Evidence) -> Deployment | None:
-    """The deployment that brought the current task definition, when it ended within the suspect window before the alarm.
+    """The deployment that brought the current task definition, when it ended within the suspect window before the alarm and
+    began early enough to be its cause: what began later may be somebody's fix.
 
     Deploying again what already ran (`--force-new-deployment`) brings nothing new, so those are passed over."""
     suspect = None
@@ -340,7 +426,7 @@ def _suspect(evidence: Evidence) -> Deployment | None:
         if deployment.status != "SUCCESSFUL" or deployment.task_definition != evidence.task_definition:
             break
         suspect = deployment
-    if suspect is None or suspect.created_at > evidence.at or not _recent(suspect, evidence):
+    if suspect is None or _too_young(suspect, evidence) or not _recent(suspect, evidence):
         return None
     return suspect
 
@@ -352,7 +438,10 @@ def _recent(deployment: Deployment, evidence: Evidence) -> bool:
 def _spent_on(deployment: Deployment, evidence: Evidence) -> str:
     """Why no change may be made because of this deployment, in words; empty when one may."""
     ours, runs = evidence.last_change, _short(deployment.task_definition)
-    if any(change.deployment == deployment.arn for change in evidence.changes):
+    tried = next((change for change in evidence.changes if change.deployment == deployment.arn), None)
+    if tried and tried.state == "failed":
+        return f"A rollback because of deployment {deployment.id} was tried already, and AWS did not take it."
+    if tried:
         return f"Deployment {deployment.id} was acted on already, and the service is impaired again."
     if ours and ours.to_task_definition == deployment.task_definition:
         return f"The service was taken back to {runs} at {_time(ours.at)} already, and is impaired again."
@@ -360,6 +449,31 @@ def _spent_on(deployment: Deployment, evidence: Evidence) -> str:
     if len(recent) >= BUDGET:
         return f"The budget is spent: {BUDGET} automatic changes within {_minutes(BUDGET_WINDOW)}."
     return ""
+
+
+def begun(unconfirmed: Iterable[Change]) -> str:
+    """What is known of changes that nobody recorded the end of, in words."""
+    return " ".join(
+        f"At {_time(one.at)} an earlier run began to take the service from {_short(one.from_task_definition)} to"
+        f" {_short(one.to_task_definition)} ({one.action}) and recorded no result."
+        for one in unconfirmed
+    )
+
+
+def _shown(change: Change, evidence: Evidence) -> str:
+    """What ECS shows of such a change, in words."""
+    found = evidence.followed(change)
+    return f" ECS shows deployment {found.id}: {found.status}." if found else ""
+
+
+def _older(task_definition: str, than: str) -> bool:
+    """Whether one task definition was registered before another of its family."""
+    (family, _, number), (other, _, newer) = task_definition.rpartition(":"), than.rpartition(":")
+    return family == other and int(number) < int(newer)
+
+
+def _id(arn: str) -> str:
+    return arn.rpartition("/")[2]
 
 
 def _short(task_definition: str) -> str:

@@ -11,8 +11,15 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from lambdas.common.events import EventError
+from lambdas.common.words import one_line
 
 State = Literal["ALARM", "OK", "INSUFFICIENT_DATA"]
+
+# As CloudWatch limits them: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_CompositeAlarm.html
+_LONGEST_NAME = 255
+_LONGEST_REASON = 1023
+_MOST_TRIGGERS = 10
+"""A reader needs no more."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class _AlarmData(BaseModel):
 
 class _Event(BaseModel):
     source: Literal["aws.cloudwatch"]
-    arn: str = Field(alias="alarmArn", pattern=r"^arn:[\w-]+:cloudwatch:")
+    arn: str = Field(alias="alarmArn", pattern=r"^arn:[\w-]+:cloudwatch:", max_length=512)
     data: _AlarmData = Field(alias="alarmData")
 
 
@@ -58,12 +65,16 @@ def parse(event: Any) -> Alarm:
         problems = [f"{'.'.join(map(str, problem['loc'])) or 'event'}: {problem['msg']}" for problem in error.errors()]
         raise EventError("; ".join(problems)) from None
     state = parsed.data.state
+    try:
+        at = state.timestamp.astimezone(UTC)
+    except OverflowError:
+        raise EventError(f"alarmData.state.timestamp: {state.timestamp.isoformat()} is at the end of time") from None
     return Alarm(
         arn=parsed.arn,
-        name=parsed.data.name,
+        name=one_line(parsed.data.name, _LONGEST_NAME),
         state=state.value,
-        at=state.timestamp.astimezone(UTC),
-        reason=state.reason,
+        at=at,
+        reason=one_line(state.reason, _LONGEST_REASON),
         triggers=_triggers(state.reason_data),
     )
 
@@ -71,6 +82,7 @@ def parse(event: Any) -> Alarm:
 def _triggers(reason_data: str) -> tuple[str, ...]:
     """The names of the triggering alarms; empty when the data has none, since they only inform the reader."""
     try:
-        return tuple(alarm["arn"].rpartition(":")[2] for alarm in json.loads(reason_data)["triggeringAlarms"])
-    except (ValueError, LookupError, TypeError, AttributeError):
+        found = json.loads(reason_data)["triggeringAlarms"][:_MOST_TRIGGERS]
+        return tuple(one_line(alarm["arn"].rpartition(":")[2], _LONGEST_NAME) for alarm in found)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return ()

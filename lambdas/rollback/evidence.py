@@ -1,31 +1,32 @@
 """Reads from AWS what a decision rests on. What cannot be read is named, never guessed."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from lambdas.common.ecs import ServiceReader, TaskDefinition, UnreadableError, reasons
+from lambdas.common.ecs import MOST_AT_ONCE, ServiceReader, TaskDefinition, UnreadableError, reasons
+from lambdas.common.parallel import AtOnce, answer
 from lambdas.rollback.changes import Changes, Recorded
 from lambdas.rollback.clients import Clients
-from lambdas.rollback.decisions import Deployment, Evidence
+from lambdas.rollback.decisions import FAILED, Change, Deployment, Evidence
 from lambdas.rollback.settings import RollbackSettings
 from runbook.alarms import DEPENDENCY_ALARMS
 from runbook.rows import Dependency
-from runbook.rules import CANDIDATES
+from runbook.rules import CANDIDATES, EVIDENCE_DEADLINE, SECOND_LOOK
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class _Service:
-    """What the service runs, and how many tasks of it."""
+class Service:
+    """What the service is set to run, how many tasks of it, and whether a deployment of it is under way."""
 
     task_definition: str = ""
     desired: int = 0
     running: int = 0
+    changing: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,21 @@ class _History:
     task_definitions: tuple[TaskDefinition, ...] = ()
 
 
-class Reader:
-    """Reads the evidence about one environment's service."""
+@dataclass(frozen=True)
+class _Alarms:
+    """The dependencies' alarms that are in ALARM, and those that have no data, with what each is about."""
 
-    def __init__(self, settings: RollbackSettings, clients: Clients, changes: Changes) -> None:
+    firing: Mapping[str, Dependency] = field(default_factory=dict)
+    silent: Mapping[str, Dependency] = field(default_factory=dict)
+
+
+class Reader:
+    """Reads the evidence about one environment's service, all of it at once."""
+
+    def __init__(self, settings: RollbackSettings, clients: Clients, changes: Changes, at_once: AtOnce) -> None:
         self._settings = settings
         self._changes = changes
+        self._at_once = at_once
         self._ecs = clients.ecs
         self._deployments = ServiceReader(
             clients.ecs, cluster=settings.cluster, service=settings.service, container=settings.container
@@ -51,23 +61,34 @@ class Reader:
         self._cloudwatch = clients.cloudwatch
 
     def read(self, at: datetime) -> Evidence:
-        """The evidence about an alarm of this moment. It raises nothing that AWS raises: `missing` names what failed."""
+        """The evidence about an alarm of this moment. It raises nothing: `missing` names what failed, or took too long."""
+        database, cache = self._settings.database_instance, self._settings.replication_group
+        answers = self._at_once(
+            {
+                "service": self.service,
+                "history": self._history,
+                "database": self._database,
+                "cache": self._cache,
+                "alarms": self._dependency_alarms,
+                "changes": self._changes.read,
+            },
+            EVIDENCE_DEADLINE.total_seconds(),
+        )
         missing: list[str] = []
 
-        def fact(name: str, reader: Callable[[], T], otherwise: T) -> T:
-            try:
-                return reader()
-            except (BotoCoreError, ClientError, UnreadableError, LookupError) as error:
-                missing.append(f"{name} ({error})")
+        def fact(key: str, name: str, otherwise: T) -> T:
+            found: T | Exception = answers[key]
+            if isinstance(found, Exception):
+                missing.append(f"{name} ({found})")
                 return otherwise
+            return found
 
-        database, cache = self._settings.database_instance, self._settings.replication_group
-        service = fact(f"service {self._settings.service}", self._service, _Service())
-        history = fact("its deployments", self._history, _History())
-        database_status = fact(f"database {database}", self._database, "")
-        cache_status = fact(f"cache {cache}", self._cache, "")
-        dependency_alarms: Mapping[str, Dependency] = fact("the dependencies' alarms", self._dependency_alarms, {})
-        recorded = fact("what was done before", self._changes.read, Recorded())
+        service = fact("service", f"service {self._settings.service}", Service())
+        history = fact("history", "its deployments", _History())
+        database_status = fact("database", f"database {database}", "")
+        cache_status = fact("cache", f"cache {cache}", "")
+        alarms = fact("alarms", "the dependencies' alarms", _Alarms())
+        recorded = fact("changes", "what was done before", Recorded())
         return Evidence(
             at,
             task_definition=service.task_definition,
@@ -79,27 +100,50 @@ class Reader:
             cache=cache_status,
             database_name=database,
             cache_name=cache,
-            dependency_alarms=dependency_alarms,
+            dependency_alarms=alarms.firing,
+            silent_alarms=alarms.silent,
             changes=recorded.changes,
             version=recorded.version,
+            incidents=recorded.incidents,
             missing=tuple(missing),
         )
 
-    def current(self) -> str:
-        """The ARN of the task definition that the service runs; raises what AWS raises, and UnreadableError."""
-        return self._service().task_definition
-
-    def _service(self) -> _Service:
+    def service(self) -> Service:
+        """The service as it is now; raises what AWS raises, and UnreadableError."""
         answer = self._ecs.describe_services(cluster=self._settings.cluster, services=[self._settings.service])
         if not answer["services"]:
             raise UnreadableError(f"no such service: {reasons(answer)}")
         service = answer["services"][0]
-        return _Service(service["taskDefinition"], service["desiredCount"], service["runningCount"])
+        return Service(
+            service["taskDefinition"],
+            service["desiredCount"],
+            service["runningCount"],
+            any(one.get("rolloutState") == "IN_PROGRESS" for one in service.get("deployments", [])),
+        )
+
+    def shows(self, change: Change) -> bool:
+        """Whether the service shows that a change was made; raises what AWS raises, UnreadableError, or TimeoutError."""
+        read = self._shows_stop if change.action == "stop" else self._shows_update
+        return bool(answer(self._at_once({"change": lambda: read(change)}, SECOND_LOOK.total_seconds())["change"]))
+
+    def _shows_update(self, change: Change) -> bool:
+        return self.service().task_definition == change.to_task_definition
+
+    def _shows_stop(self, change: Change) -> bool:
+        return self._deployments.deployment(change.deployment)["status"] in FAILED
 
     def _history(self) -> _History:
-        briefs = self._deployments.newest_deployments()
-        brought = self._deployments.task_definitions_of({brief["targetServiceRevisionArn"] for brief in briefs})
-        triggered = self._monitors_triggered(briefs[0]["serviceDeploymentArn"]) if briefs else False
+        briefs = self._deployments.deployments()
+        arns = sorted({brief["targetServiceRevisionArn"] for brief in briefs})
+        readers: dict[str, Callable[[], Any]] = {
+            arns[start]: partial(self._deployments.task_definitions_of, arns[start : start + MOST_AT_ONCE])
+            for start in range(0, len(arns), MOST_AT_ONCE)
+        }
+        if briefs:
+            readers["triggered"] = partial(self._monitors_triggered, briefs[0]["serviceDeploymentArn"])
+        answers = {name: answer(found) for name, found in self._all(readers).items()}
+        triggered = answers.pop("triggered", False)
+        brought = {revision: found for part in answers.values() for revision, found in part.items()}
         deployments = tuple(
             Deployment(
                 arn=brief["serviceDeploymentArn"],
@@ -113,7 +157,11 @@ class Reader:
         )
         successful = dict.fromkeys(found.task_definition for found in deployments if found.status == "SUCCESSFUL")
         read = dict.fromkeys((*(found.task_definition for found in deployments[:1]), *list(successful)[:CANDIDATES]))
-        return _History(deployments, tuple(self._deployments.task_definition(arn) for arn in read))
+        definitions = self._all({arn: partial(self._deployments.task_definition, arn) for arn in read})
+        return _History(deployments, tuple(answer(definitions[arn]) for arn in read))
+
+    def _all(self, readers: Mapping[str, Callable[[], Any]]) -> Mapping[str, Any]:
+        return self._at_once(readers, EVIDENCE_DEADLINE.total_seconds())
 
     def _monitors_triggered(self, deployment: str) -> bool:
         """Whether the circuit breaker or a deployment alarm has failed the deployment, and ECS will roll it back for that."""
@@ -133,8 +181,7 @@ class Reader:
         answer = self._elasticache.describe_replication_groups(ReplicationGroupId=self._settings.replication_group)
         return answer["ReplicationGroups"][0]["Status"]
 
-    def _dependency_alarms(self) -> Mapping[str, Dependency]:
-        """Those in ALARM, with what each says is impaired."""
+    def _dependency_alarms(self) -> _Alarms:
         wanted = {f"{self._settings.alarm_prefix}{name}": dependency for name, dependency in DEPENDENCY_ALARMS.items()}
         states = {
             alarm["AlarmName"]: alarm["StateValue"]
@@ -142,4 +189,7 @@ class Reader:
         }
         if absent := sorted(wanted.keys() - states.keys()):
             raise UnreadableError(f"no such alarm: {', '.join(absent)}")
-        return {name: dependency for name, dependency in wanted.items() if states[name] == "ALARM"}
+        return _Alarms(
+            firing={name: dependency for name, dependency in wanted.items() if states[name] == "ALARM"},
+            silent={name: dependency for name, dependency in wanted.items() if states[name] == "INSUFFICIENT_DATA"},
+        )

@@ -8,6 +8,7 @@ import boto3
 
 from lambdas.common import clock, settings
 from lambdas.common.aws import CLIENT
+from lambdas.common.parallel import at_once
 from lambdas.rollback.clients import Clients
 from lambdas.rollback.function import Rollback
 from lambdas.rollback.settings import RollbackSettings
@@ -40,4 +41,4 @@ def _function() -> Rollback:
         ssm=boto3.client("ssm", config=CLIENT),
         incidents=boto3.resource("dynamodb", config=CLIENT).Table(configured.incidents_table),
     )
-    return Rollback(configured, clients, clock.now)
+    return Rollback(configured, clients, clock.now, at_once)

@@ -2,16 +2,15 @@
 
 import json
 from datetime import datetime
-from http.client import HTTPException
-from typing import Any
-from urllib.error import HTTPError
+from http import HTTPStatus
 from urllib.parse import urlencode
-from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+from lambdas.common.https import Answer, NoAnswerError, get
+from lambdas.common.words import one_line
 from lambdas.sentry.settings import SentrySettings
 
 TIMEOUT_SECONDS = 8.0
-_MOST = 1_000_000  # bytes read of an answer, which is a few hundred
+_MOST = 10**12  # errors in a minute: more is nonsense
 
 
 class UnreadableError(Exception):
@@ -20,13 +19,6 @@ class UnreadableError(Exception):
 
 class RefusedError(UnreadableError):
     """Sentry refuses the token."""
-
-
-class _StayHere(HTTPRedirectHandler):
-    """A redirect would carry the token to another host."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
 
 
 def count(settings: SentrySettings, token: str, start: datetime, end: datetime, seconds: float = TIMEOUT_SECONDS) -> int:
@@ -40,35 +32,31 @@ def count(settings: SentrySettings, token: str, start: datetime, end: datetime, 
         "end": f"{end:%Y-%m-%dT%H:%M:%S}",
     }
     url = f"{settings.url}/api/0/organizations/{settings.organization}/events/?{urlencode(query)}"
-    request = Request(url, headers={"Authorization": f"Bearer {token}"})  # noqa: S310 - the settings only take https
     try:
-        with build_opener(_StayHere).open(request, timeout=seconds) as answer:
-            body = answer.read(_MOST)
-    except HTTPError as error:
-        with error:
-            raise _refusal(settings, error) from None
-    except (OSError, HTTPException) as error:  # refused, timed out, no such name, no trust, no HTTP
-        why = getattr(error, "reason", None) or error or type(error).__name__
-        raise UnreadableError(f"Sentry does not answer: {why}") from None
+        answer = get(url, {"Authorization": f"Bearer {token}"}, seconds, redirects=False)  # one would carry the token away
+    except NoAnswerError as error:
+        raise UnreadableError(f"Sentry does not answer: {error}") from None
+    if answer.status != HTTPStatus.OK:
+        raise _refusal(settings, answer)
     try:
-        (row,) = json.loads(body)["data"]
+        (row,) = json.loads(answer.body)["data"]
         counted = row["count()"]
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         raise UnreadableError("Sentry's answer is not the table of one count that its API documents") from None
-    if isinstance(counted, bool) or not isinstance(counted, int | float) or counted < 0 or counted != int(counted):
+    if isinstance(counted, bool) or not isinstance(counted, int | float) or not 0 <= counted <= _MOST or counted % 1:
         raise UnreadableError("Sentry's answer has something else than a count in it")
     return int(counted)
 
 
-def _refusal(settings: SentrySettings, error: HTTPError) -> UnreadableError:
-    match error.code:
+def _refusal(settings: SentrySettings, answer: Answer) -> UnreadableError:
+    match answer.status:
         case 401 | 403:
             fix = f"put one with the scope org:read into the secret {settings.token_secret}"
-            return RefusedError(f"Sentry refuses the token ({error.code}): {fix}")
+            return RefusedError(f"Sentry refuses the token ({answer.status}): {fix}")
         case 404:
             return UnreadableError(f"Sentry has no organization {settings.organization} (404): see [sentry] in the config")
         case 429:
-            wait = error.headers.get("Retry-After", "some")
+            wait = one_line(answer.retry_after, 20) or "some"
             return UnreadableError(f"Sentry limits the rate (429), and asks to wait {wait} s: the next minute tries again")
         case code:
             return UnreadableError(f"Sentry answers {code}")

@@ -4,12 +4,13 @@ What cannot be read is not published: a row without data is missing, and after s
 """
 
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from botocore.exceptions import BotoCoreError, ClientError
 
+from lambdas.common.aws import Secrets
 from lambdas.common.clock import Clock
 from lambdas.common.events import EventError, sent_at
 from lambdas.sentry.api import RefusedError, UnreadableError, count
@@ -18,12 +19,6 @@ from lambdas.sentry.settings import SentrySettings
 logger = Logger(service="sentry")
 
 _MINUTE = timedelta(minutes=1)
-
-
-class Secrets(Protocol):
-    """What is used of a client of Secrets Manager."""
-
-    def get_secret_value(self, *, SecretId: str) -> dict[str, Any]: ...  # noqa: N803 - boto3's name
 
 
 class Sentry:

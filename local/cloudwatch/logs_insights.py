@@ -49,7 +49,11 @@ def _run(text: str, events: Iterable[Event]) -> tuple[list[str], list[dict[str, 
     rows = [_discovered(event) for event in events]
     shown: list[str] = []
     limit = MOST_ROWS
+    before = ""
     for command, arguments in _commands(text):
+        if before == "dedup" and command != "limit":
+            raise QueryError(f"{command} cannot follow dedup")
+        before = command
         match command:
             case "fields":
                 shown += [field for field in arguments.fields() if field not in shown]
@@ -62,13 +66,29 @@ def _run(text: str, events: Iterable[Event]) -> tuple[list[str], list[dict[str, 
                 shown += arguments.parse(rows)
             case "sort":
                 field, descending = arguments.order()
-                rows.sort(key=lambda row: _natural(row.get(field)), reverse=descending)
+                rows.sort(key=lambda row: _natural(row.get(field)))
+                rows = rows[::-1] if descending else rows  # of two at one time, the later line first
+            case "dedup":
+                rows = _first_of_each(arguments.fields(), rows)
             case "limit":
                 limit = int(arguments.next("number"))
             case _:
                 raise QueryError(f"{command} is not supported")
         arguments.end()
     return shown or ["@timestamp", "@message"], rows[:limit]
+
+
+def _first_of_each(fields: list[str], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first row of each combination of the fields' values; every row that lacks one of them.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax-Dedup.html"""
+    seen: set[tuple[Any, ...]] = set()
+    kept = []
+    for row in rows:
+        values = tuple(row.get(field) for field in fields)
+        if None in values or values not in seen:
+            kept.append(row)
+        seen.add(values)
+    return kept
 
 
 def _discovered(event: Event) -> dict[str, Any]:

@@ -27,6 +27,7 @@ def render(environment: Environment) -> str:
         "window.critical": _minutes(Row.window.critical, "the last "),
         "window.warning": _minutes(Row.window.warning, "the last "),
         "rules.budget": str(rules.BUDGET),
+        "rules.flapping": str(rules.FLAPPING),
     }
     words |= {f"rules.{name.lower()}": duration(rule) for name, rule in vars(rules).items() if isinstance(rule, timedelta)}
     for failure in FAILURES:

@@ -41,6 +41,7 @@ def render(environment: Environment, environments: Sequence[Environment]) -> str
         "latency_line": line(environment.row("alb-latency-p95"), "critical"),
         "slow_query_milliseconds": str(rules.SLOW_QUERY_MILLISECONDS),
         "frontend_stack": environment.stack("frontend"),
+        "cache_node_names": " ".join(environment.cache_nodes),
         "rollback_function": environment.function("rollback"),
         "releases_function": environment.function("releases"),
         "health_check_function": environment.function("health-check"),
@@ -110,7 +111,8 @@ def _migrate(environment: Environment, direction: str) -> str:
     """Migrations in a task of the service, which has what the database's URL is made of in its own variables."""
     variables = {key: f"${variable}" for variable, key in environment.application.container.database_secret.items()}
     parts = {key: variables.get(key, f"<{key.upper()}>") for key in ("username", "password", "host", "port", "dbname")}
-    url = "postgresql://{username}:{password}@{host}:{port}/{dbname}".format(**parts)
+    template = "postgresql://{username}:{password}@{host}:{port}/{dbname}"  # pragma: allowlist secret - names to fill in
+    url = template.format(**parts)
     return fill("migrate.sh.template", environment, {"database_url": url, "direction": direction}).strip()
 
 
@@ -187,13 +189,16 @@ def main(arguments: Sequence[str] | None = None, folder: Path = CONFIG) -> int:
     options = parser.parse_args(arguments)
     try:
         page = render(load(options.environment, folder), load_all(folder))
+        if options.output:
+            options.output.write_text(page, encoding="utf-8")
+        else:
+            print(page, end="")
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
-    if options.output:
-        options.output.write_text(page, encoding="utf-8")
-    else:
-        print(page, end="")
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}.", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -32,7 +32,6 @@ def drill(simulation: Simulation, names: Sequence[str], console: Console, record
         ran = run(name, simulation, console)
         passed.append(ran.passed)
         if record:
-            record.mkdir(parents=True, exist_ok=True)
             begin, _ = ran.timeline.marks[BEGIN]
             fault, _ = ran.timeline.marks[FAULT]
             traces.write(record / f"{name}.csv", simulation, begin - QUIET_MINUTES * MINUTE)
@@ -65,13 +64,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         environment = drillable(options.env, options.config)
+        if options.record:
+            options.record.mkdir(parents=True, exist_ok=True)
         with Cloud.start(environment, config=options.config, report=report) as cloud:
             cloud.deploy()
             with closing(Simulation(cloud)) as simulation:
                 return 0 if drill(simulation, options.drill, console, options.record) else 1
     except (CloudError, ConfigError) as error:
-        console.print(str(error), style="bold red")
-        return 1
+        problem = str(error)
+    except OSError as error:  # of the traces
+        problem = f"{error.filename}: {error.strerror}."
+    console.print(problem, style="bold red", highlight=False, markup=False)
+    return 1
 
 
 if __name__ == "__main__":

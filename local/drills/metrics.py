@@ -26,6 +26,7 @@ _QUIET_CACHE = {
 }
 _QUIET_REPLICA = {"ReplicationLag": 0.2}
 """A quiet day. What AWS publishes seldom is published each minute here: CPU credits each five minutes."""
+_FULL_CACHE = _QUIET_CACHE | {"DatabaseMemoryUsagePercentage": 100.0, "Evictions": 240.0}
 
 Datum = Mapping[str, Any]
 
@@ -66,6 +67,7 @@ class Metrics:
             return [metric(name, count, LoadBalancer=balancer)] if count else []
 
         of_service = {"ClusterName": environment.cluster, "ServiceName": environment.service}
+        cache = _FULL_CACHE if self._cloud.cache_is_full else _QUIET_CACHE
         of_database = {"DBInstanceIdentifier": environment.database_instance}
         published = {
             "AWS/ApplicationELB": [
@@ -97,7 +99,7 @@ class Metrics:
             "AWS/ElastiCache": [
                 one
                 for number, node in enumerate(environment.cache_nodes)
-                for one in quiet(_QUIET_CACHE | (_QUIET_REPLICA if number else {}), CacheClusterId=node)
+                for one in quiet(cache | (_QUIET_REPLICA if number else {}), CacheClusterId=node)
             ],
             environment.application.metrics_namespace: (
                 [metric("SentryErrors", 0, Environment=environment.name)] if environment.sentry else []

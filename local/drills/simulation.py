@@ -23,7 +23,7 @@ QUIET_MINUTES = 7
 """As far as any alarm looks back."""
 _PROBED = timedelta(seconds=30)
 """Into each minute, the health check runs."""
-_ARMING_MINUTES = 5
+ARMING_MINUTES = 5
 """Within these, an environment that is served arms its monitoring by itself."""
 CALM_MINUTES = CALM // MINUTE + 2
 """Within these, people are told that a page is over, or that it was handled automatically."""
@@ -58,7 +58,7 @@ class Simulation:
 
     def _wait_until_armed(self) -> None:
         """CloudError says what monitoring waits for, where it does not arm itself."""
-        for _ in range(_ARMING_MINUTES):
+        for _ in range(ARMING_MINUTES):
             self.minute()
             if self.armed:
                 return
@@ -83,8 +83,11 @@ class Simulation:
 
     def _advance(self, into: timedelta) -> None:
         """To a time of the next minute, and, to its end, into the minute after it."""
-        self.cloud.advance(max(self._time + into - self.cloud.now(), timedelta()))
+        self._wait(max(self._time + into - self.cloud.now(), timedelta()))
         self._time += into // MINUTE * MINUTE
+
+    def _wait(self, time: timedelta) -> None:
+        self.cloud.advance(time)
 
     def _run(self, function: str) -> None:
         """Run a function as its schedule does."""

@@ -31,4 +31,6 @@ def write(file: Path, simulation: Simulation, since: datetime, also: Collection[
             namesakes = [other for other in wanted.values() if (other.namespace, other.name) == (metric.namespace, metric.name)]
             apart = metric.dimensions - frozenset.intersection(*(other.dimensions for other in namesakes))
             name = " ".join((metric.namespace, metric.name, *(f"{key}={value}" for key, value in sorted(apart))))
+            if any(other.dimensions == metric.dimensions and other.statistic != metric.statistic for other in namesakes):
+                name += f" {metric.statistic}"
             rows.writerows((f"{time:%Y-%m-%dT%H:%M:%SZ}", name, f"{point.value:.6g}") for time, point in sorted(points.items()))

@@ -26,7 +26,8 @@ class Application:
     """Answers for the API and the frontend of an environment until `close()`.
 
     `running_images` gives the image of each running task, and `database_available` whether the database answers; both are
-    called for each request. An image in `faulty` answers 500 to all but its health check, as a bad release does.
+    called for each request. An image in `faulty` answers 500 to all but its health check, as a bad release does. So does every
+    image while the cache is full: it cannot save a session.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Application:
         self.running_images = running_images
         self.database_available = database_available
         self.faulty: set[str] = set()
+        self.cache_is_full = False
         self._turn = itertools.count()
         authority = trustme.CA()
         self.authority_file = folder / "authority.pem"
@@ -60,6 +62,14 @@ class Application:
         """The environment variables with which a Python process reaches the application."""
         host, port = self.address
         return {"HTTPS_PROXY": f"http://{host}:{port}", "SSL_CERT_FILE": str(self.authority_file)}
+
+    def fill_cache(self) -> None:
+        self.cache_is_full = True
+
+    def mend(self) -> None:
+        """Take back what was made to fail."""
+        self.faulty.clear()
+        self.cache_is_full = False
 
     def close(self) -> None:
         self._server.shutdown()
@@ -85,7 +95,7 @@ class Application:
         image = images[next(self._turn) % len(images)]
         if not connected:
             return HTTPStatus.SERVICE_UNAVAILABLE, "application/json", '{"error": "database unavailable"}'
-        if image in self.faulty:
+        if self.cache_is_full or image in self.faulty:
             return HTTPStatus.INTERNAL_SERVER_ERROR, "application/json", '{"error": "internal error"}'
         return HTTPStatus.OK, "application/json", json.dumps({"image": image})
 
@@ -127,6 +137,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = False
 
     def do_GET(self) -> None:
+        if not self.host:  # asked as a proxy, over plain HTTP
+            self.send_error(HTTPStatus.BAD_GATEWAY, "only HTTPS goes through here")
+            return
         status, kind, body = self.application.answer(self.host, self.path)
         self.send_response(status)
         self.send_header("Content-Type", kind)

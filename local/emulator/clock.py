@@ -1,4 +1,4 @@
-"""The one clock of the local cloud: real time plus an offset that only moves forward."""
+"""The one clock of the local cloud: real time plus an offset that only moves forward. It may begin behind real time."""
 
 import time
 from datetime import UTC, datetime
@@ -13,8 +13,8 @@ class Clock:
     requests or expires credentials uses this clock.
     """
 
-    def __init__(self) -> None:
-        self.offset = 0.0
+    def __init__(self, behind: float = 0) -> None:
+        self.offset = -behind
 
     def time(self) -> float:
         """Seconds since the epoch."""

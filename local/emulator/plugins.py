@@ -1,10 +1,9 @@
 """Plugs everything into the emulator; each module says what it replaces, and why."""
 
-import logging
 import os
+import subprocess
+import sys
 import tempfile
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,6 @@ from ministack.services import cloudwatch, cloudwatch_logs, ecs, eventbridge, rd
 
 from local.emulator import access, logs_insights, notifications, refusals, resource_types
 from local.emulator.alarm_actions import AlarmActions
-from local.emulator.alarms import AlarmEvaluator
 from local.emulator.application import Application
 from local.emulator.clock import Clock
 from local.emulator.ecs_deployments import Deployments
@@ -24,12 +22,10 @@ from local.emulator.service_events import ServiceEvents
 if TYPE_CHECKING:
     from local.emulator.server import Settings
 
-logger = logging.getLogger("local")
-
 
 def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
     """Plug everything in; the control calls by name."""
-    clock = Clock()
+    clock = Clock(settings.behind_seconds)
     clock.drive(cloudwatch, cloudwatch_logs, ecs, eventbridge)
     deployments = Deployments(clock, settings.deployment_seconds)
     deployments.install()
@@ -48,14 +44,13 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
         deployments.progress()
         return clock.time()
 
-    if settings.background:
-        threading.Thread(target=_evaluate_alarms, args=(clock, client), daemon=True).start()
-    else:
+    if not settings.background:
         eventbridge.start_scheduler = lambda: None  # whoever moves the clock runs what is due
 
     return {
         "now": clock.time,
         "advance": advance,
+        "begin": _begin,
         "fail_tasks_of": deployments.failing.add,
         "idle": functions.idle,
         "logs": functions.logs,
@@ -84,19 +79,24 @@ def _application(settings: "Settings", deployments: Deployments) -> dict[str, Ca
     application = Application(environment, Path(tempfile.gettempdir()), running_images, database_available)
     os.environ.update(application.client_environment)  # what functions see
     os.environ.update(settings.function_environment)
-    return {"application": lambda: application.client_environment, "fail_requests_of": application.faulty.add}
+    return {
+        "application": lambda: application.client_environment,
+        "fail_requests_of": application.faulty.add,
+        "fill_cache": application.fill_cache,
+        "cache_is_full": lambda: application.cache_is_full,
+        "mend_application": application.mend,
+    }
 
 
-def _evaluate_alarms(clock: Clock, client: Callable[[str], Any]) -> None:
-    """Evaluate the alarms at the end of each minute, for as long as the server runs."""
-    evaluator = None
-    while True:
-        time.sleep(60 - time.time() % 60)
-        try:
-            evaluator = evaluator or AlarmEvaluator(client("cloudwatch"))
-            evaluator.tick(clock.now())
-        except Exception:  # one failed evaluation must not be the last
-            logger.exception("The alarms could not be evaluated.")
+_minutes: list["subprocess.Popen[bytes]"] = []
+"""The process that makes minutes pass, once there is one."""
+
+
+def _begin() -> None:
+    """Let minutes pass in what is deployed, by a process that ends with this one's group; nothing to do when one does."""
+    if not _minutes:
+        folder = Path(tempfile.gettempdir()).parent
+        _minutes.append(subprocess.Popen([sys.executable, "-m", "local.drills.live", str(folder)]))
 
 
 def _hosted_zone(zone_id: str, name: str) -> None:

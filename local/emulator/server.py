@@ -35,8 +35,10 @@ class Settings(BaseModel):
     environment: Environment
     port: int
     ready_fd: int
+    behind_seconds: float
+    """How far behind real time the clock begins."""
     background: bool
-    """Run alarm evaluation and schedules each real minute, instead of when the clock is advanced."""
+    """Schedules run each real minute, and the control call `begin` makes minutes pass (`local.drills.live`)."""
     deployment_seconds: float
     """How long an ECS service deployment takes on the clock."""
     function_environment: dict[str, str]

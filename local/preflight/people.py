@@ -72,7 +72,8 @@ def _architectures(case: Case, repository: str, manifest: dict[str, Any]) -> lis
 
 def secrets(case: Case) -> Answers:
     environment = case.environment
-    wanted = {"contacts.pagerduty_url_secret": environment.contacts.pagerduty_url_secret}
+    keys = ("pagerduty_url_secret", "heartbeat_url_secret")
+    wanted = {f"contacts.{key}": getattr(environment.contacts, key) for key in keys}
     if environment.sentry:
         wanted["sentry.token_secret"] = environment.sentry.token_secret
     named = {key: name for key, name in wanted.items() if name}
@@ -87,7 +88,7 @@ def secrets(case: Case) -> Answers:
             yield fix(f"the secret {name} waits for its deletion: aws secretsmanager restore-secret {which}")
         elif not any("AWSCURRENT" in stages for stages in secret.get("VersionIdsToStages", {}).values()):
             yield fix(f"the secret {name} has no value: aws secretsmanager put-secret-value {which} --secret-string VALUE")
-        elif encrypted and not encrypted.endswith("alias/aws/secretsmanager") and key == "sentry.token_secret":
+        elif encrypted and not encrypted.endswith("alias/aws/secretsmanager") and key != "contacts.pagerduty_url_secret":
             own = f"aws secretsmanager update-secret {which} --kms-key-id alias/aws/secretsmanager"
             yield fix(f"the secret {name} is under a key of its own, which the function may not use: {own}")
         elif encrypted and (state := _key_state(case, encrypted)) != "Enabled":

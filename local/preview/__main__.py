@@ -30,11 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         environment = load(options.environment, options.config)
         recording = load_recording(options.trace, environment)
         html = draw(definitions.template(environment, options.config), environment, recording).html()
+        options.output.parent.mkdir(exist_ok=True)
+        options.output.write_text(html, encoding="utf-8")
     except (ConfigError, CloudError, TraceError, AlarmError) as error:
         print(error, file=sys.stderr)
         return 1
-    options.output.parent.mkdir(exist_ok=True)
-    options.output.write_text(html, encoding="utf-8")
+    except OSError as error:  # of what is written; reading is a TraceError
+        print(f"{error.filename}: {error.strerror}.", file=sys.stderr)
+        return 1
     print(options.output)
     return 0
 

@@ -1,4 +1,4 @@
-"""A graph of the dashboard as SVG: axes, bands, lines, and what happened when."""
+"""A graph of the dashboard as SVG: axes, bands and lines."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -11,10 +11,9 @@ from local.cloudwatch.loop import MINUTE
 from local.cloudwatch.metric_math import TimeSeries
 from local.preview.recorded import Recording
 
-MARKS = {"release": "#687078", "fault": "#d13212", "rollback requested": "#0073bb", "healthy": "#1d8102"}
-"""What is marked in every graph, and its color."""
-
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 8, 14, 18  # pixels around what is drawn
+_LABEL = 40  # of a time
+_STEPS = (5, 10, 15, 30, 60, 180, 360, 720, 1440)  # minutes from one to the next
 
 
 class Graph:
@@ -39,12 +38,12 @@ class Graph:
             y = self.y(tick * self.step)
             yield f'<path d="M{_LEFT} {y:.1f}H{self.right}" stroke="#eaeded"/>'
             yield f'<text x="{_LEFT - 4}" y="{y + 3.5:.1f}" text-anchor="end">{_short(tick * self.step)}</text>'
-        zero = self.recording.marks["begin"]
-        before = (zero - self.recording.trace.begin) // (5 * MINUTE)
-        for five in range(-before, len(self.recording.times) // 5 - before + 1):
-            x = self.x(zero + five * 5 * MINUTE)
-            if x < self.right - 8:
-                yield f'<text x="{x:.1f}" y="{self.bottom + 13}" text-anchor="middle">T{five * 5:+d}</text>'
+        fits = (self.right - _LEFT) // _LABEL
+        apart = next((step for step in _STEPS if len(self.recording.times) / step <= fits), _STEPS[-1])
+        for time in self.recording.times:
+            x = self.x(time)
+            if (time.hour * 60 + time.minute) % apart == 0 and x < self.right - _LABEL / 2:
+                yield f'<text x="{x:.1f}" y="{self.bottom + 13}" text-anchor="middle">{time:%H:%M}</text>'
 
     def band(self, band: Mapping[str, Any]) -> str:
         y = self.y(band["value"])
@@ -65,16 +64,6 @@ class Graph:
             f'<circle cx="{place[one].split()[0]}" cy="{place[one].split()[1]}" r="2.5" fill="{color}"/>' for one in alone
         )
         return f'<path d="{path}" stroke="{color}" stroke-width="1.6" fill="none"/>{dots}'
-
-    def marks(self) -> Iterable[str]:
-        for name, color in MARKS.items():
-            if name in self.recording.marks:
-                x = self.x(self.recording.marks[name])
-                yield f'<path d="M{x:.1f} {_TOP}V{self.bottom}" stroke="{color}" stroke-dasharray="2 2"/>'
-                yield (
-                    f'<text x="{x - 3:.1f}" y="{_TOP + 2}" text-anchor="end" transform="rotate(-90 {x - 3:.1f} {_TOP + 2})" '
-                    f'style="fill:{color};font-size:9px">{name.split()[0]}</text>'
-                )
 
     def note(self, text: str) -> str:
         return f'<text x="{(_LEFT + self.right) / 2}" y="{(_TOP + self.bottom) / 2}" text-anchor="middle">{text}</text>'

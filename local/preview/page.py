@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -18,7 +17,7 @@ from local.cloudwatch.alarms import Alarm, AlarmError, Metric, State, metrics
 from local.cloudwatch.logs_insights import columns, run
 from local.cloudwatch.loop import MINUTE, AlarmLoop, Measured
 from local.cloudwatch.metric_math import TimeSeries, compute
-from local.preview.graph import MARKS, Graph
+from local.preview.graph import Graph
 from local.preview.recorded import Recording, lines, source
 from local.replay import definitions
 from stacks.environment import Environment
@@ -74,10 +73,14 @@ def judged(alarms: Sequence[Alarm], recording: Recording) -> Histories:
 
 # The page: a grid of 24 columns, as the console's
 
-_COLUMN, _ROW, _GAP, _TITLE = 52, 46, 8, 30  # pixels
+_COLUMN, _ROW, _GAP, _TITLE = 50, 46, 8, 30  # pixels: a window of 1440 shows all columns
 _LEGEND = 14  # a line of a graph's legend
 _SERIES = ("#1f77b4", "#ff7f0e", "#2ca02c", "#9467bd", "#8c564b")
-_STATES: Mapping[State, str] = {"OK": "#1d8102", "ALARM": "#d13212", "INSUFFICIENT_DATA": "#879596"}
+_STATES: Mapping[State, str] = {"ALARM": "#d13212", "INSUFFICIENT_DATA": "#879596", "OK": "#1d8102"}
+"""The color of each state, in the order in which the widget sorts them."""
+
+MARKS = ("release", "fault", "rollback requested", "healthy")
+"""What the headline says of the recording."""
 
 
 @dataclass(frozen=True)
@@ -102,11 +105,10 @@ class Page:
     def html(self) -> str:
         """The whole page, with nothing to load from elsewhere."""
         recording = self.recording
-        happened = [f"{name} {self._time(at)}" for name, at in recording.marks.items() if name in MARKS]
-        shown = self._time(recording.drilled[self.seen_at] + MINUTE)
+        happened = [f"{name} {recording.marks[name]:%H:%M}" for name in MARKS if name in recording.marks]
         headline = (
             f"{self.environment.dashboard} as synthesized, over the recording {recording.title}: "
-            f"{', '.join([*happened, f'alarm states at {shown}'])}; the strip in each alarm is all of its time."
+            f"{', '.join([*happened, f'alarm states at {recording.drilled[self.seen_at] + MINUTE:%H:%M}'])}, UTC"
         )
         widgets = "\n".join(self._widget(widget) for widget in self.dashboard["widgets"])
         return (
@@ -114,12 +116,6 @@ class Page:
             f"<style>{STYLE.read_text()}</style></head>\n<body><header>{escape(headline)}</header>\n"
             f'<main style="grid:auto-flow {_ROW}px/repeat(24,{_COLUMN}px);gap:{_GAP}px">\n{widgets}\n</main></body></html>\n'
         )
-
-    def _time(self, at: datetime) -> str:
-        """A time as the drill's timeline says it."""
-        seconds = round((at - self.recording.marks["begin"]).total_seconds())
-        minutes, rest = divmod(abs(seconds), 60)
-        return f"T{'-' if seconds < 0 else '+'}{minutes:02d}:{rest:02d}"
 
     def _widget(self, widget: Widget) -> str:
         x, y, width, height = (widget[key] for key in ("x", "y", "width", "height"))
@@ -141,19 +137,16 @@ class Page:
         return f'<section class="{kind}{bare}" style="{place}">{title}{inside}</section>'
 
     def _tiles(self, names: Iterable[str]) -> str:
-        tiles = []
-        for name in names:
-            states = self.histories[name]
-            share = 100 / len(states)
-            stops = ",".join(
-                f"{_STATES[state]} {share * minute:.1f}% {share * (minute + 1):.1f}%" for minute, state in enumerate(states)
-            )
-            short = name.removeprefix(f"{self.environment.prefix}-")
-            color = _STATES[states[self.seen_at]]
-            tiles.append(
-                f'<div class="tile" title="{escape(name)}" style="background:{color}">{escape(short)}'
-                f'<div style="background:linear-gradient(90deg,{stops})"></div></div>'
-            )
+        """As the widget sorts them: by state, in each the one that changed last first."""
+
+        def place(name: str) -> tuple[int, int]:
+            until = self.histories[name][: self.seen_at + 1 or None]
+            return [*_STATES].index(until[-1]), len(until) - _began(until)
+
+        tiles = [
+            f'<div class="tile" style="background:{_STATES[self.histories[name][self.seen_at]]}">{escape(name)}</div>'
+            for name in sorted(names, key=place)
+        ]
         return f'<div class="tiles">{"".join(tiles)}</div>'
 
     def _rows(self, widget: Widget) -> str:
@@ -163,11 +156,8 @@ class Page:
             return '<div class="none">No such log event was recorded.</div>'
         fields = columns(query)
         head = "".join(f"<th>{escape(field)}</th>" for field in fields)
-        cells = ("".join(f"<td>{escape(self._cell(field, row.get(field, '')))}</td>" for field in fields) for row in rows)
+        cells = ("".join(f"<td>{escape(row.get(field, ''))}</td>" for field in fields) for row in rows)
         return f'<div class="rows"><table><tr>{head}</tr>{"".join(f"<tr>{row}</tr>" for row in cells)}</table></div>'
-
-    def _cell(self, field: str, value: str) -> str:
-        return self._time(datetime.fromisoformat(value).replace(tzinfo=UTC)) if field == "@timestamp" else value
 
     # Graphs
 
@@ -205,12 +195,16 @@ class Page:
             *graph.axes(properties["yAxis"]["left"]["label"]),
             *(graph.band(band) for band in bands),
             *(graph.line(points, color) for color, (_, points) in zip(_SERIES, series, strict=False)),
-            *graph.marks(),
         ]
         if not any(points for _, points in series):
             parts.append(graph.note("Not recorded"))
         legend = "".join(f'<span><i style="background:{color}"></i>{escape(label)}</span>' for color, label in entries)
         return f'<svg width="{width}" height="{graph.height}">{"".join(parts)}</svg><div class="legend">{legend}</div>'
+
+
+def _began(states: Sequence[State]) -> int:
+    """Since when the last state is."""
+    return next((at + 1 for at in reversed(range(len(states))) if states[at] != states[-1]), 0)
 
 
 def _pixels(cells: int, size: int) -> int:

@@ -17,7 +17,7 @@ from local.cloudwatch.loop import MINUTE
 from local.cloudwatch.metric_math import TimeSeries
 from local.drills.simulation import QUIET_MINUTES
 from local.replay.definitions import UNRESOLVED
-from local.replay.trace import Trace, read, series
+from local.replay.trace import Trace, named_statistic, read, series
 from stacks.environment import Environment
 
 RECORDING = Path(__file__).with_name("recordings") / "bad-release.csv"
@@ -48,9 +48,10 @@ class Recording:
         dimensions = dict(metric.dimensions)
         points = []
         for name, found in self.trace.points.items():
-            namespace, called, *given = name.split()
+            bare, statistic = named_statistic(name)
+            namespace, called, *given = bare.split()
             pairs = [pair.partition("=")[::2] for pair in given]
-            if (namespace, called) == (metric.namespace, metric.name) and all(
+            if (namespace, called, statistic or metric.statistic) == (metric.namespace, metric.name, metric.statistic) and all(
                 dimensions.get(key) in (value, UNRESOLVED) for key, value in pairs
             ):
                 points += found

@@ -14,6 +14,7 @@ from local.cloudwatch.loop import MINUTE
 from local.replay import definitions
 from local.replay.replay import replay
 from local.replay.report import draw
+from local.replay.told import told
 from local.replay.trace import read
 from stacks.config import load
 
@@ -31,7 +32,9 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float]:
 
 def main() -> None:
     environment = load("production")
-    alarms = definitions.alarms(definitions.template(environment), environment)
+    remediation = definitions.template(environment, stack="remediation")
+    topics = definitions.topics(remediation, environment)
+    alarms = definitions.alarms(definitions.template(environment), environment, topics)
     read_by_alarms = {metric for alarm in alarms if "AlarmRule" not in alarm for metric in metrics(alarm).values()}
     names = {
         " ".join((metric.namespace, metric.name, *(f"{name}={value}" for name, value in metric.dimensions))): metric.name
@@ -54,9 +57,17 @@ def main() -> None:
         _, floor = timed(lambda: sum(1 for _ in csv.reader(file.read_text().splitlines())))
         trace, reading = timed(lambda: read(file))
         replayed, replaying = timed(lambda: replay(trace, alarms, environment))
-        _, drawing = timed(lambda: draw(replayed, Path(folder) / "replay.svg", None))
-    print(f"the alarms changed {sum(len(result.transitions) for result in replayed.results)} times")
-    for what, seconds in (("csv.reader", floor), ("read", reading), ("replay", replaying), ("draw", drawing)):
+        messages, telling = timed(lambda: told(replayed, alarms, definitions.notify(remediation, environment)))
+        _, drawing = timed(lambda: draw(replayed, messages, Path(folder) / "replay.svg", None))
+    changes = sum(len(result.transitions) for result in replayed.results)
+    print(f"the alarms changed {changes} times, of which people are told {len(messages)} times")
+    for what, seconds in (
+        ("csv.reader", floor),
+        ("read", reading),
+        ("replay", replaying),
+        ("told", telling),
+        ("draw", drawing),
+    ):
         print(f"{what:12}{seconds:6.2f} s of CPU{seconds / floor:8.1f} x csv.reader")
 
 

@@ -43,7 +43,7 @@ class Result:
 @dataclass(frozen=True)
 class Replay:
     """Results in the template's order, the reason for each alarm that was left out, and what the metric alarms watched; both by
-    the alarm's name."""
+    the alarm's name. `unread` has a sentence on each metric that none of them reads."""
 
     environment: Environment
     begin: datetime
@@ -51,12 +51,13 @@ class Replay:
     results: Sequence[Result]
     left_out: Mapping[str, str]
     watching: Mapping[str, TimeSeries]
+    unread: Sequence[str]
 
 
 def replay(trace: Trace, alarms: Iterable[Alarm], environment: Environment, minutes: int = 1) -> Replay:
     """Judge the alarms at the end of each minute of a trace, whose values stand for `minutes` each, as CloudWatch would have.
 
-    TraceError names the line of a metric that no alarm reads.
+    TraceError names the place of a metric that may be several, and says when no alarm reads anything.
     """
     begin, end = trace.begin, trace.end + MINUTE * (minutes - 1)
     known = {str(alarm["AlarmName"]): alarm for alarm in alarms}
@@ -68,7 +69,7 @@ def replay(trace: Trace, alarms: Iterable[Alarm], environment: Environment, minu
             except AlarmError as error:
                 left_out[name] = str(error)
     on_metrics = [alarm for name, alarm in known.items() if "AlarmRule" not in alarm and name not in left_out]
-    bound, values = bind(trace, on_metrics, environment, minutes)
+    bound, values, unread = bind(trace, on_metrics, environment, minutes)
     left_out |= {alarm["AlarmName"]: reason for alarm in bound if (reason := _unfit(alarm, values))}
     judged = known | {alarm["AlarmName"]: alarm for alarm in bound}
     moments = [begin + MINUTE * minute for minute in range(1, (end - begin) // MINUTE + 1)]
@@ -83,7 +84,7 @@ def replay(trace: Trace, alarms: Iterable[Alarm], environment: Environment, minu
     for change in changes:
         if change.alarm in results:
             results[change.alarm].transitions.append(change)
-    return Replay(environment, begin, end, list(results.values()), left_out, loop.watching)
+    return Replay(environment, begin, end, list(results.values()), left_out, loop.watching, unread)
 
 
 def _unfit(alarm: Alarm, values: Mapping[Metric, TimeSeries]) -> str:

@@ -1,6 +1,7 @@
 """A replay as a table, as JSON and as a plot."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from local.cloudwatch.loop import MINUTE
 from local.replay.definitions import row_and_level
 from local.replay.plot import Panel, plot
 from local.replay.replay import Replay, Result
+from local.replay.told import Told, first_call
 from runbook.rows import Level
 
 
@@ -46,8 +48,30 @@ def _detection(result: Result, incident: datetime) -> str:
     return "already" if detected == incident else duration(detected - incident)
 
 
-def as_json(replayed: Replay, incident: datetime | None) -> dict[str, Any]:
-    """The whole replay: times in ISO 8601, durations in seconds."""
+def told_table(messages: Sequence[Told]) -> Table:
+    """What people would have been told; calls are bold."""
+    table = Table(title="What people would have been told", title_justify="left")
+    for column in ("when", "severity", "subject"):
+        table.add_column(column, no_wrap=column != "subject")
+    for one in messages:
+        table.add_row(minute(one.at), one.severity, one.subject, style="bold" if one.calls else "")
+    return table
+
+
+def told_counts(messages: Sequence[Told], incident: datetime | None) -> str:
+    """How many calls and messages, and the first call, in a line."""
+    calls = Counter(one.severity for one in messages if one.calls)
+    counts = f"Messages: {len(messages)}. Calls: {calls.total()} (P1: {calls['P1']}, P2: {calls['P2']})."
+    first = first_call(messages, incident)
+    if first is None:
+        return f"{counts} First call: none."
+    since = f", {duration(first.at - incident)} after the incident began" if incident else ""
+    return f"{counts} First call: {minute(first.at)} UTC{since}."
+
+
+def as_json(replayed: Replay, messages: Sequence[Told], incident: datetime | None) -> dict[str, Any]:
+    """The whole replay and what people would have been told: times in ISO 8601, durations in seconds."""
+    first = first_call(messages, incident)
 
     def detection(result: Result) -> dict[str, Any] | None:
         detected = incident and result.detected(incident)
@@ -72,11 +96,18 @@ def as_json(replayed: Replay, incident: datetime | None) -> dict[str, Any]:
             for result in replayed.results
         ],
         "left_out": replayed.left_out,
+        "unread": list(replayed.unread),
+        "told": [
+            {"at": one.at.isoformat(), "severity": one.severity, "call": one.calls, "alarm": one.alarm, "subject": one.subject}
+            for one in messages
+        ],
+        "first_call": first
+        and {"at": first.at.isoformat(), "seconds": (first.at - incident).total_seconds() if incident else None},
     }
 
 
-def draw(replayed: Replay, file: Path, incident: datetime | None) -> None:
-    """Plot what the alarms watched to an .svg or .png file."""
+def draw(replayed: Replay, messages: Sequence[Told], file: Path, incident: datetime | None) -> None:
+    """Plot what the alarms watched, and the calls, to an .svg or .png file."""
     rows = {row.slug: row for row in replayed.environment.table}
     rows_results: defaultdict[str, dict[Level, Result]] = defaultdict(dict)
     for result in replayed.results:
@@ -96,6 +127,8 @@ def draw(replayed: Replay, file: Path, incident: datetime | None) -> None:
             )
         )
     composites = {result.name: result.firing for result in replayed.results if "AlarmRule" in result.alarm}
+    if calls := [(one.at, one.at + MINUTE) for one in messages if one.calls]:
+        composites["calls"] = calls
     plot(file, f"Replay, {replayed.environment.name}", (replayed.begin, replayed.end), panels, composites, incident)
 
 

@@ -101,6 +101,13 @@ def _variables(environment: Environment, name: str, settings: Settings) -> dict[
     return variables
 
 
+def may_read(environment: Environment, secret: str) -> iam.PolicyStatement:
+    """Reading a secret by its name. Secrets Manager ends its ARN with six characters of its own."""
+    return iam.PolicyStatement(
+        actions=["secretsmanager:GetSecretValue"], resources=[environment.arn("secretsmanager", f"secret:{secret}-??????")]
+    )
+
+
 def every_minute(stack: EnvironmentStack, construct_id: str, target: lambda_.Function, description: str) -> None:
     """Run a function every minute; the next minute is the retry."""
     events.Rule(

@@ -8,13 +8,14 @@ from aws_cdk import aws_lambda as lambda_
 from lambdas.notify.settings import NotifySettings
 from stacks.base import EnvironmentStack
 from stacks.environment import Environment
-from stacks.functions.base import function
+from stacks.functions.base import function, may_read
 from stacks.topics import Topics
 
 
 def notify(stack: EnvironmentStack, environment: Environment, topics: Topics, incidents: dynamodb.Table) -> lambda_.Function:
     """The function, with what it may do."""
     service = f"{environment.cluster}/{environment.service}"
+    heartbeat = environment.contacts.heartbeat_url_secret
     return function(
         stack,
         environment,
@@ -44,6 +45,7 @@ def notify(stack: EnvironmentStack, environment: Environment, topics: Topics, in
             runbook_url=environment.runbook_url,
             incidents_table=environment.incidents_table,
             retention_days=environment.log_retention_days,
+            heartbeat_secret=heartbeat or "",
         ),
         statements=[
             # A narrower scope would show no composite alarm, and pages are composite alarms:
@@ -76,6 +78,7 @@ def notify(stack: EnvironmentStack, environment: Environment, topics: Topics, in
                 actions=["sns:Publish"],
                 resources=[topic.topic_arn for topic in (*topics.on_call.values(), topics.chat, topics.outcomes)],
             ),
+            *([may_read(environment, heartbeat)] if heartbeat else []),
         ],
         dead_letters=topics.outcomes,  # every minute looks at everything anew; its silence and its errors are alarms
         timeout=cdk.Duration.seconds(50),

@@ -56,13 +56,13 @@ def releases(stack: EnvironmentStack, environment: Environment, topics: Topics) 
     )
     events.Rule(
         stack,
-        "DeploymentEnded",
-        description="A deployment of the service has ended: its image may be the one to deploy",
+        "DeploymentChanged",
+        description="A deployment of the service has begun, or has ended: then its image may be the one to deploy",
         event_pattern=events.EventPattern(
             source=["aws.ecs"],
             detail_type=["ECS Deployment State Change"],
             resources=[of_service],
-            detail={"eventName": ["SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"]},
+            detail={"eventName": [f"SERVICE_DEPLOYMENT_{state}" for state in ("IN_PROGRESS", "COMPLETED", "FAILED")]},
         ),
         targets=[targets.LambdaFunction(made)],
     )

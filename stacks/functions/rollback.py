@@ -6,6 +6,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 
 from lambdas.rollback.settings import RollbackSettings
+from runbook.rules import ROLLBACK_TIMEOUT
 from stacks.base import EnvironmentStack
 from stacks.environment import Environment
 from stacks.functions.base import function
@@ -90,7 +91,7 @@ def rollback(stack: EnvironmentStack, environment: Environment, topics: Topics, 
             iam.PolicyStatement(actions=["sns:Publish"], resources=[topics.outcomes.topic_arn, topics.escalations.topic_arn]),
         ],
         dead_letters=topics.escalations,
-        timeout=cdk.Duration.minutes(1),
+        timeout=cdk.Duration.seconds(ROLLBACK_TIMEOUT.seconds),
         reserved_concurrent_executions=1,  # one decision about the service at a time
         max_event_age=cdk.Duration.minutes(15),  # older news of an alarm is for a person
         retry_attempts=2,

@@ -7,7 +7,7 @@ from aws_cdk import aws_lambda as lambda_
 from lambdas.sentry.settings import SentrySettings
 from stacks.base import EnvironmentStack
 from stacks.environment import Environment, Sentry
-from stacks.functions.base import function
+from stacks.functions.base import function, may_read
 from stacks.topics import Topics
 
 
@@ -28,10 +28,7 @@ def sentry(stack: EnvironmentStack, environment: Environment, topics: Topics, co
             namespace=environment.application.metrics_namespace,
         ),
         statements=[
-            iam.PolicyStatement(  # Secrets Manager ends the ARN of a secret with six characters of its own
-                actions=["secretsmanager:GetSecretValue"],
-                resources=[environment.arn("secretsmanager", f"secret:{configured.token_secret}-??????")],
-            ),
+            may_read(environment, configured.token_secret),
             iam.PolicyStatement(actions=["sns:Publish"], resources=[topics.outcomes.topic_arn]),
         ],
         dead_letters=topics.outcomes,  # the next minute is the retry; silence is an alarm

@@ -8,21 +8,15 @@ from typing import Self
 from local.cloud import Cloud
 
 _END = "--- the command has ended ---"
-_PRELUDE = """
-set -euo pipefail
-aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }  # the CLI's first version looks for RDS elsewhere
-"""
 
 
 class Shell:
-    """A bash whose AWS is a local cloud, and whose HTTPS reaches the stand-in application. Use it as a context manager."""
+    """A bash with the environment that `make shell` gives. Use it as a context manager."""
 
     def __init__(self, cloud: Cloud, folder: Path) -> None:
-        application = cloud.application_environment
-        reached = {"https_proxy": application["HTTPS_PROXY"], "CURL_CA_BUNDLE": application["SSL_CERT_FILE"]}
         self._command = folder / "command.sh"
-        self._bash = _bash({**cloud.environ, **reached})
-        self.run(_PRELUDE)
+        self._bash = _bash(cloud.shell_environ)
+        self.run("set -euo pipefail")
 
     def run(self, command: str) -> str:
         """The output of a command, as a terminal shows it; AssertionError with that output when the command fails."""

@@ -25,8 +25,8 @@ def test_a_cloud_ends_with_its_context() -> None:
 
 
 def test_a_cloud_ends_when_its_context_fails_and_keeps_its_logs() -> None:
-    with pytest.raises(KeyboardInterrupt), Cloud.start(PRODUCTION) as cloud:
-        raise KeyboardInterrupt
+    with pytest.raises(RuntimeError), Cloud.start(PRODUCTION) as cloud:
+        raise RuntimeError
     assert gone(cloud.process_group)
     assert (cloud.folder / "server.log").exists()
     shutil.rmtree(cloud.folder)
@@ -94,8 +94,9 @@ def test_a_first_deployment_finds_what_people_make_before_it(name: str, monkeypa
     targets = {f"aws://{environment.account}/{region}" for region in (environment.region, "us-east-1")}
     assert (bootstrapped[0], {*bootstrapped[1:]}) == ("bootstrap", targets)
     assert (registry[1], everything[1]) == (f"{name}/registry", f"{name}/*")
-    sentry = environment.sentry
-    assert secrets == {environment.contacts.pagerduty_url_secret, sentry.token_secret if sentry else None} - {None}
+    sentry, contacts = environment.sentry, environment.contacts
+    urls = {contacts.pagerduty_url_secret, contacts.heartbeat_url_secret}
+    assert secrets == {*urls, sentry.token_secret if sentry else None} - {None}
     assert zones == ({f"{environment.domain.zone}."} if environment.domain.hosted_zone_id else set())
 
 

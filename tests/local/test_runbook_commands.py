@@ -1,7 +1,6 @@
 """The runbook's commands, run as printed on what `cdk deploy` made.
 
-What differs from a terminal with AWS behind it: `aws` is given the endpoint of the local cloud, and what stands in `<>` is
-filled in as an engineer would.
+They are typed into a shell with the environment of `make shell`. What stands in `<>` is filled in as an engineer would.
 """
 
 import functools
@@ -11,14 +10,16 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from local.cloud import ROOT, Cloud
 from local.documents.runbook import render
+from local.drills.metrics import Metrics
 from local.drills.pipeline import Pipeline
+from local.drills.users import Answer
 from tests.environments import PRODUCTION, STAGING
 from tests.local.shell import Shell
 
@@ -69,13 +70,15 @@ BLOCKS = list(parsed(render(PRODUCTION, [PRODUCTION, STAGING])))
 
 @dataclass(frozen=True)
 class Expected:
-    """What a command's output shows, a regular expression.
+    """What a command's output shows, a regular expression: the data, not its label.
 
     `before` happens first. `then` is typed afterwards, to see what the command left in variables, and `after` looks at what it
-    did.
+    did. A command that AWS refuses has to be `refused`, and shows why. `hides` is what the output must not have.
     """
 
     shows: str = ""
+    hides: str = ""
+    refused: bool = False
     before: Callable[[Cloud], None] = lambda _: None
     then: str = ""
     after: Callable[[Cloud], None] = lambda _: None
@@ -126,8 +129,34 @@ def _migrates(cloud: Cloud, direction: str) -> None:
         program.chmod(0o755)
         secrets = {variable: f"the-{key}" for variable, key in container.database_secret.items()}
         ran = subprocess.run(override["command"], cwd=folder, env=secrets, capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == f"{direction} postgresql://the-username:the-password@the-host:the-port/the-dbname"
+    url = "postgresql://the-username:the-password@the-host:the-port/the-dbname"  # pragma: allowlist secret - made up
+    assert ran.stdout.strip() == f"{direction} {url}"
 
+
+def _live_page(cloud: Cloud) -> bytes:
+    bucket = cloud.environment.frontend_bucket
+    return bytes(cloud.client("s3").get_object(Bucket=bucket, Key="index.html")["Body"].read())
+
+
+def _a_new_frontend_is_live(cloud: Cloud) -> None:
+    bucket = cloud.environment.frontend_bucket
+    cloud.client("s3").delete_object(Bucket=bucket, Key="assets/app.js")
+    cloud.client("s3").put_object(Bucket=bucket, Key="index.html", Body=NEW_PAGE)
+
+
+def _the_new_page_stays(cloud: Cloud) -> None:
+    """It has the size of the backup's, and is newer: `aws s3 sync` leaves it."""
+    assert _live_page(cloud) == NEW_PAGE
+
+
+def _the_old_page_is_back(cloud: Cloud) -> None:
+    assert _live_page(cloud) == OLD_PAGE
+
+
+OLD_PAGE, NEW_PAGE = b"<!doctype html>1", b"<!doctype html>2"
+NOTHING = r'"Datapoints": \[\]'
+ECS_CPU, ECS_MEMORY, RDS_CPU, CONNECTIONS, REDIS_CONNECTIONS = 35, 40, 37.5, 75, 24
+"""What is published, at half of the warning lines where the table has one."""
 
 EXPECTED = {
     ("1", "Check ECS service status"): Expected(r'"status": "ACTIVE",\s+"running": \d+,\s+"desired": \d+'),
@@ -137,25 +166,40 @@ EXPECTED = {
         r'"taskDefinition": "arn:aws:ecs:us-east-1:123456789012:task-definition/hz-navigator-production-backend:\d+"'
     ),
     ("3.1", "Check task status"): Expected(r'"taskArns": \[\s+"arn:aws:ecs:'),
-    ("3.2", "Check ECS CPU/Memory"): Expected(r'"Label": "CPUUtilization"'),
-    ("3.2", "Check RDS performance"): Expected(r'"Label": "CPUUtilization"'),
+    ("3.2", "Check ECS CPU/Memory"): Expected(NOTHING),
+    ("3.2", "ECS CPU of the service"): Expected(rf"\t{ECS_CPU}\.0$"),
+    ("3.2", "ECS memory of the service"): Expected(rf"\t{ECS_MEMORY}\.0$"),
+    ("3.2", "Check RDS performance"): Expected(rf'"Average": {RDS_CPU},'),
     ("3.2", "Check for slow queries (via RDS logs)"): Expected(),  # a comment: section 6.3 has the command
     ("3.3", "Check task status"): Expected(r'"lastStatus": "RUNNING"'),
     ("3.3", "Check stopped task reason"): Expected(r'"Runbook"'),
-    ("3.4", "Check RDS status"): Expected(r'"Status": "available"'),
-    ("3.4", "Check connection count"): Expected(r'"Label": "DatabaseConnections"'),
+    ("3.3", "Stopped tasks"): Expected(r'"taskArns": \[\s+"arn:aws:ecs:'),
+    ("3.4", "Check RDS status"): Expected(r'"Status": "available",\s+"Connections": "available"'),
+    ("3.4", "Check connection count"): Expected(rf'"Maximum": {CONNECTIONS}\.0,'),
+    ("3.4", "Database status"): Expected(r"^available$"),
+    ("3.4", "Database connections in the newest minute"): Expected(rf"\t{CONNECTIONS}\.0$"),
     ("3.5", "Check ElastiCache status"): Expected(r'"Status": "available"'),
-    ("3.5", "Check Redis metrics"): Expected(r'"Label": "CurrConnections"'),
+    ("3.5", "Check Redis metrics"): Expected(NOTHING),
+    ("3.5", "Redis connections of each node in the newest minute"): Expected(
+        "".join(rf"{node}\t\S+\t{REDIS_CONNECTIONS}\.0\n" for node in PRODUCTION.cache_nodes)
+    ),
     ("4.1", "List recent task definitions"): Expected(r"task-definition/hz-navigator-production-backend:\d+"),
     ("4.1", "Get current revision"): Expected(r"backend:\d+$", before=_two_releases, then='echo "$CURRENT"'),
     ("4.1", "Extract revision number"): Expected(r"^\d+ \d+$", then='echo "$PREVIOUS_REV $CURRENT_REV"'),
     ("4.1", "Rollback to previous"): Expected(r'"rolloutState": "IN_PROGRESS"'),
     ("4.1", "Wait for stability"): Expected(before=_deployment_ends, after=_first_of_the_two_runs),
     ("4.1", "Verify"): Expected(r'"status": "healthy"'),
+    ("4.1", "Revisions that were deployed successfully"): Expected(
+        r"\tarn:\S+:task-definition/hz-navigator-production-backend:\d+$"
+    ),
     ("4.2", "List backups"): Expected(r"PRE backup-7/"),
     ("4.2", "Restore from backup"): Expected(
-        r"copy: \S+/backup-7/index\.html to s3://hz-navigator-frontend-production/index\.html"
+        r"copy: \S+/backup-7/assets/app\.js to s3://hz-navigator-frontend-production/assets/app\.js",
+        before=_a_new_frontend_is_live,
+        after=_the_new_page_stays,
     ),
+    ("4.2", "Backups, the newest last"): Expected(r'"backup-7/index\.html"\n'),
+    ("4.2", "Restore every file of a backup"): Expected(before=_a_new_frontend_is_live, after=_the_old_page_is_back),
     ("4.2", "Invalidate CloudFront"): Expected(r'"Id": "\w+"'),
     ("4.2", "Wait for invalidation"): Expected(),
     ("4.3", "Option 2: Restore from snapshot"): Expected(
@@ -192,11 +236,13 @@ EXPECTED = {
         r"^postgresql://hz_admin:[^:@/]{16,}@[\w.-]+:5432/hz_navigator\?sslmode=require$", then='echo "$DB_URL"'
     ),
     ("6.3", "Enable slow query log (if not enabled)"): Expected(r'"DBParameterGroupName": "hz-navigator-production-pg-params"'),
-    ("6.3", "View slow queries via CloudWatch Logs"): Expected(r"duration: 1502\.3 ms"),
+    ("6.3", "View slow queries via CloudWatch Logs"): Expected(r"Invalid character\(s\) in term ':'", refused=True),
+    ("6.3", "Slow queries"): Expected(r"duration: 1502\.3 ms"),
     ("7.2", "List dashboards"): Expected(r'"DashboardName": "hz-navigator-production"'),
     ("7.2", "Get dashboard"): Expected(r"hz-navigator-production-ecs-cpu-critical"),
     ("7.4", "Search for errors"): Expected(r"ERROR no route to /api/v1/maps"),
-    ("7.4", "Search for specific user"): Expected(r"USER_ID"),
+    ("7.4", "Search for specific user"): Expected(r'\\"userId\\": \\"USER_ID\\"', hides="signed in"),
+    ("7.4", "A user in any line"): Expected(r"user USER_ID signed in"),
     ("A", "health-check.sh"): Expected(r"All services healthy"),
     ("A", "service-status.sh"): Expected(r"(?s)\"Running\".*Recent Events:.*\"message\": \"\(service "),
 }
@@ -232,15 +278,26 @@ def runbook_cloud(cloud: Cloud) -> Iterator[Cloud]:
     cloud.wait_until_idle()
 
 
+def _publish(cloud: Cloud) -> None:
+    """Publish a minute's metrics, in real time as the runbook's `date` is, with the dimensions that AWS publishes."""
+    minute = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=1)
+    Metrics(cloud).publish(minute, [Answer(200, 0.05)], Answer(200, 0.01), Pipeline(cloud).service)
+
+
 @pytest.fixture(scope="module")
 def placeholders(runbook_cloud: Cloud) -> dict[str, str]:
     """What an engineer would fill in, and things to find: a backup, a snapshot, log lines."""
     client, environment = runbook_cloud.client, runbook_cloud.environment
     for key in ("backup-7/index.html", "backup-7/assets/app.js"):
-        client("s3").put_object(Bucket=environment.frontend_backups_bucket, Key=key, Body=b"<!doctype html>")
+        client("s3").put_object(Bucket=environment.frontend_backups_bucket, Key=key, Body=OLD_PAGE)
+    _publish(runbook_cloud)
     now = int(runbook_cloud.now().timestamp() * 1000)
     lines = {
-        environment.backend_log_group: ["ERROR no route to /api/v1/maps", '{"userId": "USER_ID", "path": "/api/v1/map"}'],
+        environment.backend_log_group: [
+            "ERROR no route to /api/v1/maps",
+            '{"userId": "USER_ID", "path": "/api/v1/map"}',
+            "user USER_ID signed in",
+        ],
         environment.database_log_group: ["LOG:  duration: 1502.3 ms  statement: SELECT 1"],
     }
     logs = client("logs")
@@ -278,9 +335,31 @@ def test_works_as_printed(block: Block, runbook_cloud: Cloud, placeholders: dict
             text = command.text
             for name, value in placeholders.items():
                 text = text.replace(name, value)
+            if expected.refused:
+                text = f"if {{\n{text}\n}}; then exit 1; fi"
             output = shell.run(f"{text}\n{expected.then}")
             assert re.search(expected.shows, output, re.MULTILINE), f"{command.title} does not show {expected.shows}: {output}"
+            assert not expected.hides or expected.hides not in output
             expected.after(runbook_cloud)
+
+
+AWS_DIMENSIONS = {
+    "AWS/ApplicationELB": [{"LoadBalancer"}, {"LoadBalancer", "TargetGroup"}],
+    "AWS/ECS": [{"ClusterName", "ServiceName"}],  # by ClusterName alone for EC2 instances only
+    "AWS/ElastiCache": [{"CacheClusterId"}],
+    "AWS/Lambda": [{"FunctionName"}],
+    "AWS/RDS": [{"DBInstanceIdentifier"}],
+    "ECS/ContainerInsights": [{"ClusterName", "ServiceName"}],
+}
+"""Which of the dimensions that AWS documents for a namespace come with metrics of this application's resources."""
+
+
+def test_metrics_are_published_with_the_dimensions_of_aws(runbook_cloud: Cloud, placeholders: dict[str, str]) -> None:
+    pages = runbook_cloud.client("cloudwatch").get_paginator("list_metrics").paginate()
+    of_aws = [metric for page in pages for metric in page["Metrics"] if metric["Namespace"] in AWS_DIMENSIONS]
+    assert {metric["Namespace"] for metric in of_aws} == AWS_DIMENSIONS.keys()
+    for metric in of_aws:
+        assert {dimension["Name"] for dimension in metric["Dimensions"]} in AWS_DIMENSIONS[metric["Namespace"]], metric
 
 
 def test_every_command_of_the_runbook_is_expected_here_or_cannot_be_answered() -> None:

@@ -82,3 +82,11 @@ def test_an_unknown_environment_is_refused_by_name(capsys: pytest.CaptureFixture
 def test_an_environment_whose_functions_only_observe_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--env", "everything", "--config", str(VARIANTS_CONFIG)]) == 1
     assert 'everything.toml: remediation = "observe" should be "on" for a drill' in capsys.readouterr().out
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_deployed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(["--env", STAGING.name, "--config", str(CONFIG), "--record", str(tmp_path / "file/traces")]) == 1
+    assert capsys.readouterr().out == f"{tmp_path}/file/traces: Not a directory.\n"

@@ -72,6 +72,14 @@ def test_a_faulty_release_fails_requests_and_passes_its_health_check(application
     assert get(application, STAGING.domain.api, HEALTH)[0] == 200
 
 
+def test_a_full_cache_fails_requests_until_it_is_mended(application: Application) -> None:
+    application.fill_cache()
+    assert get(application, STAGING.domain.api, "/api/v1/map")[0] == 500
+    assert get(application, STAGING.domain.api, HEALTH)[0] == 200
+    application.mend()
+    assert get(application, STAGING.domain.api, "/api/v1/map")[0] == 200
+
+
 def test_running_tasks_answer_in_turn(application: Application, world: World) -> None:
     world.images = ["app:good", "app:bad"]
     application.faulty.add("app:bad")
@@ -90,3 +98,10 @@ def test_the_frontend_is_a_page(application: Application) -> None:
 def test_another_host_is_not_reached(application: Application) -> None:
     with pytest.raises(OSError, match="502"):
         get(application, "example.com", "/")
+
+
+def test_plain_http_is_not_passed_on(application: Application) -> None:
+    connection = http.client.HTTPConnection(*application.address, timeout=5)
+    connection.request("GET", f"http://{STAGING.domain.api}/")
+    assert connection.getresponse().status == 502
+    connection.close()

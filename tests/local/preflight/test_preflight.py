@@ -53,8 +53,9 @@ def plan() -> Plan:
     return Plan.read(synthesize(CONFIG) / "assembly-production")
 
 
-def test_in_an_empty_account_it_says_what_comes_first(empty_cloud: Cloud, run: Run) -> None:
-    status, lines = run(empty_cloud)
+def test_in_an_empty_account_it_says_what_comes_first(run: Run) -> None:
+    with Cloud.start(PRODUCTION, config=CONFIG) as cloud:
+        status, lines = run(cloud)
     assert status == 1
     assert lines["bootstrap"] == ["fix: us-east-1 is not bootstrapped: cdk bootstrap aws://123456789012/us-east-1"]
     assert lines["stacks"] == ["ok: 0 of 9 stand"]

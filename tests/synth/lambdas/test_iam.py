@@ -14,6 +14,7 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Template
 
+from lambdas.notify.heartbeat import Heartbeat
 from lambdas.sentry.function import Sentry as SentryFunction
 from lambdas.sentry.settings import SentrySettings
 from stacks.environment import Sentry
@@ -23,6 +24,7 @@ from tests.unit.lambdas.world import ACCOUNT, REGION, Call, World, bad_release, 
 
 arn = PRODUCTION.arn
 SENTRY_SECTION = Sentry(organization="hz-navigator", project="hz-navigator-backend", token_secret="hz-navigator-sentry-token")
+HEARTBEAT_SECRET = "hz-navigator-heartbeat-url"
 SERVICE = arn("ecs", f"service/{PRODUCTION.cluster}/{PRODUCTION.service}")
 KEY = arn("kms", "key/of-the-stack")
 TASK_ROLES = tuple(PRODUCTION.role_arn(name) for name in (PRODUCTION.task_role, PRODUCTION.execution_role))
@@ -126,6 +128,7 @@ NOTIFY: Mapping[str, Callable[[Call], list[Need]]] = {
     ],
     "dynamodb:GetItem": on_table,
     "dynamodb:PutItem": on_table,
+    "secretsmanager:GetSecretValue": SENTRY["secretsmanager:GetSecretValue"],
 }
 
 
@@ -158,8 +161,9 @@ class Grant:
 @cache
 def template() -> Mapping[str, Any]:
     app = cdk.App()
-    with_sentry = PRODUCTION.model_copy(update={"sentry": SENTRY_SECTION})
-    return Template.from_stack(Remediation(cdk.Stage(app, "stage"), with_sentry)).to_json()
+    contacts = PRODUCTION.contacts.model_copy(update={"heartbeat_url_secret": HEARTBEAT_SECRET})
+    with_all = PRODUCTION.model_copy(update={"sentry": SENTRY_SECTION, "contacts": contacts})
+    return Template.from_stack(Remediation(cdk.Stage(app, "stage"), with_all)).to_json()
 
 
 def resolved(value: Any) -> str:
@@ -292,7 +296,7 @@ def calls_of_releases(aws: World) -> list[Call]:
 
 def calls_of_notify(aws: World) -> list[Call]:
     """Every call that `notify` makes: it arms itself, tells of a page and a notification of each severity, and ends maintenance
-    that nobody ended."""
+    that nobody ended. Then it reads where its heartbeat goes, which is not to be read here."""
     made = []
     for slug in ("api-availability", "frontend-availability"):
         aws.watch(PRODUCTION.alarm(slug, "warning"))
@@ -323,7 +327,10 @@ def calls_of_notify(aws: World) -> list[Call]:
             aws.wait(minutes=minutes)
             aws.notify()
             made += aws.calls
-    return made
+    aws.calls.clear()
+    aws.refusals["secretsmanager:GetSecretValue"] = refusal("AccessDeniedException")
+    Heartbeat(HEARTBEAT_SECRET, secrets()).beat()
+    return made + aws.calls
 
 
 def calls_of_sentry(aws: World) -> list[Call]:

@@ -59,7 +59,24 @@ def test_it_has_the_runbooks_name(environment: Environment, template: Get) -> No
 def test_the_alarms_stand_on_top_the_service_first(widgets: list[Widget]) -> None:
     assert list(of(widgets, "alarm")) == ["Service", "API", "Errors", "ECS", "Database", "Cache", "Frontend", "Automation"]
     lowest = max(widget["y"] for widget in widgets if widget["type"] == "alarm")
-    assert lowest < min(widget["y"] for widget in widgets if widget["type"] in ("metric", "log"))
+    assert lowest < min(widget["y"] for widget in widgets if widget["type"] == "metric")
+
+
+def test_the_first_screen_says_what_was_deployed_last_and_what_fires(widgets: list[Widget]) -> None:
+    """A row of the grid is about 50 pixels: twelve rows are a screen of a laptop."""
+    top = [widget["properties"].get("title") for widget in widgets if widget["y"] == 0 and widget["type"] == "log"]
+    assert top == ["Last deployments"]
+    assert max(widget["y"] + widget["height"] for widget in widgets if widget["type"] == "alarm") <= 12
+
+
+def test_alarms_are_low_and_those_that_fire_come_first(widgets: list[Widget]) -> None:
+    alarms = [widget for widget in widgets if widget["type"] == "alarm"]
+    assert {widget["height"] for widget in alarms} == {2}
+    assert {widget["properties"]["sortBy"] for widget in alarms} == {"stateUpdatedTimestamp"}
+
+
+def test_a_graph_is_wide_enough_to_read(widgets: list[Widget]) -> None:
+    assert min(widget["width"] for widget in widgets if widget["type"] == "metric") >= 4
 
 
 def test_every_alarm_stands_there_once(widgets: list[Widget], template: Get) -> None:
@@ -158,7 +175,7 @@ def test_a_graph_shows_what_the_alarm_watches(
             ],
         ),
         (
-            "Deployments under way, and calls of rollback",
+            "Deployments, and calls of rollback",
             [
                 "ECS/ContainerInsights DeploymentCount ClusterName={prefix}-cluster "
                 "ServiceName={prefix}-backend-service Maximum",
@@ -209,6 +226,7 @@ def test_the_logs_are_asked_by_the_saved_queries(environment: Environment, widge
         "errors",
         "slow-queries",
         "deployments",
+        "last-deployments",
         "rollbacks",
         "stopped-tasks",
         "told",
@@ -226,6 +244,18 @@ def text(widgets: list[Widget]) -> str:
 
 def test_the_sections_come_in_the_order_of_suspicion(text: str) -> None:
     assert re.findall(r"^### (\w+):", text, re.MULTILINE) == ["API", "Errors", "ECS", "Database", "Cache", "Frontend"]
+
+
+def test_a_section_says_which_graph_is_empty_without_a_fault(environment: Environment, text: str) -> None:
+    said = "\n".join(re.findall(r"^An empty graph is normal for: .*", text, re.MULTILINE))
+    for row in (environment.row(slug) for section in SECTIONS for slug in section.rows):  # the others have no graph
+        assert (f"{row.title}, below {row.minimum} requests" in said) == bool(row.minimum), row.slug
+    assert f"Error rate (Sentry), which is off: config/{environment.name}.toml has no [sentry]" in said
+
+
+def test_an_optional_part_that_is_on_is_not_said_to_be_off() -> None:
+    assert VARIANTS["everything"].sentry
+    assert "which is off" not in json.dumps(body(templates("everything", VARIANTS_CONFIG)["monitoring"]))
 
 
 def test_each_section_links_the_runbook_where_its_alarms_do(environment: Environment, text: str) -> None:

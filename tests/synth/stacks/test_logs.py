@@ -225,6 +225,19 @@ SLOW = "2026-01-05 10:00:00 UTC:10.0.1.5(54321):hz_admin@hz_navigator:[123]:LOG:
             ],
         ),
         (
+            "last-deployments",
+            [
+                {"deployment": "b", "status": "IN_PROGRESS", "since": "10:00", "revision": "backend:2", "commit": "77ac0fe"},
+                {"deployment": "a", "status": "SUCCESSFUL", "since": "09:00", "revision": "backend:1", "commit": "first"},
+                {"message": "Nothing has changed", "image": "backend:first"},
+                {"deployment": "a", "status": "IN_PROGRESS", "since": "08:55", "revision": "backend:1", "commit": "first"},
+            ],
+            [
+                {"deployment": "b", "status": "IN_PROGRESS", "since": "10:00", "revision": "backend:2", "commit": "77ac0fe"},
+                {"deployment": "a", "status": "SUCCESSFUL", "since": "09:00", "revision": "backend:1", "commit": "first"},
+            ],
+        ),
+        (
             "told",
             [
                 {"level": "WARNING", "message": "Maintenance was left on"},
@@ -237,7 +250,7 @@ SLOW = "2026-01-05 10:00:00 UTC:10.0.1.5(54321):hz_admin@hz_navigator:[123]:LOG:
 def test_a_query_finds_what_it_is_for(slug: str, messages: list[object], found: list[Row]) -> None:
     """On our own reading of the language: that CloudWatch reads it so cannot be proven without AWS."""
     (text,) = [query.text for query in QUERIES if query.slug == slug]
-    rows = run(text, [event(message) for message in messages])
+    rows = run(text, [event(message) for message in reversed(messages)])  # the newest is the last of a log
     assert [
         {field: value for field, value in row.items() if field not in ("@timestamp", "@logStream")} for row in rows
     ] == found

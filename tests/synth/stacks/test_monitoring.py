@@ -98,6 +98,13 @@ def described(alarm: dict[str, Any]) -> dict[str, Any]:
     return {"StateValue": "OK", **resolved(alarm)}
 
 
+def test_no_alarm_has_its_actions_switched_off(template: Get) -> None:
+    monitoring = template("monitoring")
+    kinds = ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
+    found = [alarm["Properties"] for kind in kinds for alarm in monitoring.of_type(kind).values()]
+    assert [alarm["AlarmName"] for alarm in found if alarm.get("ActionsEnabled", True) is not True] == []
+
+
 @pytest.mark.parametrize("slug", ROWS)
 @pytest.mark.parametrize("level", ["warning", "critical"])
 def test_each_line_of_the_runbook_is_an_alarm(slug: str, level: str, environment: Environment, alarms: Alarms) -> None:

@@ -183,7 +183,9 @@ def test_releases_runs_when_a_deployment_of_the_service_ends_and_looks_every_fiv
         "source": ["aws.ecs"],
         "detail-type": ["ECS Deployment State Change"],
         "resources": [environment.arn("ecs", f"service/{environment.cluster}/{environment.service}")],
-        "detail": {"eventName": ["SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"]},
+        "detail": {
+            "eventName": ["SERVICE_DEPLOYMENT_IN_PROGRESS", "SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"]
+        },
     }
 
 

@@ -2,7 +2,7 @@
 deployments; and alarm mute rules, which it does not know at all."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -78,6 +78,7 @@ NOTIFY = NotifySettings(
     product=PRODUCTION.application.product,
     frontend_url=PRODUCTION.frontend_url,
     dashboard_url=PRODUCTION.dashboard_url,
+    heartbeat_secret="",
     runbook_url=PRODUCTION.runbook_url,
     incidents_table=PRODUCTION.incidents_table,
     retention_days=365,
@@ -158,6 +159,17 @@ def bad_release(aws: "World", minutes: float = 5) -> tuple[str, str]:
     good, bad = aws.ecs.current, aws.release()
     aws.wait(minutes=minutes)
     return good, bad
+
+
+def one_by_one(readers: Mapping[str, Callable[[], Any]], seconds: float) -> Mapping[str, Any]:
+    """What `lambdas.common.parallel.at_once` does, in an order that a test can rely on."""
+    found: dict[str, Any] = {}
+    for name, reader in readers.items():
+        try:
+            found[name] = reader()
+        except Exception as error:
+            found[name] = error
+    return found
 
 
 class Crash(BaseException):
@@ -287,7 +299,7 @@ class World:
         self.calls.clear()
         if self.mode not in self._rollback:  # warm afterwards, as Lambda keeps it
             settings = ROLLBACK.model_copy(update={"mode": self.mode})
-            self._rollback[self.mode] = Rollback(settings, rollback_clients(), self.clock)
+            self._rollback[self.mode] = Rollback(settings, rollback_clients(), self.clock, one_by_one)
         return self._rollback[self.mode].run(what, seconds=60)
 
     # What `releases` does

@@ -278,7 +278,7 @@ WRONG: dict[str, dict[str, list[str | None]]] = {
     },
     "contacts.pagerduty_url_secret": {
         'contacts.pagerduty_url_secret = "https:/..." should be the name of a secret of Secrets Manager, such as "hz-navigator-production-pagerduty-url"': [
-            '"https://events.pagerduty.com/integration/0123456789abcdef0123456789abcdef/enqueue"'
+            '"https://events.pagerduty.com/integration/0123456789abcdef0123456789abcdef/enqueue"'  # pragma: allowlist secret - made up
         ],
         'contacts.pagerduty_url_secret = "0123456..." should be the name of a secret, such as "hz-navigator-production-token", and looks like what is in one: put it into a secret, and renew it, because it has been in a file': [
             '"0123456789abcdef0123456789abcdef"'
@@ -290,6 +290,15 @@ WRONG: dict[str, dict[str, list[str | None]]] = {
         'contacts.pagerduty_url_secret = "the url..." should be the name of a secret of Secrets Manager, such as "hz-navigator-production-pagerduty-url"': [
             '"the url of PagerDuty"'
         ],
+    },
+    "contacts.heartbeat_url_secret": {
+        'contacts.heartbeat_url_secret = "https:/..." should be the name of a secret of Secrets Manager, such as "hz-navigator-production-heartbeat-url"': [
+            '"https://hc-ping.com/01234567-89ab-cdef-0123-456789abcdef"'
+        ],
+        'contacts.heartbeat_url_secret = "the url..." should be the name of a secret of Secrets Manager, such as "hz-navigator-production-heartbeat-url"': [
+            '"the url of the heartbeat"'
+        ],
+        '... should be the name of a secret of Secrets Manager, such as "hz-navigator-production-heartbeat-url"': ['""'],
     },
     "contacts.slack": {
         'contacts.slack.workspace_id = "acme" should be the id of a Slack workspace, such as "T0123ABCD"': [
@@ -346,7 +355,7 @@ WRONG: dict[str, dict[str, list[str | None]]] = {
         "... should be a section, such as [thresholds] with its keys below it": ["3"],
     },
     "contacts.emails": {
-        "contacts.emails is not a key of this file and should be removed: contacts may have email, nobody, pagerduty_url_secret, slack": [
+        "contacts.emails is not a key of this file and should be removed: contacts may have email, heartbeat_url_secret, nobody, pagerduty_url_secret, slack": [
             '"on-call@acme.example"'
         ],
     },
@@ -394,17 +403,17 @@ def test_a_wrong_value_is_refused_with_one_sentence(key: str, value: str | None,
 
 # Tokens where the name of a secret belongs: https://docs.sentry.io/api/guides/create-auth-token/ and PagerDuty's keys
 TOKENS = {
-    "Sentry's organization token": "sntrys_eyJpYXQiOjE3MDAwMDAwMDAsInVybCI6Imh0dHBzOi8vc2VudHJ5LmlvIn0=_abc",
+    "Sentry's organization token": "sntrys_eyJpYXQiOjE3MDAwMDAwMDAsInVybCI6Imh0dHBzOi8vc2VudHJ5LmlvIn0=_abc",  # pragma: allowlist secret - made up
     "Sentry's user token": "sntryu_" + "0123456789abcdef" * 4,
     "Sentry's older token": "0123456789abcdef" * 4,
     "PagerDuty's integration key": "0123456789abcdef" * 2,
-    "PagerDuty's newer key": "R02ABCDEFGHIJKLMNOPQRSTUVWXYZ012",
+    "PagerDuty's newer key": "R02ABCDEFGHIJKLMNOPQRSTUVWXYZ012",  # pragma: allowlist secret - made up
     "a token after a word": "token-" + "a1B2c3D4" * 4,
 }
 
 
 @pytest.mark.parametrize("token", TOKENS.values(), ids=TOKENS)
-@pytest.mark.parametrize("key", ["contacts.pagerduty_url_secret", "sentry.token_secret"])
+@pytest.mark.parametrize("key", ["contacts.pagerduty_url_secret", "contacts.heartbeat_url_secret", "sentry.token_secret"])
 def test_a_token_is_no_name_of_a_secret_and_is_not_printed(key: str, token: str, tmp_path: Path) -> None:
     text = PRODUCTION
     for name, value in SENTRY.items():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import local
 from local.replay.__main__ import main
 from tests.environments import CONFIG
 
@@ -62,15 +63,43 @@ def test_the_plot_can_be_a_png(tmp_path: Path) -> None:
     assert (tmp_path / "replay.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_values_that_come_less_often_than_alarms_look_are_pointed_out(
+def test_five_minute_values_fire_without_being_told_and_the_period_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = "timestamp,value\n" + "".join(f"2026-01-05T12:{minute:02d}Z,90\n" for minute in range(0, 60, 5))
     arguments = (str(written(tmp_path, text)), "--metric", "ecs-cpu", "--out", str(tmp_path))
     assert run(*arguments) == 0
-    assert "There is a value every 5 min" in capsys.readouterr().out
-    assert run(*arguments, "--minutes", "5") == 0
-    assert "There is a value every" not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Each value stands for 5 minutes" in said
+    assert "Calls: 1 (P1: 0, P2: 1). First call: 2026-01-05 12:0" in said
+    assert run(*arguments, "--minutes", "1") == 0
+    said = capsys.readouterr().out
+    assert "Often without a value, which counts as missing: ecs-cpu." in said
+    assert "Calls: 0 (P1: 0, P2: 0). First call: none." in said
+
+
+def test_it_says_what_people_would_have_been_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The recorded failure of the database: one call within the three minutes, and its end."""
+    recorded = Path(local.__path__[0]) / "traces" / "database-failure.csv"
+    assert run(str(recorded), "--start", "2026-11-24T09:46:00Z", "--out", str(tmp_path)) == 0
+    said = capsys.readouterr().out
+    assert "ALARM: P1 production: The application has no database" in said
+    assert "Messages: 2. Calls: 1 (P1: 1, P2: 0). First call: 2026-11-24 09:49 UTC, 3 min after the incident began." in said
+    written_down = json.loads((tmp_path / "replay.json").read_text())
+    assert [(one["severity"], one["call"], one["subject"].partition(":")[0]) for one in written_down["told"]] == [
+        ("P1", True, "ALARM"),
+        ("P1", False, "OK"),
+    ]
+    assert written_down["first_call"] == {"at": "2026-11-24T09:49:00+00:00", "seconds": 180.0}
+    assert "calls" in (tmp_path / "replay.svg").read_text()
+
+
+def test_what_is_not_read_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "timestamp,metric,value,unit\n2026-01-05T12:00Z,ecs-cpu,1,%\n2026-01-05T12:00Z,AWS/S3 BucketSizeBytes,1,B\n"
+    assert run(str(written(tmp_path, text)), "--out", str(tmp_path)) == 0
+    said = capsys.readouterr().out
+    assert "Not read: unit." in said
+    assert "line 3: AWS/S3 BucketSizeBytes is nothing that an alarm of production reads" in said
 
 
 @pytest.mark.parametrize(
@@ -83,6 +112,7 @@ def test_values_that_come_less_often_than_alarms_look_are_pointed_out(
         (("--metric", "ecs-cpu", "--start", "noon"), "--start: 'noon' should be a time such as"),
         (("--metric", "ecs-cpux"), "line 2: ecs-cpux is nothing that an alarm of production reads, such as ecs-cpu"),
         (("--metric", "ecs-cpu", "--env", "prod"), "config/prod.toml: no such environment: there are production, staging"),
+        (("--metric", "ecs-cpu", "--zone", "Berlin"), "--zone: Berlin should be a time zone such as Europe/Berlin"),
         ((), "line 1: --metric should name the metric"),
         (("--metric", "ecs-cpu", "--out", "trace.csv"), "trace.csv: File exists."),
     ],

@@ -109,10 +109,12 @@ def test_an_alarm_opens_an_incident_that_its_ok_finds(incidents: Incidents) -> N
     assert incidents.open_incident() == "an alarm"
 
 
-def test_an_incident_begins_with_its_first_alarm(incidents: Incidents) -> None:
+def test_a_newer_alarm_opens_its_own_incident_since_the_ok_between_was_lost(incidents: Incidents) -> None:
     incidents.arrive("an alarm", moment(0), opens=True)
-    incidents.arrive("no data", moment(1), opens=False)
-    assert incidents.arrive("another alarm", moment(2), opens=True) == "an alarm"
+    assert incidents.arrive("no data", moment(1), opens=False) == "an alarm"
+    assert incidents.arrive("another alarm", moment(2), opens=True) == "another alarm"
+    incidents.close("an alarm", "the end")
+    assert incidents.open_incident() == "another alarm", "a late end ends only its own"
 
 
 def test_arriving_again_changes_nothing(incidents: Incidents) -> None:

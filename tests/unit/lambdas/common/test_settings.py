@@ -1,15 +1,23 @@
 """A function says at its first breath which of its environment variables are missing or wrong."""
 
+from types import ModuleType, SimpleNamespace
+
 import pytest
 
 from lambdas.common.settings import Settings, SettingsError, read
+from lambdas.health_check import handler as health_check
 from lambdas.health_check.settings import HealthCheckSettings, HealthReport
+from lambdas.notify import handler as notify
 from lambdas.notify.settings import NotifySettings
+from lambdas.releases import handler as releases
+from lambdas.rollback import handler as rollback
 from lambdas.rollback.settings import RollbackSettings
+from lambdas.sentry import handler as sentry
 from lambdas.sentry.settings import SentrySettings
+from runbook.failures import FAILURES
 from tests.environments import STAGING
 
-from ..world import NOTIFY, ROLLBACK
+from ..world import NOTIFY, RELEASES, ROLLBACK
 
 HEALTH_CHECK = HealthCheckSettings(
     environment=STAGING.name,
@@ -80,3 +88,35 @@ def test_probes_only_go_to_https_origins(name: str, value: str) -> None:
 def test_settings_never_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
         HEALTH_CHECK.environment = "production"  # type: ignore[misc]
+
+
+# A function that is started without one
+
+STARTED: dict[ModuleType, Settings] = {
+    health_check: HEALTH_CHECK,
+    notify: NOTIFY,
+    releases: RELEASES,
+    rollback: ROLLBACK,
+    sentry: SENTRY,
+}
+
+
+@pytest.mark.parametrize("handler", STARTED, ids=lambda one: one.__name__)
+def test_a_function_without_a_variable_fails_each_time_and_names_it(
+    handler: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lambda logs the error; the alarm on the function's errors calls somebody, who looks at its log."""
+    variables = STARTED[handler].variables()
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    missing = max(variables)
+    monkeypatch.delenv(missing)
+    for _ in range(2):
+        handler._function.cache_clear()
+        with pytest.raises(SettingsError, match=f"{missing} is missing"):
+            handler.handle({}, SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000))
+
+
+def test_of_every_function_that_fails_each_time_an_alarm_tells() -> None:
+    told = {one.function for one in FAILURES if one.signal.metric == "Errors" or one.missing == "breaching"}
+    assert told == {"rollback", "releases", "health-check", "notify", "sentry"}

@@ -5,19 +5,21 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
+from itertools import chain, cycle
 from pathlib import Path
 from typing import Any
-from urllib.request import build_opener
 
 import pytest
 import trustme
 
+from lambdas.common.https import Answer
 from lambdas.health_check import function, handler
 from lambdas.health_check.function import HealthCheck
-from lambdas.health_check.probes import Answer, Probe, Verdict, judge_api, judge_frontend, probe
+from lambdas.health_check.probes import Probe, Verdict, judge_api, judge_frontend, probe
 from lambdas.health_check.settings import HealthCheckSettings, HealthReport
 from tests.environments import STAGING
 
@@ -121,7 +123,7 @@ def settings(site: Site) -> HealthCheckSettings:
 
 def check(site: Site) -> dict[str, Any]:
     """The report of a run that begins now, with the trust and the proxies of the environment."""
-    return HealthCheck(settings(site), build_opener()).run()
+    return HealthCheck(settings(site)).run()
 
 
 # What an answer means
@@ -146,6 +148,12 @@ def body(content: Any) -> bytes:
         (200, body(["healthy"]), "API answers 200, and its body is not the health report"),
         (200, body({"status": "healthy"}), "API answers 200, and its body is not the health report"),
         (200, body({"status": "healthy", "services": None}), "API answers 200, and its body is not the health report"),
+        (200, b"[" * 1_000_000, "API answers 200, and its body is not the health report"),
+        (200, b'{"a":' * 300_000, "API answers 200, and its body is not the health report"),
+        (200, b"1" * 5000, "API answers 200, and its body is not the health report"),
+        (200, body({**HEALTHY, "services": {"database": "a\n\x1b[2J\u202eb"}}), "API answers 200: database a [2J b"),
+        (200, body({**HEALTHY, "services": {"database": {"a": 1}}}), "API answers 200: database {'a': 1}"),
+        (200, body({**HEALTHY, "services": {"database": "x" * 500}}), f"API answers 200: database {'x' * 99}…"),
     ],
 )
 def test_the_api_is_healthy_when_it_says_so_in_full(status: int, content: bytes, problem: str) -> None:
@@ -177,11 +185,11 @@ def test_the_frontend_is_healthy_when_it_serves_a_page(status: int, content_type
 
 
 def probe_api(url: str, seconds: float = 5) -> Probe:
-    return probe(build_opener(), "api", url, partial(judge_api, REPORT), seconds)
+    return probe("api", url, partial(judge_api, REPORT), seconds)
 
 
 def probe_frontend(url: str) -> Probe:
-    return probe(build_opener(), "frontend", url, judge_frontend)
+    return probe("frontend", url, judge_frontend)
 
 
 def test_a_probe_of_a_healthy_api_has_no_problem_and_a_latency(site: Site) -> None:
@@ -199,6 +207,85 @@ def test_a_probe_reads_the_body_of_an_error_too(site: Site) -> None:
 def test_a_probe_follows_a_redirect(site: Site) -> None:
     site.answers["/old"] = (301, "/", b"")
     assert probe_frontend(f"{site.url}/old").healthy
+
+
+@pytest.mark.parametrize(
+    "away", ["http://localhost:{port}/", "http://127.0.0.1:1/", "https://127.0.0.1:{port}/", "//localhost/"]
+)
+def test_a_probe_does_not_follow_a_redirect_to_another_origin(site: Site, away: str) -> None:
+    """What answers there is not what is watched."""
+    site.answers["/old"] = (301, away.format(port=site.port), b"")
+    assert probe_frontend(f"{site.url}/old").problem == "Frontend answers 301"
+
+
+@contextmanager
+def raw(*pieces: bytes, pause: float = 0) -> Iterator[str]:
+    """The URL of a server that sends these bytes to whoever asks, with a pause after each piece, and again from the first."""
+    stop = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.recv(10_000)
+                for piece in chain(pieces, cycle(pieces[-1:]) if pause else ()):
+                    connection.sendall(piece)
+                    if stop.wait(pause):
+                        return
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        stop.set()
+        thread.join()
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (b"H",),
+        (OK, b"X"),
+        (OK + b"Content-Length: 9999\r\n\r\n", b"x"),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    ],
+    ids=["status line", "headers", "body", "chunks"],
+)
+def test_an_answer_that_drips_is_over_at_the_deadline(pieces: tuple[bytes, ...]) -> None:
+    with raw(*pieces, pause=0.05) as url:
+        seen = probe_api(url, seconds=0.4)
+    assert seen.problem == "API does not answer: timed out"
+    assert 400 <= seen.latency < 2000
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"Content-Type: \xff\xfe; charset=\x00\r\n",
+        b"Content-Type: text/\r\n" * 3,
+        b"Content-Length: many\r\n",
+        b"Content-Length: -5\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b": no name\r\nno colon\r\n folded\r\n",
+        b"X: " + b"x" * 100_000 + b"\r\n",
+        b"X: x\r\n" * 200,
+        b"Location: http://[\r\n",
+    ],
+)
+@pytest.mark.parametrize("status", [b"200 OK", b"301 Moved", b"999 \xff", b"1 ", b"-1 x", b"abc"])
+def test_whatever_the_headers_a_probe_ends_in_a_verdict_of_one_line(status: bytes, headers: bytes) -> None:
+    with raw(b"HTTP/1.1 " + status + b"\r\n" + headers + b"\r\nzz\r\n\xff\xff") as url:
+        seen = probe_frontend(url)
+    assert not seen.healthy or headers.startswith(b"Content-Type")
+    assert len(seen.problem.splitlines()) <= 1
+    assert len(seen.problem) < 400
+
+
+def test_of_a_huge_answer_only_the_begin_is_read(site: Site) -> None:
+    site.answers["/"] = (200, "text/html", b"x" * 20_000_000)
+    assert probe_frontend(site.url).healthy
 
 
 def test_an_answer_that_does_not_come_in_time_is_a_problem(site: Site) -> None:

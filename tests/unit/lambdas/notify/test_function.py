@@ -159,12 +159,53 @@ def test_that_the_last_deployment_could_not_be_read_is_said_and_holds_nothing_up
 def test_a_deployment_that_ended_just_now_still_counts(aws: World) -> None:
     aws.begin_release()
     aws.set_alarm(DOWN, "ALARM")
-    aws.looks(3)
+    aws.looks(1)
     aws.ecs.settle()
     aws.looks(2)
     assert aws.subjects(P1) == []
     aws.looks(1)
     assert aws.subjects(P1) == [OPENED]
+
+
+def during_a_release(aws: World) -> None:
+    """A release is under way, and then the service fails; `rollback` is invoked, and so is `notify`, each minute."""
+    aws.begin_release()
+    aws.wait(minutes=4)
+    for name in (DOWN, DATABASE):
+        aws.set_alarm(name, "ALARM")
+    aws.alarm()
+
+
+def test_a_database_outage_during_a_release_waits_for_no_deployment(aws: World) -> None:
+    aws.database("failed")
+    during_a_release(aws)
+    aws.looks(1)
+    assert "ALARM: P1 production: The application has no database" in aws.subjects(P1)
+
+
+def test_what_rollback_has_escalated_waits_for_no_deployment(aws: World) -> None:
+    aws.refusals["rds:DescribeDBInstances"] = refusal("AccessDeniedException")
+    during_a_release(aws)
+    assert aws.escalations
+    aws.looks(1)
+    assert OPENED in aws.subjects(P1)
+
+
+def test_what_rollback_handles_waits_for_its_deployment(aws: World) -> None:
+    during_a_release(aws)
+    aws.looks(4)
+    assert aws.subjects(P1) == []
+
+
+def test_an_old_escalation_says_nothing_about_a_new_deployment(aws: World) -> None:
+    aws.database("failed")
+    aws.alarm()
+    aws.database("available")
+    aws.wait(hours=2)
+    aws.begin_release()
+    aws.set_alarm(DOWN, "ALARM")
+    aws.looks(3)
+    assert aws.subjects(P1) == []
 
 
 def test_the_value_behind_a_page_is_that_of_its_own_rows(aws: World) -> None:
@@ -404,6 +445,17 @@ def test_the_end_of_what_people_were_told_reaches_them_muted_or_not(aws: World) 
     assert [subject.partition(":")[0] for subject in aws.subjects(P1)] == ["ALARM", "OK"]
 
 
+def test_a_muted_alarm_that_flaps_is_said_to_flap_when_the_mute_ends(aws: World) -> None:
+    aws.muted.add(DATABASE)
+    for state in ("ALARM", "OK", "ALARM", "OK", "ALARM"):
+        aws.set_alarm(DATABASE, state)
+        aws.looks(2)
+    assert aws.subjects(P1) == []
+    aws.muted.clear()
+    aws.looks(2)
+    assert aws.subjects(P1) == ["ALARM: P1 production: Comes and goes: The application has no database"]
+
+
 def test_whether_it_is_muted_may_be_unreadable_and_people_are_told_all_the_same(aws: World) -> None:
     aws.muted.add(DATABASE)
     aws.refusals["cloudwatch:ListAlarmMuteRules"] = refusal("AccessDeniedException")
@@ -432,7 +484,7 @@ def test_what_rollback_did_may_be_unreadable_and_people_are_told_all_the_same(aw
 
     aws.set_alarm(DOWN, "ALARM")
     aws.wait(minutes=1)
-    aws.meanwhile["ecs:ListServiceDeployments"] = unreadable  # after it read what it remembers
+    aws.meanwhile["dynamodb:GetItem"] = unreadable  # after it read what it remembers
     aws.notify()
     (message,) = sent(aws, P1)
     assert "What rollback did could not be read" in message["default"]

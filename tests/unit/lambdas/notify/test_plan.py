@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from lambdas.notify.alarms import Alarm
 from lambdas.notify.plan import Memory, plan
-from runbook.alarms import Description
+from runbook.alarms import DEPENDENCY_ALARMS, LASTING_SEVERITIES, Description, alarm_name
 from runbook.pages import PAGES, Page
-from runbook.rules import CALL, DETECTION, HOLD
+from runbook.rows import ROWS
+from runbook.rules import CALL, DETECTION, FLAPPING, HOLD, LASTING, RECALL, SETTLED
 from runbook.sections import Section
 from runbook.severities import Severity
 
@@ -104,7 +105,12 @@ def test_the_most_severe_is_told_first(pager: Pager) -> None:
 def test_its_end_is_told_when_it_has_been_calm(pager: Pager) -> None:
     pager.look(2, alarm()).look(5, calm(5)).look(14, calm(5)).look(15, calm(5)).look(16, calm(5))
     assert pager.told == [(2, "open", "frontend-down"), (15, "close", "frontend-down")]
-    assert pager.memory == {}
+
+
+def test_what_has_settled_is_forgotten_after_a_day(pager: Pager) -> None:
+    pager.look(2, alarm()).look(15, calm(5))
+    assert pager.look(2 + RECALL / MINUTE - 1, calm(5)).memory
+    assert pager.look(2 + RECALL / MINUTE, calm(5)).memory == {}
 
 
 def test_what_fires_again_after_its_end_was_told_is_new(pager: Pager) -> None:
@@ -116,28 +122,194 @@ def test_what_fires_again_after_its_end_was_told_is_new(pager: Pager) -> None:
 # Flapping
 
 
-def test_flapping_within_the_window_is_one_notification(pager: Pager) -> None:
-    for minute in range(60):
-        pager.look(minute, alarm() if minute % 4 < 2 else calm(minute - minute % 4 + 2))
+def flap(pager: Pager, minutes: int, *, bad: int, good: int, slug: str = "frontend-down", severity: Severity = "P1") -> None:
+    """So many minutes of an alarm that fires for `bad` minutes and is calm for `good`, over and over."""
+    for minute in range(minutes):
+        begun = minute - minute % (bad + good)
+        firing = minute - begun < bad
+        since = NOON + (begun if firing else begun + bad) * MINUTE
+        pager.look(minute, alarm(slug, severity, firing=firing, since=since))
+
+
+def test_an_alarm_that_fires_again_within_the_window_is_the_same_notification(pager: Pager) -> None:
+    flap(pager, 8, bad=2, good=2)
     assert [kind for _, kind, _ in pager.told] == ["open"]
-    assert pager.memory["frontend-down"].times == 15
+    assert pager.memory["frontend-down"].times == 2
     assert pager.memory["frontend-down"].since == NOON
 
 
+def test_two_hours_of_flapping_are_one_call_one_word_that_it_flaps_and_one_end(pager: Pager) -> None:
+    flap(pager, 120, bad=3, good=3)
+    assert pager.told == [(0, "open", "frontend-down"), ((FLAPPING - 1) * 6, "flapping", "frontend-down")]
+    for minute in range(120, 200):
+        pager.look(minute, calm(117))
+    assert pager.told[2:] == [(117 + SETTLED / MINUTE, "close", "frontend-down")]
+
+
+def test_flapping_whose_ends_were_told_is_said_to_flap_too_and_is_then_quiet(pager: Pager) -> None:
+    """Each return comes after its end was told: a P1 calls each time, until it is known to flap."""
+    flap(pager, 300, bad=5, good=20)
+    assert [kind for _, kind, _ in pager.told] == ["open", "close", "open", "close", "flapping"]
+
+
+def test_what_returns_after_it_has_settled_does_not_flap(pager: Pager) -> None:
+    flap(pager, 400, bad=5, good=int(SETTLED / MINUTE))
+    assert {kind for _, kind, _ in pager.told} == {"open", "close"}
+
+
+def test_flapping_is_said_again_once_it_had_settled(pager: Pager) -> None:
+    flap(pager, 60, bad=3, good=3)
+    for minute in range(60, 200):
+        pager.look(minute, calm(57))
+    for minute in range(200, 260):
+        pager.look(minute, alarm(since=NOON + minute * MINUTE) if minute % 4 < 2 else calm(minute))
+    assert [kind for _, kind, _ in pager.told] == ["open", "flapping", "close", "open", "flapping"]
+
+
+def test_flapping_that_gets_worse_says_so(pager: Pager) -> None:
+    flap(pager, 60, bad=3, good=3, slug="service-down")
+    slow, fails = (alarm(alarm_name(row, "critical"), notifies=False) for row in ("api-availability", "alb-5xx-rate"))
+    for minute in range(60, 70):
+        pager.look(minute, alarm("service-down", since=NOON + 60 * MINUTE), slow, *([fails] if minute > 65 else []))
+    assert [(minute, kind) for minute, kind, _ in pager.told[2:]] == [(60, "worse"), (66, "worse")]
+
+
 def test_flapping_that_never_lasts_as_long_as_the_hold_is_told_too(pager: Pager) -> None:
-    for minute in range(6):
+    for minute in range(4):
         fires = alarm("service-down", since=NOON + minute * MINUTE)
         pager.look(minute, fires if minute % 2 == 0 else calm(minute, "service-down"))
     assert pager.told == [(2, "open", "service-down")]
+
+
+# What comes back within a day
+
+DAY = int(RECALL / MINUTE)
+
+
+def returns(pager: Pager, slug: str, severity: Severity, *minutes: float, behind: str = "") -> list[str]:
+    """An alarm that fires for five minutes at each of these: what it was told as, each time."""
+    found = []
+    rows = [alarm(alarm_name(behind, "critical"), notifies=False)] if behind else []
+    for begin in minutes:
+        for minute in range(3):
+            pager.look(begin + minute, alarm(slug, severity, since=NOON + begin * MINUTE), *rows)
+        found.append(str(pager.memory[slug].told_as))
+        for later in (5, 20, 70):
+            pager.look(begin + later, calm(begin + 5, slug, severity))
+    return found
+
+
+def test_a_p2_that_comes_back_within_a_day_is_told_lower_each_time(pager: Pager) -> None:
+    assert returns(pager, "database-impaired", "P2", 0, 200, 400, 600, DAY - 5) == ["P2", "P3", "P4", "P4", "P4"]
+
+
+def test_a_day_after_its_call_it_is_a_call_again(pager: Pager) -> None:
+    assert returns(pager, "database-impaired", "P2", 0, 200, DAY + 10) == ["P2", "P3", "P2"]
+
+
+def test_a_warning_that_comes_back_within_a_day_is_in_the_chat_only(pager: Pager) -> None:
+    assert returns(pager, "ecs-cpu-warning", "P3", 0, 200, 400, DAY + 10) == ["P3", "P4", "P4", "P3"]
+
+
+def test_a_p1_is_a_call_each_time(pager: Pager) -> None:
+    assert returns(pager, "frontend-down", "P1", 0, 200, 400) == ["P1", "P1", "P1"]
+
+
+def test_what_affects_users_is_a_call_each_time(pager: Pager) -> None:
+    assert returns(pager, "service-degraded", "P2", 0, 200, 400, behind="alb-latency-p95") == ["P2", "P2", "P2"]
+
+
+def test_our_own_failure_is_a_call_each_time(pager: Pager) -> None:
+    assert returns(pager, "rollback-errors-critical", "P2", 0, 200, 400) == ["P2", "P2", "P2"]
+
+
+def test_another_cause_than_people_know_of_is_a_call(pager: Pager) -> None:
+    assert returns(pager, "database-impaired", "P2", 0, behind="rds-cpu") == ["P2"]
+    assert returns(pager, "database-impaired", "P2", 200, behind="rds-cpu") == ["P3"]
+    assert returns(pager, "database-impaired", "P2", 400, behind="rds-connections") == ["P2"]
+
+
+def test_what_was_told_lower_and_then_affects_users_is_a_call(pager: Pager) -> None:
+    returns(pager, "service-degraded", "P2", 0, behind="alb-latency-p95")
+    cpu, slow = (alarm(alarm_name(row, "critical"), notifies=False) for row in ("ecs-cpu", "alb-latency-p95"))
+    returns(pager, "service-degraded", "P2", 200, behind="ecs-cpu")
+    again = alarm("service-degraded", "P2", since=NOON + 400 * MINUTE)
+    pager.look(402, again, cpu).look(403, again, cpu, slow)
+    assert pager.told[-2:] == [(402, "open", "service-degraded"), (403, "worse", "service-degraded")]
+    assert pager.memory["service-degraded"].told_as == "P2"
+
+
+def test_what_was_told_lower_is_over_once_it_has_settled(pager: Pager) -> None:
+    returns(pager, "database-impaired", "P2", 0, 200)
+    assert [(minute, kind) for minute, kind, _ in pager.told] == [(1, "open"), (20, "close"), (201, "open"), (270, "close")]
+
+
+# What lasts
+
+HOUR = int(LASTING / MINUTE)
+
+
+@pytest.mark.parametrize(("row", "told"), [("ecs-cpu", "P3"), ("alb-latency-p95", "P3"), ("alb-5xx-rate", "P2")])
+def test_a_warning_that_lasts_says_so_once_more_as_a_call_where_it_may_end_in_a_p1(pager: Pager, row: str, told: str) -> None:
+    slug = alarm_name(row, "warning")
+    for minute in range(5 * HOUR):
+        pager.look(minute, alarm(slug, "P3"))
+    assert pager.told == [(0, "open", slug), (HOUR, "lasting", slug)]
+    assert pager.memory[slug].told_as == told
+
+
+def test_the_hour_is_without_a_break(pager: Pager) -> None:
+    flap(pager, 3 * HOUR, bad=HOUR - 5, good=5, slug="ecs-cpu-warning", severity="P3")
+    assert "lasting" not in [kind for _, kind, _ in pager.told]
+
+
+def test_the_end_is_told_to_those_who_were_told_last(pager: Pager) -> None:
+    for minute in range(HOUR + 2):
+        pager.look(minute, alarm("alb-5xx-rate-warning", "P3"))
+    news, _ = plan(
+        [calm(70, "alb-5xx-rate-warning", "P3")], pager.memory, NOON + 90 * MINUTE, deploying=False, maintenance=False
+    )
+    assert [(one.kind, one.severity) for one in news] == [("close", "P2")]
+
+
+def test_a_page_that_was_told_lower_and_lasts_says_so_and_calls_a_day_after_its_call(pager: Pager) -> None:
+    returns(pager, "database-impaired", "P2", 0)
+    for minute in range(200, DAY + 30):
+        pager.look(minute, alarm("database-impaired", "P2", since=NOON + 200 * MINUTE))
+    assert [(minute, kind) for minute, kind, _ in pager.told[2:]] == [
+        (201, "open"),
+        (201 + HOUR, "lasting"),
+        (DAY + 1, "lasting"),
+    ]
+    assert pager.memory["database-impaired"].told_as == "P2"
+
+
+def test_what_is_no_row_says_nothing_more(pager: Pager) -> None:
+    for minute in range(3 * HOUR):
+        pager.look(minute, alarm("not-armed", "P3"), alarm("sentry-blind-warning", "P3"))
+    assert {kind for _, kind, _ in pager.told} == {"open"}
+
+
+def test_every_warning_of_the_table_may_last() -> None:
+    assert LASTING_SEVERITIES.keys() == {alarm_name(row.slug, "warning") for row in ROWS}
 
 
 # Deployments
 
 
 def test_while_a_deployment_is_under_way_a_page_waits_for_its_rollback(pager: Pager) -> None:
-    for minute in range(9):
+    for minute in range(5):
         pager.look(minute, alarm("service-down"), deploying=True)
     assert pager.told == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.waits], ids=lambda page: page.slug)
+@pytest.mark.parametrize("dependency", sorted(DEPENDENCY_ALARMS))
+def test_nothing_waits_when_a_dependency_is_down(pager: Pager, page: Page, dependency: str) -> None:
+    down = alarm(dependency, notifies=False)
+    for minute in range(3):
+        pager.look(minute, alarm(page.slug, page.severity), down, deploying=True)
+    assert [minute for minute, _, _ in pager.told] == [1 if page.unless else 0]
 
 
 def test_what_its_rollback_repaired_calls_nobody_and_is_told_as_handled(pager: Pager) -> None:
@@ -158,7 +330,7 @@ def test_what_a_page_replaced_was_not_handled(pager: Pager) -> None:
 def test_a_page_does_not_wait_for_a_deployment_for_ever(pager: Pager) -> None:
     for minute in range(13):
         pager.look(minute, alarm("service-down"), deploying=True)
-    assert pager.told == [(10, "open", "service-down")]
+    assert pager.told == [(5, "open", "service-down")]
 
 
 def test_a_page_is_told_as_soon_as_the_deployment_is_over_and_it_still_fires(pager: Pager) -> None:
@@ -223,7 +395,7 @@ def test_between_two_openings_of_a_page_stands_its_end(minutes: list[tuple[str, 
             states[name] = alarm(name, firing=firing, since=NOON + minute * MINUTE)
         pager.look(minute, *states.values(), deploying=deploying)
     for name in ("service-down", "frontend-down"):
-        kinds = [kind for _, kind, told in pager.told if told == name and kind != "handled"]
+        kinds = [kind for _, kind, told in pager.told if told == name and kind in ("open", "close")]
         assert kinds == (["open", "close"] * len(kinds))[: len(kinds)]
 
 
@@ -232,4 +404,4 @@ def test_what_keeps_firing_is_told_within_the_longest_wait(deploying: bool, wait
     pager, name = Pager(), "service-down" if waits else "frontend-down"
     for minute in range(minutes):
         pager.look(minute, alarm(name), deploying=deploying)
-    assert bool(pager.told) == (minutes > ((10 if deploying else 1) if waits else 0))
+    assert bool(pager.told) == (minutes > ((5 if deploying else 1) if waits else 0))

@@ -302,3 +302,40 @@ def test_lambda_fails_at_once_when_the_environment_is_not_as_it_should_be(monkey
     monkeypatch.delenv("CONTAINER")
     with pytest.raises(SettingsError, match="CONTAINER is missing"):
         handler.handle({}, None)
+
+
+# What the dashboard lists
+
+
+def shown(caplog: pytest.LogCaptureFixture) -> list[dict[str, str]]:
+    """The deployments in the log, the newest first, since the last time."""
+    lines = [vars(line) for line in reversed(caplog.records) if hasattr(line, "deployment")]
+    caplog.clear()
+    return [{name: line[name] for name in ("status", "since", "revision", "commit")} for line in lines]
+
+
+def test_the_log_says_what_is_deployed_since_when_and_of_which_commit(
+    aws: World, good: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    began = f"{aws.clock():%Y-%m-%d %H:%M:%S} UTC"
+    revision = aws.begin_release().rpartition("/")[2]
+    aws.look()
+    under_way, before = shown(caplog)
+    assert under_way == {
+        "status": "IN_PROGRESS",
+        "since": began,
+        "revision": revision,
+        "commit": aws.image_of(list(aws.ecs.definitions)[-1]).rpartition(":")[2],
+    }
+    assert (before["status"], before["commit"]) == ("SUCCESSFUL", good.rpartition(":")[2])
+    aws.ecs.settle()
+    ended = f"{aws.clock():%Y-%m-%d %H:%M:%S} UTC"
+    aws.look()
+    assert shown(caplog)[0] == {**under_way, "status": "SUCCESSFUL", "since": ended}
+
+
+def test_what_cannot_be_read_for_the_list_holds_nothing_up(aws: World, good: str, caplog: pytest.LogCaptureFixture) -> None:
+    aws.begin_release()
+    aws.refusals["ecs:DescribeTaskDefinition"] = refusal("ThrottlingException")
+    assert aws.look()["changed"] is False
+    assert [(one["status"], one["revision"]) for one in shown(caplog)] == [("IN_PROGRESS", ""), ("SUCCESSFUL", "")]

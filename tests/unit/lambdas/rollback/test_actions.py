@@ -11,9 +11,10 @@ from lambdas.common.incidents import Kind
 from lambdas.rollback.actions import Actions, ChangeError, subject, text
 from lambdas.rollback.changes import Changes, ClaimedError
 from lambdas.rollback.decisions import Change, Evidence
+from lambdas.rollback.evidence import Reader
 from runbook.sections import Section
 
-from ..world import OUTCOME, ROLLBACK, World, refusal, rollback_clients
+from ..world import OUTCOME, ROLLBACK, World, one_by_one, refusal, rollback_clients
 
 DOCS = Path(__file__).parents[4] / "docs"
 Prepare = Callable[[World], Change]
@@ -26,7 +27,8 @@ def changes(aws: World) -> Changes:
 
 @pytest.fixture
 def actions(changes: Changes) -> Actions:
-    return Actions(ROLLBACK, rollback_clients(), changes)
+    clients = rollback_clients()
+    return Actions(ROLLBACK, clients, changes, Reader(ROLLBACK, clients, changes, one_by_one))
 
 
 def update(aws: World) -> Change:
@@ -87,19 +89,11 @@ def test_an_image_parameter_that_cannot_be_written_does_not_hold_up_the_rollback
     assert "run no `cdk deploy` before the rollback has ended" in flaw
 
 
-@pytest.mark.parametrize(("needs_person", "topics"), [(False, (1, 0)), (True, (1, 1))])
-def test_every_outcome_is_published_and_escalated_when_a_person_is_needed(
-    aws: World, actions: Actions, needs_person: bool, topics: tuple[int, int]
-) -> None:
-    actions.publish(replace(OUTCOME, needs_person=needs_person))
-    assert (len(aws.outcomes), len(aws.escalations)) == topics
-
-
 @pytest.mark.parametrize(
     ("kind", "paged"), [("escalated", "yes"), ("failed", "yes"), ("malformed event", "no"), ("rollback requested", "no")]
 )
 def test_an_escalation_calls_somebody_only_where_no_page_does(aws: World, actions: Actions, kind: Kind, paged: str) -> None:
-    actions.publish(replace(OUTCOME, outcome=kind))
+    actions.escalate(replace(OUTCOME, outcome=kind))
     (sent,) = [call.parameters for call in aws.calls if call.parameters.get("MessageStructure") == "json"]
     assert sent["MessageAttributes"] == {"paged": {"DataType": "String", "StringValue": paged}}
     # As PagerDuty wants it: the state before the subject's colon, and in the message.

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from lambdas.common.ecs import TaskDefinition
 from lambdas.rollback.decisions import FAILED, TABLE, Change, Deployment, Evidence, Impairment, Mode, decide
 from runbook.rows import Dependency
-from runbook.rules import BUDGET, BUDGET_WINDOW
+from runbook.rules import BUDGET, BUDGET_WINDOW, DETECTION
 from runbook.sections import Section
 
 T = TypeVar("T")
@@ -155,9 +155,15 @@ def test_our_own_rollback_under_way_is_left_to_end() -> None:
         RELEASED,
         task_definition=td(2),
         deployments=(deployment(4, None, began=4, brings=2), bad, *GOOD),
-        changes=(change(bad, 2, minutes=4),),
+        changes=(replace(change(bad, 2, minutes=4), newest=bad.arn),),
     )
-    assert decide(ours, "on").verb == "wait"
+    decision = decide(ours, "on")
+    assert decision.verb == "wait"
+    assert "The rollback to backend:2 is under way" in decision.reason
+    by_hand = replace(ours, deployments=(deployment(5, None, began=3, brings=2), deployment(4, 3.5, brings=2), bad, *GOOD))
+    assert decide(by_hand, "on").verb != "wait", "a person's deployment of the same is not ours"
+    refused = replace(ours, changes=(replace(ours.changes[0], state="failed"),))
+    assert decide(refused, "on").verb != "wait", "nor is it when AWS refused ours"
 
 
 @pytest.mark.parametrize("status", ["PENDING", "IN_PROGRESS"])
@@ -165,7 +171,7 @@ def test_a_deployment_that_runs_and_fails_is_stopped(status: str) -> None:
     running = deployment(3, None, began=5, status=status)
     decision = decide(replace(RELEASING, deployments=(running, *GOOD)), "on")
     assert decision.verb == "stop"
-    assert decision.change == Change("stop", running.arn, td(3), td(2), "image:2", NOW)
+    assert decision.change == Change("stop", running.arn, td(3), td(2), "image:2", NOW, newest=running.arn)
 
 
 def test_a_deployment_too_young_to_have_caused_the_alarm_is_somebodys_fix_and_runs_on() -> None:
@@ -236,7 +242,9 @@ def test_a_database_that_serves_meanwhile_does_not_hold_up_a_rollback(status: st
 def test_a_recent_deployment_is_rolled_back_to_the_known_good_revision() -> None:
     decision = decide(RELEASED, "on")
     assert decision.verb == "roll back"
-    assert decision.change == Change("update", deployment(3, 10).arn, td(3), td(2), "image:2", NOW)
+    assert decision.change == Change(
+        "update", deployment(3, 10).arn, td(3), td(2), "image:2", NOW, newest=deployment(3, 10).arn
+    )
 
 
 @pytest.mark.parametrize(("minutes", "verb"), [(0, "roll back"), (60, "roll back"), (60.1, "escalate"), (3 * DAY, "escalate")])
@@ -249,9 +257,25 @@ def test_a_deployment_that_ended_while_the_alarm_was_on_its_way_is_still_the_sus
     assert decide(replace(RELEASED, deployments=(deployment(3, -1, began=4), *GOOD)), "on").verb == "roll back"
 
 
-def test_a_deployment_that_began_after_the_alarm_is_somebodys_fix_and_stays() -> None:
-    decision = decide(replace(RELEASED, deployments=(deployment(3, -5, began=-2), *GOOD)), "on")
+@pytest.mark.parametrize(("began", "ended"), [(-2, -5), (1, -1), (1.9, 0.5)])
+def test_a_deployment_that_began_too_late_to_be_the_cause_is_somebodys_fix_and_stays(began: float, ended: float) -> None:
+    decision = decide(replace(RELEASED, deployments=(deployment(3, ended, began=began), *GOOD)), "on")
     assert (decision.verb, decision.change) == ("escalate", None)
+    assert "somebody's fix" in decision.reason
+
+
+def test_what_was_deployed_too_late_is_not_what_the_incident_ran_on() -> None:
+    fix = deployment(3, -1, began=1)
+    assert replace(RELEASED, deployments=(fix, *GOOD)).blamed == td(2)
+    undone = deployment(3, 5, status="ROLLBACK_SUCCESSFUL")
+    assert replace(RELEASED, deployments=(undone, *GOOD)).blamed == td(2), "nor what was undone before"
+    assert replace(RELEASED, deployments=()).blamed == ""
+
+
+def test_a_retry_of_an_alarm_that_was_acted_on_says_so() -> None:
+    made = change(deployment(3, 10), 2, minutes=0)
+    decision = decide(replace(RELEASED, changes=(made,)), "on")
+    assert (decision.verb, decision.change, decision.made) == ("wait", None, made)
 
 
 def test_deploying_the_same_again_is_not_what_brought_it() -> None:
@@ -265,9 +289,11 @@ def test_deploying_the_same_again_is_not_what_brought_it() -> None:
 
 def test_this_deployment_is_changed_for_once_only() -> None:
     bad = deployment(3, 10)
-    decision = decide(replace(RELEASED, changes=(change(bad, 2, minutes=5, state="failed"),)), "on")
-    assert (decision.verb, decision.change) == ("escalate", None)
-    assert "acted on already" in decision.reason
+    states: tuple[tuple[State, str], ...] = (("done", "acted on already"), ("failed", "AWS did not take it"))
+    for state, words in states:
+        decision = decide(replace(RELEASED, changes=(change(bad, 2, minutes=5, state=state),)), "on")
+        assert (decision.verb, decision.change) == ("escalate", None)
+        assert words in decision.reason
 
 
 def test_a_rollback_that_did_not_help_is_escalated_and_not_undone() -> None:
@@ -367,6 +393,16 @@ def test_anything_else_is_escalated_with_the_diagnosis(evidence: Evidence, words
         pytest.param(
             replace(RELEASED, deployments=(deployment(4, 5, brings=3), deployment(3, 10), *GOOD)), 2, id="not the current"
         ),
+        pytest.param(
+            replace(RELEASED, deployments=(deployment(3, 10), deployment(4, 20, brings=1), *GOOD)), 1, id="left by a person"
+        ),
+        pytest.param(replace(RELEASED, incidents=(ago(DAY),)), 1, id="an earlier incident ran on it"),
+        pytest.param(replace(RELEASED, incidents=(NOW,)), 2, id="this incident is no earlier one"),
+        pytest.param(
+            replace(RELEASED, deployments=(deployment(3, 10), deployment(4, 13, status="STOPPED", brings=2), *GOOD)),
+            2,
+            id="superseded is not failed",
+        ),
     ],
 )
 def test_known_good_is_the_newest_that_is(evidence: Evidence, number: int) -> None:
@@ -380,6 +416,10 @@ FACTS: dict[str, Callable[[Evidence, Mode], tuple[Evidence, Mode]]] = {
     "remediation is off or observes": lambda e, _: (e, "off"),
     "a change of ours was never confirmed": lambda e, m: (
         replace(e, changes=(*e.changes, change(deployment(90, 2 * DAY), 1, minutes=2 * DAY, state="started"))),
+        m,
+    ),
+    "an earlier run acted on this alarm": lambda e, m: (
+        replace(e, changes=(*e.changes, change(deployment(91, 2 * DAY), 1, minutes=0))),
         m,
     ),
     "a native rollback is under way": lambda e, m: (
@@ -467,6 +507,7 @@ class Dice(Random):
             database=self.mostly("available", "failed"),
             cache=self.mostly("available", "modifying"),
             dependency_alarms=self.mostly({}, dict[str, Dependency](rds="database")),
+            incidents=tuple(ago(self.uniform(0, 9 * DAY)) for _ in range(self.choice([0, 0, 0, 1]))),
             changes=tuple(self.change(cause) for cause in self.sample(range(7), self.choice([0, 0, 1, 2]))),
             missing=self.mostly((), ("a fact",)),
         )
@@ -505,6 +546,16 @@ def test_a_change_never_goes_to_a_failed_an_inactive_or_the_current_revision(one
         assert target not in {past.from_task_definition for past in evidence.changes}
         assert definition(int(target.rpartition(":")[2]), "ACTIVE") in evidence.task_definitions
         assert target in {past.task_definition for past in history if past.status == "SUCCESSFUL"}
+        assert target not in evidence.ran_on
+
+
+@often
+@given(dice)
+def test_what_began_too_late_to_be_the_cause_is_left_alone(one: Dice) -> None:
+    evidence = one.evidence()
+    if found := decide(evidence, one.mode()).change:
+        (cause,) = (past for past in evidence.deployments if past.arn == found.deployment)
+        assert cause.created_at <= evidence.at - DETECTION
 
 
 @often

@@ -2,29 +2,33 @@
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import timedelta
-from functools import cache
+from datetime import datetime, timedelta
 from io import StringIO
-from random import Random
 from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from botocore.exceptions import ClientError
 
-from lambdas.common.incidents import InProgressError
+from lambdas.common import clock
+from lambdas.common.incidents import Incidents, InProgressError
 from lambdas.common.settings import SettingsError
 from lambdas.rollback import function, handler
+from lambdas.rollback.actions import Actions
 from lambdas.rollback.decisions import Mode
+from lambdas.rollback.events import parse
 from lambdas.rollback.function import Rollback
-from runbook.rules import BUDGET, BUDGET_WINDOW
 from tests.environments import PRODUCTION
 
-from ..world import NOON, ROLLBACK, Crash, World, bad_release, event, refusal, rollback_clients, session, world
+from ..world import NOON, ROLLBACK, Crash, World, bad_release, event, one_by_one, refusal, rollback_clients, session
 
 CONTEXT = SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000)
+
+
+def event_id(at: datetime) -> str:
+    """The id of the incident that the alarm opens at a time."""
+    return parse(event("ALARM", at)).id
 
 
 def changed_to(aws: World) -> list[str]:
@@ -101,24 +105,21 @@ def test_a_release_that_fails_as_it_runs_is_stopped(aws: World) -> None:
     assert aws.image == aws.ecs.definitions[good]["image"]
 
 
-def test_a_bad_revision_is_never_gone_back_to(aws: World) -> None:
-    good, bad = bad_release(aws)
+def test_a_bad_revision_is_never_gone_back_to_nor_one_that_an_incident_ran_on(aws: World) -> None:
+    oldest = next(iter(aws.ecs.definitions))
+    good, _ = bad_release(aws)
     aws.alarm()
     aws.ecs.settle()
-    aws.wait(minutes=2)
+    aws.wait(minutes=3)
     aws.ok()
     aws.wait(minutes=2)
     outcome = aws.alarm()
     assert outcome.outcome == "escalated"
     assert changed_to(aws) == [good]
-    aws.ecs.settle()
     aws.wait(minutes=2)
     aws.ok()
-    worse = aws.release()
-    aws.wait(minutes=3)
-    assert aws.alarm().to_task_definition == good
-    assert changed_to(aws) == [good, good]
-    assert bad != worse
+    bad_release(aws)
+    assert aws.alarm().to_task_definition == oldest, "neither the first bad one, nor the good one that was impaired as well"
 
 
 def test_a_revision_that_failed_is_not_gone_back_to_though_it_is_the_one_before(aws: World) -> None:
@@ -226,7 +227,7 @@ def test_where_remediation_is_not_on_nothing_is_changed_nor_claimed(aws: World, 
     assert outcome.outcome == kind
     assert ("it would roll back" in outcome.reason) == (mode == "observe")
     assert (aws.ecs.changes, aws.image, aws.escalations) == ([], "as the release wrote it", [])
-    assert "changes" not in aws.items()
+    assert not [name for name in aws.items()["changes"] if name.startswith("arn:")]
 
 
 @pytest.mark.parametrize("operation", ["ecs:ListServiceDeployments", "rds:DescribeDBInstances", "cloudwatch:DescribeAlarms"])
@@ -237,6 +238,205 @@ def test_what_cannot_be_read_is_escalated_by_name_and_nothing_changed(aws: World
     assert (outcome.outcome, len(outcome.missing)) == ("escalated", 1)
     assert f"no {operation}" in aws.escalations[0]
     assert aws.ecs.changes == []
+
+
+# An alarm that comes and goes
+
+
+def flap(aws: World, minutes: int) -> None:
+    """The alarm fires for three minutes and is OK for three, over and over."""
+    for minute in range(minutes):
+        if minute % 6 == 0:
+            aws.alarm()
+        elif minute % 6 == 3:
+            aws.ok()
+        aws.wait(minutes=1)
+
+
+def test_two_hours_of_flapping_are_one_escalation_and_one_incident(aws: World) -> None:
+    began = aws.now
+    flap(aws, 120)
+    assert len(aws.escalations) == 1
+    assert len(aws.outcomes) == 40, "all are recorded"
+    assert {item["id"] for item in aws.items().values() if "recovered_at" in item} == {event_id(began)}
+
+
+def test_while_it_flaps_the_first_incident_stays_the_open_one(aws: World) -> None:
+    began = aws.now
+    flap(aws, 62)
+    assert aws.items()["latest"]["open_incident"] == event_id(began)
+
+
+def test_another_reason_is_told_though_it_flaps(aws: World) -> None:
+    flap(aws, 12)
+    aws.database("failed")
+    flap(aws, 12)
+    assert [PRODUCTION.database_instance in message for message in aws.escalations] == [False, True]
+
+
+def test_another_deployment_is_told_though_it_flaps(aws: World) -> None:
+    aws.database("failed")
+    flap(aws, 12)
+    aws.release()
+    flap(aws, 12)
+    assert len(aws.escalations) == 2
+
+
+def test_what_comes_back_before_it_has_settled_is_an_incident_of_its_own_that_a_person_knows_of(aws: World) -> None:
+    for _ in range(4):
+        flap(aws, 6)
+        aws.wait(minutes=20)
+    assert len(aws.escalations) == 1
+    assert len({item["id"] for item in aws.items().values() if "recovered_at" in item}) == 4
+
+
+def test_an_escalation_that_did_not_reach_a_person_is_sent_by_the_retry(aws: World) -> None:
+    what = event("ALARM", aws.now)
+    aws.refusals["sns:Publish"] = refusal("InternalErrorException")
+    with pytest.raises(ClientError):
+        aws.deliver(what)
+    aws.refusals.clear()
+    aws.deliver(what)
+    assert len(aws.escalations) == 1
+
+
+def test_what_has_settled_is_told_again(aws: World) -> None:
+    flap(aws, 12)
+    aws.wait(minutes=60)
+    flap(aws, 12)
+    assert len(aws.escalations) == 2
+    assert len({item["id"] for item in aws.items().values() if "recovered_at" in item}) == 2
+
+
+def test_what_was_escalated_before_may_be_unreadable_and_a_person_is_told_all_the_same(
+    aws: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(*_: Any) -> bool:
+        raise refusal("ProvisionedThroughputExceededException")
+
+    monkeypatch.setattr(Incidents, "repeats", unreadable)
+    flap(aws, 7)
+    assert len(aws.escalations) == 2
+
+
+# Answers that are lost, malformed, or late
+
+LOST = refusal("InternalFailure", "lost")
+
+
+def failing(error: BaseException) -> Callable[..., None]:
+    """What raises this error, whatever it is given."""
+
+    def fails(*_: Any) -> None:
+        raise error
+
+    return fails
+
+
+@pytest.mark.parametrize("operation", ["ecs:UpdateService", "ecs:StopServiceDeployment"])
+def test_a_change_whose_answer_was_lost_is_read_again_and_was_made(aws: World, operation: str) -> None:
+    if operation == "ecs:UpdateService":
+        bad_release(aws)
+    else:
+        aws.begin_release()
+        aws.wait(minutes=3)
+    aws.meanwhile[operation] = failing(LOST)
+    outcome = aws.alarm()
+    assert outcome.outcome == "rollback requested"
+    assert "is going back to" in outcome.done
+    assert aws.escalations == []
+
+
+def test_a_change_that_nobody_knows_of_is_unknown_and_not_refused(aws: World) -> None:
+    bad_release(aws)
+    aws.refusals["ecs:UpdateService"] = LOST
+    outcome = aws.alarm()
+    assert outcome.outcome == "escalated"
+    assert "whether AWS took it is unknown: ECS's answer was lost" in aws.escalations[0]
+    assert "did not take it" not in aws.escalations[0]
+    aws.refusals.clear()
+    aws.wait(minutes=5)
+    assert "recorded no result" not in aws.ok().done, "a person was told of it"
+
+
+@pytest.mark.parametrize("at", ["dynamodb:PutItem", "dynamodb:UpdateItem"])
+def test_a_claim_of_ours_whose_answer_was_lost_is_ours(aws: World, at: str) -> None:
+    good, _ = bad_release(aws)
+    conditional = refusal("ConditionalCheckFailedException")
+
+    def claimed() -> None:
+        if at == "dynamodb:PutItem" or aws.calls[-1].parameters["Key"] == {"id": "changes"}:
+            raise conditional  # what botocore's second attempt is told
+        aws.meanwhile[at] = claimed
+
+    aws.meanwhile[at] = claimed
+    assert aws.alarm().outcome == "rollback requested"
+    assert changed_to(aws) == [good]
+
+
+@pytest.mark.parametrize("topic", ["outcomes_topic", "escalations_topic"])
+def test_one_topic_that_fails_keeps_nobody_from_hearing_and_nobody_hears_twice(
+    aws: World, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad_release(aws)
+    aws.database("failed")
+    delivered = event("ALARM", aws.now)
+    step = {"outcomes_topic": "publish", "escalations_topic": "escalate"}[topic]
+    for _ in range(2):
+        with monkeypatch.context() as patched:
+            patched.setattr(Actions, step, failing(ConnectionError()))
+            with pytest.raises(ConnectionError):
+                aws.deliver(delivered)
+        aws.wait(minutes=1)
+    other = aws.escalations if topic == "outcomes_topic" else aws.outcomes
+    assert len(other) == 1
+    aws.deliver(delivered)
+    assert (len(aws.outcomes), len(aws.escalations)) == (1, 1)
+
+
+def test_a_crash_after_the_change_is_reported_by_the_ok_when_no_retry_came(aws: World) -> None:
+    bad_release(aws)
+    delivered = event("ALARM", aws.now)
+    aws.meanwhile["ecs:UpdateService"] = failing(Crash())
+    with pytest.raises(Crash):
+        aws.deliver(delivered)
+    aws.ecs.settle()
+    aws.wait(minutes=5)
+    outcome = aws.ok()
+    assert outcome.outcome == "recovered"
+    assert "an earlier run began to take the service" in aws.escalations[0]
+    aws.wait(minutes=5)
+    aws.alarm()
+    assert "an earlier run began" not in aws.escalations[1], "once"
+
+
+def test_no_data_is_not_well_and_leaves_the_incident_open(aws: World) -> None:
+    bad_release(aws)
+    aws.alarm()
+    aws.wait(minutes=5)
+    outcome = aws.deliver(event("INSUFFICIENT_DATA", aws.now))
+    assert (outcome.outcome, "stays open" in outcome.done) == ("noted", True)
+    aws.wait(minutes=1)
+    assert aws.ok().outcome == "recovered"
+
+
+def test_an_ok_while_the_rollback_still_runs_does_not_say_that_it_has_ended(aws: World) -> None:
+    aws.begin_release()
+    aws.ecs.fail()
+    aws.wait(minutes=3)
+    assert aws.alarm().outcome == "waiting"
+    aws.wait(minutes=1)
+    assert "It is still being deployed" in aws.ok().done
+    assert aws.image == "as the release wrote it", "`releases` writes the parameter, when ECS's rollback has ended"
+
+
+@pytest.mark.parametrize("days", [-2, 2])
+def test_an_alarm_of_another_day_is_no_alarm(aws: World, days: int) -> None:
+    bad_release(aws)
+    outcome = aws.deliver(event("ALARM", aws.now + timedelta(days=days)))
+    assert (outcome.outcome, aws.ecs.changes) == ("malformed event", [])
+    aws.wait(minutes=1)
+    assert aws.alarm().outcome == "rollback requested", "and keeps no real one from being answered"
 
 
 # Deliveries: again, late, out of order, wrong
@@ -262,7 +462,7 @@ def test_two_deliveries_at_once_are_one(aws: World) -> None:
 
     def meanwhile() -> None:
         with pytest.raises(InProgressError) as raised:
-            Rollback(ROLLBACK, rollback_clients(), aws.clock).run(delivered, seconds=60)
+            Rollback(ROLLBACK, rollback_clients(), aws.clock, one_by_one).run(delivered, seconds=60)
         met.append(str(raised.value))
 
     aws.meanwhile["ecs:UpdateService"] = meanwhile
@@ -315,16 +515,18 @@ def test_a_malformed_event_is_recorded_and_escalated_once_and_not_retried(aws: W
 # Failures of our own
 
 
-def test_an_unexpected_failure_is_told_recorded_and_raised_and_the_retry_goes_on(aws: World) -> None:
+def test_an_unexpected_failure_is_told_recorded_and_raised_and_the_retry_goes_on(
+    aws: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     good, _ = bad_release(aws)
     delivered = event("ALARM", aws.now)
-    aws.refusals["ecs:DescribeServices"] = RuntimeError("a bug")
-    with pytest.raises(RuntimeError, match="a bug"):
-        aws.deliver(delivered)
+    with monkeypatch.context() as patched:
+        patched.setattr(function, "decide", failing(RuntimeError("a bug")))
+        with pytest.raises(RuntimeError, match="a bug"):
+            aws.deliver(delivered)
     (message,) = aws.escalations
     assert "RuntimeError: a bug" in message
     assert [item["kind"] for item in aws.items().values() if "kind" in item] == ["failed"]
-    aws.refusals.clear()
     assert aws.deliver(delivered).outcome == "rollback requested"
     assert changed_to(aws) == [good]
 
@@ -381,151 +583,6 @@ def test_a_run_that_loses_the_claim_to_another_changes_nothing(aws: World) -> No
     assert aws.ecs.changes == []
 
 
-# A crash, wherever it happens
-
-Prepare = Callable[[World], Any]
-"""What happens before a run, and the event that invokes it."""
-
-
-def update_run(aws: World) -> Any:
-    bad_release(aws)
-    return event("ALARM", aws.now)
-
-
-def stop_run(aws: World) -> Any:
-    aws.begin_release()
-    aws.wait(minutes=3)
-    return event("ALARM", aws.now)
-
-
-def recovery_run(aws: World) -> Any:
-    aws.deliver(update_run(aws))
-    aws.ecs.settle()
-    aws.wait(minutes=5)
-    return event("OK", aws.now)
-
-
-def deaths(prepare: Prepare) -> Iterator[tuple[World, Any]]:
-    """A world for each moment at which the run can die, before and after each of its calls; the run died there."""
-    point = 0
-    while True:
-        with world() as aws:
-            delivered = prepare(aws)
-            aws.crash_at = point
-            try:
-                aws.deliver(delivered)
-            except Crash:
-                aws.crash_at = None
-                aws.wait(minutes=2)
-                yield aws, delivered
-                point += 1
-            else:
-                assert point == 2 * len(aws.calls) > 0, "it died at every moment"
-                return
-
-
-@pytest.mark.parametrize("prepare", [update_run, stop_run])
-def test_a_run_that_dies_anywhere_is_taken_up_found_and_reported(prepare: Prepare) -> None:
-    for aws, delivered in deaths(prepare):
-        outcome = aws.deliver(delivered)
-        assert len(aws.ecs.changes) <= 1, "at most one change for one deployment"
-        assert [item["kind"] for item in aws.items().values() if "kind" in item] == [outcome.outcome], "one recorded outcome"
-        assert aws.outcomes, "said"
-        assert outcome.outcome == "rollback requested" or aws.escalations or aws.ecs.changes, "done, or told to a person"
-        changes = [json.loads(text) for name, text in aws.items().get("changes", {}).items() if name.startswith("arn:")]
-        assert {change["state"] for change in changes} <= {"done", "reported"}, "nothing is left unconfirmed and untold"
-        assert "reported" not in {change["state"] for change in changes} or aws.escalations
-
-
-def test_a_recovery_that_dies_anywhere_is_recorded_once_and_closes_the_incident() -> None:
-    for aws, delivered in deaths(recovery_run):
-        assert aws.deliver(delivered).outcome == "recovered"
-        assert "open_incident" not in aws.items()["latest"]
-        recovered = [message for message in aws.outcomes if message.startswith("[production] recovered")]
-        assert len(recovered) in (1, 2), "once, or once more to be sure"
-
-
-# Always true, whatever arrives and in whatever order
-
-
-@cache
-def calls() -> int:
-    """How many a run with a rollback makes: none makes many more."""
-    with world() as aws:
-        aws.deliver(update_run(aws))
-        return len(aws.calls)
-
-
-class Fate(Random):
-    """What happens to a service, from one seed."""
-
-    def happens(self, aws: World, delivered: list[Any]) -> None:
-        what = self.choice([self.releases, self.releases, self.rolls_out, self.alarms, self.alarms, self.repeats, self.breaks])
-        what(aws, delivered)
-        aws.wait(minutes=self.uniform(0, 20))
-        if self.random() < 0.7:
-            aws.ecs.settle()
-
-    def releases(self, aws: World, _: list[Any]) -> None:
-        aws.release(minutes=self.uniform(0, 10))
-
-    def rolls_out(self, aws: World, _: list[Any]) -> None:
-        aws.begin_release()
-        if self.random() < 0.4:
-            self.choice([aws.ecs.fail, aws.ecs.fail, aws.ecs.abort])()
-            aws.ecs.settle()
-
-    def alarms(self, aws: World, delivered: list[Any]) -> None:
-        when = aws.now - timedelta(minutes=self.choice([0, 0, 0, 5]))
-        self.arrives(aws, event(self.choice(["ALARM", "ALARM", "OK"]), when), delivered)
-
-    def repeats(self, aws: World, delivered: list[Any]) -> None:
-        if delivered:
-            self.arrives(aws, self.choice(delivered), delivered)
-
-    def breaks(self, aws: World, _: list[Any]) -> None:
-        aws.database(self.choice(["available", "available", "failed"]))
-        self.choice(list(aws.ecs.definitions.values()))["status"] = self.choice(["ACTIVE", "INACTIVE"])
-        aws.ecs.definitions[aws.ecs.current]["status"] = "ACTIVE"
-
-    def arrives(self, aws: World, what: Any, delivered: list[Any]) -> None:
-        """With a crash and Lambda's second try, one time in three."""
-        delivered.append(what)
-        if self.random() < 0.33:
-            aws.crash_at = self.randrange(2 * calls())
-            try:
-                aws.deliver(what)
-            except Crash:
-                aws.wait(minutes=2)
-            aws.crash_at = None
-        aws.deliver(what)
-
-
-@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
-@given(st.integers(0, 2**32))
-def test_whatever_arrives_the_promises_hold(seed: int) -> None:
-    calls()
-    with world() as aws:
-        fate = Fate(seed)
-        delivered: list[Any] = []
-        for _ in range(14):
-            fate.happens(aws, delivered)
-        changes, items = aws.ecs.changes, aws.items()
-        records = [item for identifier, item in items.items() if identifier not in ("latest", "changes")]
-        claims = [json.loads(text) for name, text in items.get("changes", {}).items() if name.startswith("arn:")]
-
-        assert len(changes) <= len(claims), "no change without a claim, one claim for a deployment"
-        for change in changes:
-            assert change.after != change.before, "never to the current revision"
-            assert change.after not in change.failed, "never to a failed one"
-            window = [other for other in changes if change.at - BUDGET_WINDOW < other.at <= change.at]
-            assert len(window) <= BUDGET, "never beyond the budget"
-        assert len(records) == len({one["alarmData"]["state"]["timestamp"] for one in delivered}), "one record for each alarm"
-        assert all("kind" in record and "announced" in record for record in records), "each with an outcome, told"
-        assert len(aws.outcomes) >= len(records)
-        assert all(claim["state"] != "started" for claim in claims), "none left unconfirmed and untold"
-
-
 # The structured line, and Lambda's own entry
 
 
@@ -549,6 +606,7 @@ def test_an_outcome_is_one_structured_line(aws: World, monkeypatch: pytest.Monke
 @pytest.fixture
 def _as_lambda(aws: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The environment in which Lambda starts the function."""
+    monkeypatch.setattr(clock, "now", aws.clock)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", session())
     for name, value in ROLLBACK.variables().items():
         monkeypatch.setenv(name, value)

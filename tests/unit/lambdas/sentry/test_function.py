@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -44,6 +45,8 @@ class Api:
         self.headers: dict[str, str] = {}
         self.requests: list[str] = []
         self.hang = threading.Event()
+        self.drip = False
+        """Whether it sends a byte now and then, without end."""
         api = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -59,6 +62,8 @@ class Api:
                 for name, value in api.headers.items():
                     self.send_header(name, value)
                 self.end_headers()
+                while api.drip and not api.hang.wait(0.05):
+                    self.wfile.write(b" ")
                 self.wfile.write(body if isinstance(body, bytes) else json.dumps(body).encode())
 
             def log_message(self, *_: Any) -> None:
@@ -111,6 +116,40 @@ def sentry(aws: World, api: Api) -> Sentry:
 
 def published(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'{"data": [{"count()": NaN}]}',
+        b'{"data": [{"count()": Infinity}]}',
+        b'{"data": [{"count()": 1e300}]}',
+        b'{"data": [{"count()": -1e-300}]}',
+        b'{"data": [{"count()": 0.5}]}',
+        b'{"data": [{"count()": true}]}',
+        b'{"data": [{"count()": ' + b"9" * 5000 + b"}]}",
+        b"[" * 900_000,
+        b"\xff\xfe",
+        b'{"data": {"count()": 1}}',
+    ],
+)
+def test_what_is_no_count_is_a_problem_and_no_failure(sentry: Sentry, api: Api, answer: bytes) -> None:
+    api.answer = (200, answer)
+    assert "Sentry's answer" in sentry.run(MINUTE)["problem"]
+
+
+def test_an_answer_of_sentry_that_drips_is_over_at_the_deadline(api: Api) -> None:
+    api.drip = True
+    began = time.monotonic()
+    with pytest.raises(UnreadableError, match="Sentry does not answer: timed out"):
+        count(api.settings, TOKEN, NOW, NOW, seconds=0.3)
+    assert time.monotonic() - began < 2
+
+
+def test_the_token_follows_no_redirect(sentry: Sentry, api: Api) -> None:
+    api.answer, api.headers = (302, b""), {"Location": "/elsewhere"}
+    assert sentry.run(MINUTE)["problem"] == "Sentry answers 302"
+    assert len(api.requests) == 1
 
 
 # What it asks

@@ -54,6 +54,24 @@ def test_a_query_gives_its_rows(text: str, rows: list[Row]) -> None:
     assert run(text, LINES) == rows
 
 
+def test_dedup_keeps_the_first_of_each_in_the_order_of_the_sort() -> None:
+    events = [event({"id": "a", "state": "begun"}, "10:01:00"), event({"id": "b"}, "10:02:00"), event({"id": "a"}, "10:03:00")]
+    rows = run("fields id, state | filter ispresent(id) | sort @timestamp desc | dedup id | limit 5", events)
+    assert rows == [{"id": "a"}, {"id": "b"}]
+    assert run("fields id, state | sort @timestamp desc | dedup state", events) == [
+        {"id": "a"},
+        {"id": "b"},
+        {"id": "a", "state": "begun"},
+    ]  # what is not there is no duplicate
+
+
+def test_of_two_at_one_time_the_later_comes_first() -> None:
+    assert run("fields @message | sort @timestamp desc", [event("one"), event("two")]) == [
+        {"@message": "two"},
+        {"@message": "one"},
+    ]
+
+
 def test_without_fields_a_row_is_its_time_and_message() -> None:
     assert run("limit 1", LINES) == [{"@timestamp": "2026-01-05 10:02:00.000", "@message": "two 2"}]
 
@@ -83,6 +101,7 @@ def test_a_query_says_which_fields_it_shows(text: str, fields: list[str]) -> Non
         ("parse @message /(?<a/", "(?<a"),
         ("fields @message | | limit 1", "command"),
         ("filter (a = 1", ")"),
+        ("dedup a | sort a", "sort"),
     ],
 )
 def test_what_is_not_known_is_named(text: str, named: str) -> None:

@@ -1,4 +1,4 @@
-"""README.md and `docs/`, written by hand or generated: what they link to and name is there."""
+"""The pages of the root and of `docs/`, written by hand or generated: what they link to and name is there."""
 
 import re
 from importlib.util import find_spec
@@ -13,7 +13,7 @@ from tests.unit.local.documents.reading import anchors
 
 ROOT = Path(__file__).parents[4]
 PAGES = {
-    **{f"{file.relative_to(ROOT)}": file.read_text() for file in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))},
+    **{f"{file.relative_to(ROOT)}": file.read_text() for folder in (ROOT, ROOT / "docs") for file in folder.glob("*.md")},
     "docs/runbook.md": runbook.render(PRODUCTION, tuple(ENVIRONMENTS.values())),
     "docs/on-call.md": on_call.render(PRODUCTION),
 }
@@ -61,3 +61,8 @@ def test_the_longest_name_of_an_environment_is_the_one_that_aws_allows() -> None
     longest = min(LONGEST[kind] - length for kind, length in around.items())
     said = f"up to {longest} characters with the application name `{PRODUCTION.application.name}`"
     assert said in PAGES["docs/deploying.md"]
+
+
+def test_every_function_is_in_the_picture() -> None:
+    drawn = set(re.findall(r">Function ([\w-]+)<", (ROOT / "docs/architecture.svg").read_text()))
+    assert {handler.parent.name.replace("_", "-") for handler in (ROOT / "lambdas").glob("*/handler.py")} <= drawn

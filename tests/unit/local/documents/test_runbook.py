@@ -188,3 +188,9 @@ def test_the_command_writes_a_file_or_prints(tmp_path: Path, capsys: pytest.Capt
 def test_an_unknown_environment_is_refused_by_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert runbook.main(["test"], CONFIG) == 1
     assert "config/test.toml: no such environment: there are production, staging" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_written_is_said_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "nowhere/page.md"
+    assert runbook.main(["production", "--output", str(file)], CONFIG) == 1
+    assert capsys.readouterr().err == f"{file}: No such file or directory.\n"

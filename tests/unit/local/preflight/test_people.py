@@ -147,6 +147,18 @@ class TestSecrets:
             f"fix: the key of the secret {URL} is Disabled: enable it, or use Secrets Manager's own, aws "
         )
 
+    def test_the_url_of_the_heartbeat_is_one_of_them_and_the_function_reads_it(self, aws: Aws) -> None:
+        name = "hz-navigator-production-heartbeat-url"
+        contacts = Contacts(email=EMAIL, heartbeat_url_secret=name)
+        with_heartbeat = PRODUCTION.model_copy(update={"contacts": contacts, "sentry": None})
+        assert line("secrets", case(aws, environment=with_heartbeat)).startswith(
+            f"fix: there is no secret {name} (contacts.heartbeat_url_secret in config/production.toml): "
+        )
+        aws.client("secretsmanager").create_secret(Name=name, SecretString="x", KmsKeyId="alias/own")
+        assert "under a key of its own, which the function may not use" in line(
+            "secrets", case(aws, environment=with_heartbeat)
+        )
+
 
 class TestSlack:
     """The workspace lets Amazon Q Developer in."""

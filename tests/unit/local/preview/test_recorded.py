@@ -26,6 +26,7 @@ def test_metrics_log_events_and_marks_have_the_environment_s_names(environment: 
         environment.events_log_group,
         environment.function_log_group("rollback"),
         environment.function_log_group("notify"),
+        environment.function_log_group("releases"),
     }
     (begun, *_) = [one["@message"] for one in recording.logs[environment.events_log_group] if "IN_PROGRESS" in one["@message"]]
     assert environment.arn("ecs", f"service/{environment.cluster}/{environment.service}") in begun

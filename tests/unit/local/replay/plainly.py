@@ -16,7 +16,7 @@ from stacks.environment import Environment
 def plainly(recorded: Trace, alarms: Sequence[Alarm], environment: Environment, minutes: int = 1) -> list[Transition]:
     """What calling `evaluate` and `evaluate_composite` at the end of each minute gives, the metric alarms first."""
     begin, end = recorded.begin, recorded.end + MINUTE * (minutes - 1)
-    on_metrics, read_as = bind(recorded, [one for one in alarms if "AlarmRule" not in one], environment, minutes)
+    on_metrics, read_as, _ = bind(recorded, [one for one in alarms if "AlarmRule" not in one], environment, minutes)
     data = {of: {start: Datapoint(value, 1) for start, value in values.items()} for of, values in read_as.items()}
     states: dict[str, dict[str, Any]] = {
         one["AlarmName"]: {"StateUpdatedTimestamp": begin, **one} for one in (*on_metrics, *alarms[len(on_metrics) :])

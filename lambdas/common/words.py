@@ -1,0 +1,19 @@
+"""Words that others wrote, made fit to be shown: what they hold must not break a message, nor look like a part of it."""
+
+import re
+
+_UNSEEN = re.compile(
+    "[\\x00-\\x09\\x0b-\\x1f\\x7f-\\x84\\x86-\\x9f\\ud800-\\udfff\\u200b-\\u200f\\u202a-\\u202e\\u2066-\\u2069\\ufeff]"
+)
+"""Control characters but for a new line, halves of characters, and what turns the direction of writing."""
+
+
+def shown(words: str, most: int) -> str:
+    """The words without what cannot be seen; cut after so many characters."""
+    seen = _UNSEEN.sub(" ", words)
+    return seen if len(seen) <= most else f"{seen[: most - 1]}…"
+
+
+def one_line(words: str, most: int = 2000) -> str:
+    """The same as one line."""
+    return shown(" ".join(_UNSEEN.sub(" ", words).split()), most)
