@@ -259,7 +259,7 @@ def test_flapping_is_one_call_and_one_word_that_it_flaps() -> None:
 @pytest.mark.parametrize("slug", ["alb-5xx-rate", "alb-latency-p95", "api-availability", "frontend-availability"])
 def test_an_outage_of_one_minute_in_three_is_told_within_half_an_hour_and_once(slug: str) -> None:
     worst = 0.0 if "availability" in slug else 60.0
-    found = sent(190, {slug: lambda at: worst if 20 <= at < 170 and at % 3 == 0 else QUIET[slug]})
+    found = sent(270, {slug: lambda at: worst if 20 <= at < 170 and at % 3 == 0 else QUIET[slug]})
     assert {name for _, _, name in found} == {"service-unsteady"}
     assert [kind for _, kind, _ in found] == ["open", "flapping", "close"], "one call, one word that it comes and goes, one end"
     assert found[0][0] - 20 <= 30
