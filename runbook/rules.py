@@ -69,7 +69,7 @@ CHANGES_REMEMBERED = timedelta(days=90)
 """How long a change is remembered, and what an incident ran on: as long as ECS remembers deployments.
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-deployment.html"""
 
-EVENT_AGE = timedelta(days=1)
+EVENT_AGE = timedelta(days=7)
 """An event whose time is further away from now, before or after, is no alarm's: Lambda keeps none longer than six hours."""
 
 EVIDENCE_DEADLINE = timedelta(seconds=12)

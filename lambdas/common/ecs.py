@@ -54,6 +54,18 @@ class TaskDefinition:
     configuration: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
+def deployments(client: "ECSClient", cluster: str, service: str) -> "list[ServiceDeploymentBriefTypeDef]":
+    """The deployments of a service that ECS remembers, the newest first; it promises no order, so all pages are read."""
+    briefs: list[ServiceDeploymentBriefTypeDef] = []
+    page: ListServiceDeploymentsRequestTypeDef = {"cluster": cluster, "service": service, "maxResults": 100}
+    while True:
+        answer = client.list_service_deployments(**page)
+        briefs += answer["serviceDeployments"]
+        if not answer.get("nextToken"):
+            return sorted(briefs, key=lambda brief: brief["createdAt"], reverse=True)
+        page["nextToken"] = answer["nextToken"]
+
+
 class ServiceReader:
     """Reads one service, whose application is the container of that name; every method raises what AWS raises."""
 
@@ -64,15 +76,8 @@ class ServiceReader:
         self._container = container
 
     def deployments(self) -> "list[ServiceDeploymentBriefTypeDef]":
-        """All that ECS remembers, those of 90 days, the newest first; it promises no order, so all pages are read."""
-        briefs: list[ServiceDeploymentBriefTypeDef] = []
-        page: ListServiceDeploymentsRequestTypeDef = {"cluster": self._cluster, "service": self._service, "maxResults": 100}
-        while True:
-            answer = self._ecs.list_service_deployments(**page)
-            briefs += answer["serviceDeployments"]
-            if not answer.get("nextToken"):
-                return sorted(briefs, key=lambda brief: brief["createdAt"], reverse=True)
-            page["nextToken"] = answer["nextToken"]
+        """All that ECS remembers, those of 90 days, the newest first."""
+        return deployments(self._ecs, self._cluster, self._service)
 
     def deployment(self, arn: str) -> "ServiceDeploymentTypeDef":
         """All of a deployment; UnreadableError when there is none."""

@@ -48,7 +48,7 @@ def get(url: str, headers: dict[str, str], seconds: float, *, redirects: bool) -
         raise NoAnswerError("timed out") from None
     except Exception as error:  # refused, no such name, no trust, no HTTP, and whatever a server's bytes do to the libraries
         reason = getattr(error, "reason", None) or error
-        raise NoAnswerError(one_line(str(reason), _WORDS) or type(error).__name__) from None
+        raise NoAnswerError(one_line(str(reason), _WORDS) or type(error).__name__) from error
     finally:
         watch.end()
         reader.shutdown(wait=False)

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lambdas.common.ecs import ROLLING_BACK, RUNNING, tag
+from lambdas.common.ecs import ROLLING_BACK, RUNNING, deployments, tag
 from lambdas.notify.settings import NotifySettings
 from runbook.rules import AFTERMATH, DEPLOYMENT_AGE
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
-    from mypy_boto3_ecs.type_defs import ListServiceDeploymentsRequestTypeDef, ServiceDeploymentBriefTypeDef
 
 logger = Logger(service="notify")
 _MINUTE = timedelta(minutes=1)
@@ -51,7 +50,7 @@ class Deployments:
     def last(self, now: datetime) -> str:
         """The newest one in words: its id, the commit that it brought, how it stands and since when."""
         try:
-            newest = self._newest()
+            newest = next(iter(deployments(self._ecs, self._cluster, self._service)), None)
             if newest is None:
                 return "none is known"
             (revision,) = self._ecs.describe_service_revisions(serviceRevisionArns=[newest["targetServiceRevisionArn"]])[
@@ -66,21 +65,6 @@ class Deployments:
             f" {newest['status'].lower().replace('_', ' ')},"
             f" {begins_or_ends} {at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC ({_span(now - at)} ago)"
         )
-
-    def _newest(self) -> "ServiceDeploymentBriefTypeDef | None":
-        """ECS promises no order, so all pages are read."""
-        found: list[ServiceDeploymentBriefTypeDef] = []
-        request: ListServiceDeploymentsRequestTypeDef = {
-            "cluster": self._cluster,
-            "service": self._service,
-            "maxResults": 100,
-        }
-        while True:
-            answer = self._ecs.list_service_deployments(**request)
-            found += answer["serviceDeployments"]
-            if not answer.get("nextToken"):
-                return max(found, key=lambda one: one["createdAt"], default=None)
-            request["nextToken"] = answer["nextToken"]
 
 
 def _span(time: timedelta) -> str:

@@ -5,26 +5,18 @@ One GET, as such services take it: https://healthchecks.io/docs/http_api/
 
 import re
 from http.client import HTTPException
-from typing import Any
-from urllib.error import HTTPError
-from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lambdas.common.aws import Secrets
+from lambdas.common.https import NoAnswerError, get
 
 logger = Logger(service="notify")
 
 TIMEOUT_SECONDS = 5.0
+_NO_SUCCESS = 300
 _URL = re.compile(r"https://[!-~]+")
-
-
-class _StayHere(HTTPRedirectHandler):
-    """A redirect would carry the URL, which is a secret, to another host."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
 
 
 class Heartbeat:
@@ -41,12 +33,15 @@ class Heartbeat:
             return
         try:
             self._url = self._url or self._read_url()
-            with build_opener(_StayHere).open(Request(self._url), timeout=seconds):  # noqa: S310 - it is https
-                pass
-        except (OSError, HTTPException, ValueError, KeyError, BotoCoreError, ClientError) as error:
+            answer = get(self._url, {}, seconds, redirects=False)  # one would carry the URL, a secret, to another host
+            problem = "" if answer.status < _NO_SUCCESS else f"answer {answer.status}"
+        except NoAnswerError as error:
+            # An error of HTTP may quote the URL; its kind does not.
+            problem = type(error.__cause__).__name__ if isinstance(error.__cause__, HTTPException) else str(error)
+        except (ValueError, KeyError, BotoCoreError, ClientError) as error:
+            problem = str(error)
+        if problem:
             self._url = ""  # read anew next time: it may be another by then
-            # An error of HTTP may quote the URL; its status does not.
-            problem = f"answer {error.code}" if isinstance(error, HTTPError) else _words(error)
             logger.warning("The heartbeat was not sent", problem=problem)
 
     def _read_url(self) -> str:
@@ -54,7 +49,3 @@ class Heartbeat:
         if not _URL.fullmatch(url):
             raise ValueError(f"the secret {self._secret} should hold one https URL and nothing else")
         return url
-
-
-def _words(error: Exception) -> str:
-    return type(error).__name__ if isinstance(error, HTTPException) else str(getattr(error, "reason", None) or error)

@@ -29,6 +29,7 @@ def test_a_recording_is_read_as_it_was_written(cloud: Cloud, tmp_path: Path) -> 
         environment.database_log_group,
         environment.events_log_group,
         environment.function_log_group("rollback"),
+        environment.function_log_group("releases"),
         environment.function_log_group("notify"),
     }
     assert recording.marks.keys() == {"begin"}
