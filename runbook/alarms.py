@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from runbook.failures import FAILURES
-from runbook.pages import PAGES
+from runbook.pages import PAGES, Page
 from runbook.rows import LEVELS, RECENT, RECURRING, ROWS, Dependency, Level, Row, Window
 from runbook.sections import Section
 from runbook.severities import RESPONSE_TIMES, Severity
@@ -38,7 +38,8 @@ def alarm_name(slug: str, level: Level) -> str:
     return f"{slug}-{level}"
 
 
-SPELLS = {"recurring": RECURRING, "recent": RECENT}
+LOOKING_BACK = "recurring"
+SPELLS = {LOOKING_BACK: RECURRING, "recent": RECENT}
 """The two further alarms of a row that may recur, named as those of a level are."""
 
 _LOG = "aws logs tail /aws/lambda/{{alarm_prefix}}{function} --since 30m"
@@ -69,6 +70,11 @@ where users are without the service past the critical line."""
 
 AFFECTING_ALARMS = frozenset(alarm_name(row.slug, "critical") for row in ROWS if row.users_affected)
 """The alarms, by their names below the prefix, that say that users are affected."""
+
+
+def behind_page(page: Page) -> frozenset[str]:
+    """The alarms, by their names below the prefix, that are the reason of a page."""
+    return frozenset([alarm_name(row, "critical") for row in page.rows] + [f"{row}-{LOOKING_BACK}" for row in page.recurring])
 
 
 def descriptions(rows: Sequence[Row] = ROWS) -> Mapping[str, Description]:

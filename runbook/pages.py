@@ -85,7 +85,7 @@ PAGES: tuple[Page, ...] = (  # what explains others comes first
         title="The database is close to its limits",
         severity="P2",
         section=Section.DATABASE_CONNECTIONS,
-        rows=("rds-cpu", "rds-connections", "rds-free-storage", "rds-free-memory", "rds-cpu-credits"),
+        rows=("rds-cpu", "rds-connections", "rds-free-storage", "rds-free-memory", "rds-failovers"),
         cause="slow queries, connections that are not given back, or data that outgrew it",
         service="{product}",
         symptoms="slow pages",
@@ -152,6 +152,22 @@ PAGES: tuple[Page, ...] = (  # what explains others comes first
         automation="nothing: no single minute of it is long enough to act on",
         command="aws ecs describe-services --cluster {cluster} --services {service} --query 'services[0].events[:10]'",
         unless=("database-down", "service-down", "frontend-down", "database-impaired", "cache-impaired", "service-degraded"),
+    ),
+    Page(
+        slug="database-credits",
+        title="The database spends CPU credits that it does not have",
+        severity="P3",
+        section=Section.VERTICAL_SCALING,
+        rows=("rds-cpu-credits",),
+        cause="a class that is too small for its work",
+        service="{product}",
+        symptoms="nothing yet",
+        component="our database",
+        automation="RDS charges for each credit that it lacks, and the database runs on",
+        command="aws cloudwatch get-metric-statistics --namespace AWS/RDS --metric-name CPUCreditBalance"
+        " --dimensions Name=DBInstanceIdentifier,Value={database_instance}"
+        " --start-time $(date -u -d '3 hours ago' +%Y-%m-%dT%H:%M:%SZ) --end-time $(date -u +%Y-%m-%dT%H:%M:%SZ)"
+        " --period 300 --statistics Minimum",
     ),
     Page(
         slug="certificate-expires",

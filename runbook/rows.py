@@ -465,10 +465,24 @@ WHAT_IT_STANDS_ON: tuple[Row, ...] = (
         signals=(Signal("AWS/RDS", "CPUCreditBalance", _RDS, "Minimum"),),
         period=300,  # published each five minutes
         section=Section.VERTICAL_SCALING,
-        severity=_P3_THEN_P2,
+        severity=PerLevel(warning="P4", critical="P3"),  # the database runs on, at a price
         cause="a class that is too small for its work: RDS then charges for each credit it lacks",
         only="burstable_database",
         source="https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Concepts.DBInstanceClass.Types.html",
+    ),
+    Row(
+        slug="rds-failovers",
+        title="RDS failovers",
+        unit="in ten minutes",
+        **_above(0, 0, 1),
+        signals=(Signal("AWS/Events", "Invocations", ("RuleName",), "Sum"),),
+        period=_TEN_MINUTES,
+        section=Section.DATABASE_CONNECTIONS,
+        severity=_P3_THEN_P2,
+        cause="the primary or its zone failed, or maintenance: connections broke for a minute or two",
+        window=_lasting(1, 1),
+        dependency="database",
+        source="https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html",
     ),
     Row(
         slug="redis-nodes",

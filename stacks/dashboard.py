@@ -139,7 +139,7 @@ SECTIONS: tuple[Section, ...] = (
         ),
         ("slow-queries",),
         console="rds/home?region={environment.region}#database:id={environment.database_instance};is-cluster=false",
-        states=("rds-free-storage", "rds-free-memory", "rds-cpu-credits"),
+        states=("rds-free-storage", "rds-free-memory", "rds-cpu-credits", "rds-failovers"),
     ),
     Section(
         "Cache",

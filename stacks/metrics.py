@@ -32,6 +32,7 @@ class Metrics:
             "LoadBalancer": (load_balancer.load_balancer.load_balancer_full_name,),
             "TargetGroup": (load_balancer.target_group.target_group_full_name,),
             "CertificateArn": (load_balancer.tls_certificate.certificate_arn,),
+            "RuleName": (environment.failover_rule,),
             "NatGatewayId": network.nat_gateway_ids,
             "Environment": (environment.name,),
         }

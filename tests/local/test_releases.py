@@ -12,6 +12,7 @@ from local.cloud import Cloud
 from local.drills.pipeline import Pipeline
 from tests.local.conftest import end
 
+
 def name(cloud: Cloud, image: str) -> None:
     """Somebody writes the parameter, as the pipeline once did."""
     parameter = cloud.environment.image_parameter

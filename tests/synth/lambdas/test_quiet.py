@@ -271,6 +271,34 @@ def test_an_outage_that_is_over_is_not_told_again_as_one_that_recurs(minutes: in
     assert opened(found) == ["service-down"]
 
 
+def test_a_bad_minute_soon_after_an_outage_that_was_told_calls_nobody_again() -> None:
+    def error_rate(at: int) -> float:
+        return 60.0 if 20 <= at < 40 or at in (45, 55, 60) else 0.0
+
+    assert opened(sent(150, {"alb-5xx-rate": error_rate})) == ["service-down"]
+
+
+def test_an_outage_that_was_told_and_goes_on_in_one_minute_of_three_is_told() -> None:
+    def error_rate(at: int) -> float:
+        return 60.0 if 20 <= at < 40 or (40 <= at < 170 and at % 3 == 0) else 0.0
+
+    found = sent(260, {"alb-5xx-rate": error_rate})
+    assert [(kind, name) for _, kind, name in found] == [
+        ("open", "service-down"),
+        ("close", "service-down"),
+        ("flapping", "service-unsteady"),
+        ("close", "service-unsteady"),
+    ]
+    told = next(at for at, _, name in found if name == "service-unsteady")
+    assert told - 40 <= 35, told
+
+
+def test_credits_that_are_used_up_wake_nobody() -> None:
+    found = notified(60, {"rds-cpu-credits": lambda _: 5.0})
+    assert {one.severity for _, one in found} <= {"P3", "P4"}
+    assert [one.alarm.slug for _, one in found if one.severity == "P3"] == ["database-credits"]
+
+
 def test_one_task_of_two_that_is_lost_is_told_and_not_rolled_back() -> None:
     bad = during(range(20, 40), {"unhealthy-hosts": 50.0, "tasks-running": 50.0})
     assert opened(sent(60, bad)) == ["service-degraded"]

@@ -10,7 +10,7 @@ import pytest
 from local.cloudwatch.alarms import Datapoint, evaluate, metrics
 from runbook.alarms import DEPENDENCY_ALARMS
 from runbook.pages import PAGES, Page
-from runbook.severities import RESPONSE_TIMES
+from runbook.severities import CALLED, RESPONSE_TIMES
 from stacks.environment import Environment
 from tests.environments import PRODUCTION, VARIANTS, VARIANTS_CONFIG
 from tests.synth.assemblies import templates
@@ -48,6 +48,7 @@ OURS = {
     "rds-free-storage": (20, 10, 5),
     "rds-free-memory": (512, 256, 128),
     "rds-cpu-credits": (100, 50, 10),
+    "rds-failovers": (0, 0, 1),
     "redis-nodes": (2, 2, 1),
     "redis-evictions": (0, 100, 1000),
     "redis-replication-lag": (1, 5, 30),
@@ -59,6 +60,7 @@ WINDOWS = {  # warning, critical: where not 4 of 5 and 2 of 3
     "alb-latency-p95-low-traffic": ((2, 3), (2, 3)),
     "tasks-running": ((4, 5), (4, 5)),
     "ecs-cpu-hottest": ((8, 10), (8, 10)),
+    "rds-failovers": ((1, 1), (1, 1)),
     "redis-nodes": ((4, 5), (4, 5)),
     "certificate-days": ((1, 1), (1, 1)),
 }
@@ -257,6 +259,9 @@ def test_a_page_fires_for_its_rows_unless_another_explains_it(page: Page, enviro
 
 def test_every_critical_row_calls_somebody_through_one_page() -> None:
     assert sorted(row for page in PAGES for row in page.rows) == sorted(ROWS)
+    assert [row for page in PAGES if page.severity not in CALLED for row in page.rows] == ["rds-cpu-credits"], (
+        "costs money only"
+    )
 
 
 def test_pages_warnings_and_our_own_failures_are_told(environment: Environment, template: Get, alarms: Alarms) -> None:
