@@ -64,6 +64,9 @@ WITHOUT_DATABASE = {
 }
 BAD_RELEASE = {"alb-5xx-rate": 60.0, "sentry-errors": 300.0}
 
+PROBED = f"AWS/Lambda Invocations FunctionName={PRODUCTION.function('health-check')}"
+"""The health check runs each minute."""
+
 Sent = list[tuple[int, str, str]]
 
 
@@ -110,7 +113,7 @@ def notified(
             for at in range(minutes)
             if (value := bad.get(slug, lambda _, it=usual: it)(at)) is not None
         ]
-        for slug, usual in QUIET.items()
+        for slug, usual in {**QUIET, PROBED: 1.0}.items()
     }
     alarms, seen = monitored()
     states: dict[str, dict[str, Any]] = {one["AlarmName"]: {**one, "StateUpdatedTimestamp": BEGIN} for one in alarms}
@@ -291,6 +294,13 @@ def test_an_outage_that_was_told_and_goes_on_in_one_minute_of_three_is_told() ->
     ]
     told = next(at for at, _, name in found if name == "service-unsteady")
     assert told - 40 <= 35, told
+
+
+def test_a_health_check_that_falls_silent_is_one_call_and_no_mail_for_each_thing_that_it_measures() -> None:
+    measures = (PROBED, "api-availability", "database-availability", "frontend-availability")
+    ((called, *what),) = sent(60, dict.fromkeys(measures, lambda at: 100.0 if at < 20 else None))
+    assert what == ["open", "health-check-silent-critical"]
+    assert called - 20 <= 6
 
 
 def test_credits_that_are_used_up_wake_nobody() -> None:
