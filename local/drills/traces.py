@@ -21,8 +21,8 @@ def write(file: Path, simulation: Simulation, since: datetime, also: Collection[
     wanted: dict[tuple[Any, ...], Metric] = {}
     for metric in (*(metric for page in pages for alarm in page["MetricAlarms"] for metric in metrics(alarm).values()), *also):
         wanted.setdefault((metric.namespace, metric.name, metric.dimensions), replace(metric, period=60))
-    end = simulation.cloud.now().replace(second=0, microsecond=0)
-    minutes = [since + MINUTE * minute for minute in range((end - since) // MINUTE)]
+    begin, end = (time.replace(second=0, microsecond=0) for time in (since, simulation.cloud.now()))
+    minutes = [begin + MINUTE * minute for minute in range((end - begin) // MINUTE)]
     found = simulation.alarms.read(dict.fromkeys(wanted.values(), minutes))
     with file.open("w", encoding="utf-8", newline="") as opened:
         rows = csv.writer(opened, lineterminator="\n")
