@@ -14,7 +14,7 @@ from local.documents.wording import capitalized, line, normal, respond_within, w
 from runbook import rules, status_page
 from runbook.alarms import SPELLS
 from runbook.queries import QUERIES
-from runbook.rows import LEVELS
+from runbook.rows import LEVELS, TABLE
 from runbook.sections import Section
 from runbook.severities import CALLED, ESCALATION_PATH, RESPONSE_TIMES
 from stacks.config import CONFIG, ConfigError, load, load_all
@@ -135,8 +135,18 @@ def _pages(environment: Environment) -> str:
 
 
 def _threshold_table(environment: Environment) -> str:
-    cells = [(row.title, normal(row), *(line(row, level) for level in LEVELS), _link(row.section)) for row in environment.table]
-    return table(("Metric", "Normal", "Warning", "Critical", "Section"), cells)
+    own = {row.slug for row in TABLE}
+    cells = [
+        (
+            row.title,
+            normal(row),
+            *(line(row, level) for level in LEVELS),
+            _link(row.section),
+            "this runbook" if row.slug in own else f"ours, [metric]({row.source})" if row.source else "ours",
+        )
+        for row in environment.table
+    ]
+    return table(("Metric", "Normal", "Warning", "Critical", "Section", "Lines from"), cells)
 
 
 def _section(environment: Environment, section: Section) -> str:

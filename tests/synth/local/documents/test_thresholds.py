@@ -8,6 +8,7 @@ from runbook.severities import RESPONSE_TIMES
 from stacks.environment import Environment
 from tests.synth.template import Template
 
+WRITTEN = {60: "min", 300: "x 5 min", 600: "x 10 min", 86400: "days"}
 COMPARED = ("line", "window", "missing data", "respond within")
 
 
@@ -34,7 +35,7 @@ def deployed(monitoring: Template) -> dict[str, dict[str, str]]:
         period = alarm.get("Period") or next(one["MetricStat"]["Period"] for one in alarm["Metrics"] if "MetricStat" in one)
         cells[alarm["AlarmName"]] = {
             "line": f"{sign} {alarm['Threshold']}",
-            "window": f"{alarm['DatapointsToAlarm']} of {alarm['EvaluationPeriods']} {'min' if period == 60 else f'x {period} s'}",
+            "window": f"{alarm['DatapointsToAlarm']} of {alarm['EvaluationPeriods']} {WRITTEN[period]}",
             "missing data": alarm["TreatMissingData"],
             "respond within": f"{severity}, {RESPONSE_TIMES[severity]}",
         }
