@@ -190,6 +190,7 @@ class Dashboard(Construct):
         *,
         states: Mapping[str, Sequence[cloudwatch.IAlarm]],
         alarms: Mapping[tuple[str, Level], cloudwatch.IAlarm],
+        spells: Mapping[str, Sequence[cloudwatch.IAlarm]],
         failures: Sequence[cloudwatch.IAlarm],
     ) -> None:
         super().__init__(scope, construct_id)
@@ -199,10 +200,9 @@ class Dashboard(Construct):
         tiled = {
             **{
                 section.title: [
-                    alarms[slug, level]
+                    alarm
                     for slug in (*section.rows, *section.states)
-                    for level in LEVELS
-                    if (slug, level) in alarms
+                    for alarm in (*(alarms[slug, level] for level in LEVELS if (slug, level) in alarms), *spells.get(slug, ()))
                 ]
                 for section in SECTIONS
             },

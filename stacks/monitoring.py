@@ -47,7 +47,7 @@ class Monitoring(EnvironmentStack):
         super().__init__(scope, "monitoring", environment, "the alarms of the threshold table and the dashboard")
         self._metrics = Metrics(environment, network, load_balancer)
         self._topics = remediation.topics
-        self._spells: list[cloudwatch.Alarm] = []
+        self._spells: dict[str, list[cloudwatch.Alarm]] = {}
         self._to_notify = actions.SnsAction(remediation.topics.alarms)
         self._descriptions = descriptions(environment.table)
         maintenance = self._switch(
@@ -93,7 +93,8 @@ class Monitoring(EnvironmentStack):
             self._metrics,
             states={"Service": [impaired, *pages.values(), maintenance, self._not_armed]},
             alarms=alarms,
-            failures=[*failures, *self._spells],
+            spells=self._spells,
+            failures=failures,
         )
 
     def _row_alarm(self, row: Row, level: Level) -> cloudwatch.Alarm:
@@ -127,7 +128,7 @@ class Monitoring(EnvironmentStack):
         ]
         for alarm in alarms:
             self._notify_when_over(alarm)
-        self._spells += alarms
+        self._spells[row.slug] = alarms
         return cloudwatch.AlarmRule.all_of(*alarms)
 
     def _failure_alarms(self, failure: Failure) -> list[cloudwatch.AlarmBase]:
