@@ -595,22 +595,22 @@ def test_a_cancelled_automation_stops_and_goes_where_on_cancel_says(runbooks: Ru
 
 
 def test_eventbridge_is_told_of_each_status(runbooks: Runbooks) -> None:
-    events, sqs, number = runbooks.cloud.client("events"), runbooks.cloud.client("sqs"), next(_numbers)
-    arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:statuses-{number}"
-    may = policy({"Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn})
-    queue = sqs.create_queue(QueueName=f"statuses-{number}", Attributes={"Policy": may})["QueueUrl"]
+    events, logs, group = (
+        runbooks.cloud.client("events"),
+        runbooks.cloud.client("logs"),
+        f"/aws/events/statuses-{next(_numbers)}",
+    )
+    logs.create_log_group(logGroupName=group)
     document = runbooks.document(sleep())
-    pattern = {"source": ["aws.ssm"], "detail": {"Definition": [document]}}
-    events.put_rule(Name=f"statuses-{number}", EventPattern=json.dumps(pattern))
-    events.put_targets(Rule=f"statuses-{number}", Targets=[{"Id": "1", "Arn": arn}])
+    rule = group.rpartition("/")[2]
+    events.put_rule(Name=rule, EventPattern=json.dumps({"source": ["aws.ssm"], "detail": {"Definition": [document]}}))
+    events.put_targets(Rule=rule, Targets=[{"Id": "1", "Arn": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group}"}])
     execution = runbooks.start(document)
     runbooks.later(execution, hours=2)
-    told = [json.loads(one["Body"]) for one in sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]]
+    told = [json.loads(one["message"]) for one in logs.filter_log_events(logGroupName=group)["events"]]
     assert {one["detail-type"] for one in told} == {"EC2 Automation Execution Status-change Notification"}
-    assert [(one["detail"]["ExecutionId"], one["detail"]["Status"]) for one in told] == [
-        (execution, "InProgress"),
-        (execution, "Success"),
-    ]
+    statuses = [(one["detail"]["ExecutionId"], one["detail"]["Status"]) for one in told]
+    assert statuses == [(execution, "InProgress"), (execution, "Success")]
 
 
 # Failures on purpose
