@@ -164,7 +164,8 @@ class Story:
             self.says("an event without an outcome")
         if chain.outcome and not heard and not bad_sns:
             self.says("an outcome that nobody heard of")
-        if chain.outcome and "no incident is open" in chain.outcome.done and chain.open_before:
+        again = any(before.event == chain.event for before in self.chains[:-1])  # what an earlier delivery found is told late
+        if chain.outcome and "no incident is open" in chain.outcome.done and chain.open_before and not again:
             self.says("'no incident is open' of an open one")
 
     def _judge_alarm(self, chain: Chain) -> None:
@@ -185,7 +186,8 @@ class Story:
 
     def _judge_words(self, chain: Chain, message: Message) -> None:
         words = message.words
-        changed = [change for change in chain.changes if change.at <= message.at]
+        same = [one for one in self.chains if one.event == chain.event]  # an earlier delivery's outcome may be told late
+        changed = [change for one in same for change in one.changes if change.at <= message.at]
         denied = re.search("Nothing was changed|Nothing: |did not take", words)
         if changed and denied and "began to take" not in words:
             self.says("'nothing was changed' after a change")
