@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from lambdas.common.incidents import refused
-from lambdas.rollback.decisions import Change, Evidence
+from lambdas.rollback.decisions import Change, Evidence, untold
 from runbook.rules import CHANGES_REMEMBERED
 
 if TYPE_CHECKING:
@@ -95,9 +95,9 @@ class Changes:
         )
 
     def reported(self, deployment: str) -> None:
-        """Record that people were told of the deployment's change, which is not recorded as made; harmless when it is."""
-        for change in self.read().changes:
-            if change.deployment == deployment and change.state == "started":
+        """Record that people were told of the deployment's change; harmless when it is recorded already, or ECS refused it."""
+        for change in untold(self.read().changes):
+            if change.deployment == deployment:
                 self.settle(replace(change, state="reported"))
 
 

@@ -55,8 +55,8 @@ class Change:
     """A change of the service, made because of one deployment: decided, or remembered with its `state`. `at` is the time of the
     alarm, `newest` the newest deployment that was known then.
 
-    `started` is a claim whose end nobody recorded; `done` was accepted by ECS, `failed` was not; `reported` was `started` and
-    people were told.
+    `started` is a claim whose end nobody recorded; `done` was accepted by ECS, `failed` was not; `reported` was one of the
+    first two, and people were told.
     """
 
     action: Literal["stop", "update"]
@@ -163,6 +163,11 @@ class Evidence:
     def unconfirmed(self) -> tuple[Change, ...]:
         """Our changes of which nobody recorded how they ended, nor told anybody."""
         return tuple(change for change in self.changes if change.state == "started")
+
+    @property
+    def untold(self) -> tuple[Change, ...]:
+        """Our changes for other alarms of which nobody was told."""
+        return tuple(change for change in untold(self.changes) if change.at != self.at)
 
     def followed(self, change: Change) -> Deployment | None:
         """The deployment that a change of ours led to: the next one after those that were known before, if it brings what we
@@ -451,12 +456,18 @@ def _spent_on(deployment: Deployment, evidence: Evidence) -> str:
     return ""
 
 
-def begun(unconfirmed: Iterable[Change]) -> str:
-    """What is known of changes that nobody recorded the end of, in words."""
+def untold(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """The changes of which nobody was told."""
+    return tuple(change for change in changes if change.state in ("started", "done"))
+
+
+def begun(changes: Iterable[Change]) -> str:
+    """What is known of changes that nobody was told of, in words."""
     return " ".join(
         f"At {_time(one.at)} an earlier run began to take the service from {_short(one.from_task_definition)} to"
-        f" {_short(one.to_task_definition)} ({one.action}) and recorded no result."
-        for one in unconfirmed
+        f" {_short(one.to_task_definition)} ({one.action}) and "
+        + ("recorded no result." if one.state == "started" else "ended before it could say that ECS accepted it.")
+        for one in changes
     )
 
 

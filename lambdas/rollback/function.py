@@ -6,7 +6,7 @@ ends in exactly one recorded outcome, one structured log line and one message to
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
@@ -21,7 +21,7 @@ from lambdas.common.parallel import AtOnce
 from lambdas.rollback.actions import Actions, ChangeError, LostAnswerError
 from lambdas.rollback.changes import Changes, ClaimedError
 from lambdas.rollback.clients import Clients
-from lambdas.rollback.decisions import Change, Decision, Evidence, begun, decide
+from lambdas.rollback.decisions import Change, Decision, Evidence, begun, decide, untold
 from lambdas.rollback.events import Alarm, parse
 from lambdas.rollback.evidence import Reader, Service
 from lambdas.rollback.settings import RollbackSettings
@@ -113,11 +113,12 @@ class Rollback:
         change, reports = decision.change, decision.reports
         made = change or decision.made
         if change:
-            kind, done, needs_person, unrecorded = self._make(change, evidence)
-            reports += (change.deployment,) if unrecorded else ()
+            kind, done, needs_person, asked = self._make(change, evidence)
+            reports += (change.deployment,) if asked else ()
         else:
             kind, done = self._unchanged(decision, evidence)
             needs_person = kind == "escalated"
+            reports += (decision.made.deployment,) if decision.made else ()
         outcome = replace(
             self._outcome(alarm, kind, done, decision.look_at),
             section=decision.section,
@@ -131,7 +132,7 @@ class Rollback:
             needs_person=needs_person,
             remembers=not change and not self._remembered(evidence),
         )
-        return outcome if reports else _reporting(outcome, evidence.unconfirmed)
+        return _reporting(outcome, [one for one in evidence.untold if one.deployment not in reports])
 
     def _unchanged(self, decision: Decision, evidence: Evidence) -> tuple[Kind, str]:
         """The kind of outcome, and what was done in words, where nothing is changed now."""
@@ -153,8 +154,8 @@ class Rollback:
         return True
 
     def _make(self, change: Change, evidence: Evidence) -> tuple[Kind, str, bool, bool]:
-        """Make the change. The kind of outcome, what was done in words, whether a person is needed, and whether the end of the
-        change is not recorded."""
+        """Make the change. The kind of outcome, what was done in words, whether a person is needed, and whether ECS took it, as
+        far as is known."""
         try:
             flaw = self._actions.make(change, evidence)
         except ClaimedError:
@@ -172,7 +173,7 @@ class Rollback:
             _also_taken_back(evidence.differences(change)),
             flaw,
         )
-        return "rollback requested", " ".join(filter(None, words)), False, bool(flaw)
+        return "rollback requested", " ".join(filter(None, words)), False, True
 
     def _verify(self, alarm: Alarm, incident: str) -> Outcome:
         """The alarm is OK again: is the service where we took it?"""
@@ -196,15 +197,15 @@ class Rollback:
             missing=missing,
             closes=incident,
         )
-        return _reporting(outcome, tuple(change for change in changes or () if change.state == "started"))
+        return _reporting(outcome, untold(changes or ()))
 
     def _with_unconfirmed(self, outcome: Outcome) -> Outcome:
-        """The outcome, and what an earlier run began and recorded no result of."""
+        """The outcome, and what an earlier run began and told nobody of."""
         try:
             changes = self._changes.read().changes
         except Exception as error:
             return replace(outcome, missing=(f"what was done before ({error})",))
-        return _reporting(outcome, tuple(change for change in changes if change.state == "started"))
+        return _reporting(outcome, untold(changes))
 
     def _noted(self, alarm: Alarm, done: str, look_at: str) -> Outcome:
         return self._outcome(alarm, "noted", done, look_at)
@@ -236,7 +237,7 @@ class Rollback:
         deployment. Unknown counts as no."""
         if outcome.outcome != "escalated" or outcome.reports:
             return False
-        deployment = str(outcome.evidence["last_deployment"])
+        deployment = json.dumps(outcome.evidence["last_deployment"])
         what = " ".join((outcome.decision, outcome.section.name, outcome.from_task_definition, deployment))
         try:
             repeats = self._incidents.repeats(alarm.id, what, alarm.at)
@@ -258,23 +259,19 @@ class Rollback:
             steps.append(("the end", lambda: self._incidents.close(outcome.closes, outcome.at)))
         if outcome.remembers:
             steps.append(("the beginning", lambda: self._changes.incident(datetime.fromisoformat(outcome.at))))
-        errors: list[Exception] = []
-        for step, take in steps:
-            if step not in delivery.told:
-                try:
-                    take()
-                    delivery.told.add(step)
-                except Exception as error:
-                    errors.append(error)
+        # That people know of a change is recorded when they do.
+        errors = _tried(steps, delivery.told) or _tried([("the changes", lambda: self._reported(outcome))], delivery.told)
         if not errors:
-            for deployment in outcome.reports:
-                self._changes.reported(deployment)
             return
         try:
             delivery.keep_told()
         except Exception as error:
             errors[0].add_note(f"Whom it told could not be recorded: {error}")
         raise errors[0]
+
+    def _reported(self, outcome: Outcome) -> None:
+        for deployment in outcome.reports:
+            self._changes.reported(deployment)
 
     def _outcome(self, alarm: Alarm | None, kind: Kind, done: str, look_at: str) -> Outcome:
         wrong = "An event arrived that is no alarm of this function."
@@ -294,6 +291,19 @@ class Rollback:
         )
 
 
+def _tried(steps: Iterable[tuple[str, Callable[[], None]]], done: set[str]) -> list[Exception]:
+    """Take each step that is not done, whatever becomes of the others. Returns the errors."""
+    errors: list[Exception] = []
+    for step, take in steps:
+        if step not in done:
+            try:
+                take()
+                done.add(step)
+            except Exception as error:
+                errors.append(error)
+    return errors
+
+
 def _going_back(change: Change) -> str:
     return f"The service is going back to {change.to_task_definition.rpartition('/')[2]} ({change.image})."
 
@@ -308,14 +318,14 @@ def _where(service: Service, target: str) -> str:
     return f"{said}, {there}."
 
 
-def _reporting(outcome: Outcome, unconfirmed: Sequence[Change]) -> Outcome:
-    """The outcome, with changes that an earlier run began and recorded no result of: a person has to know."""
-    if not unconfirmed:
+def _reporting(outcome: Outcome, changes: Sequence[Change]) -> Outcome:
+    """The outcome, with changes that an earlier run began and told nobody of: a person has to know."""
+    if not changes:
         return outcome
     return replace(
         outcome,
-        done=f"{outcome.done} {begun(unconfirmed)}",
-        reports=tuple(change.deployment for change in unconfirmed),
+        done=f"{outcome.done} {begun(changes)}",
+        reports=(*outcome.reports, *(change.deployment for change in changes)),
         needs_person=True,
     )
 

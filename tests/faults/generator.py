@@ -46,7 +46,8 @@ class Chain:
     timed_out: bool = False
     tries: int = 0
     open_before: str = ""
-    targets: frozenset[str] = frozenset()
+    heard: bool = False
+    """Whether anybody was told anything."""
 
 
 @dataclass
@@ -151,8 +152,10 @@ class Story:
             self.says("the same words again and again")
         for message in said:
             self._judge_words(chain, message)
-        if not any(before.outcome and before.event == chain.event for before in self.chains[:-1]):  # or it was answered before
+        earlier = [before for before in self.chains[:-1] if before.event == chain.event]
+        if not any(before.outcome or before.heard for before in earlier):  # or it was answered before
             self._judge_answer(chain, heard=bool(said), retried=retried)
+        chain.heard = bool(said)
         if _answered(chain) and chain.event["alarmData"]["state"]["value"] == "ALARM":
             self._judge_alarm(chain)
 
@@ -186,12 +189,12 @@ class Story:
 
     def _judge_words(self, chain: Chain, message: Message) -> None:
         words = message.words
-        same = [one for one in self.chains if one.event == chain.event]  # an earlier delivery's outcome may be told late
-        changed = [change for one in same for change in one.changes if change.at <= message.at]
+        changed = [change for change in chain.changes if change.at <= message.at]
         denied = re.search("Nothing was changed|Nothing: |did not take", words)
         if changed and denied and "began to take" not in words:
             self.says("'nothing was changed' after a change")
-        if "is going back to" in words and not changed:
+        same = [one for one in self.chains if one.event == chain.event]  # an earlier delivery's outcome may be told late
+        if "is going back to" in words and not [change for one in same for change in one.changes if change.at <= message.at]:
             self.says("'is going back' without a change")
         if "another run changed the service" in words:
             self.says("'another run' when there was none")
@@ -639,7 +642,7 @@ def families(*, share: int = 1) -> dict[str, list[Case]]:
     found = {
         "a call that goes wrong": list(faulty_calls()),
         "services that hang": list(hanging_services()),
-        "random histories": list(histories(400, 40)),
+        "random histories": list(histories(2000, 40)),
         "storms": list(storms(60)),
         "odd events": list(odd_events(2000)),
     }

@@ -63,12 +63,12 @@ def test_changes_long_past_are_forgotten_so_that_one_item_holds_the_rest(changes
     ("change", "becomes"),
     [
         (replace(CHANGE, state="started"), "reported"),
-        (replace(CHANGE, state="done"), "done"),
+        (replace(CHANGE, state="done"), "reported"),
         (replace(CHANGE, state="failed"), "failed"),
     ],
     ids=lambda value: getattr(value, "state", value),
 )
-def test_only_an_unconfirmed_change_becomes_reported(changes: Changes, change: Change, becomes: str) -> None:
+def test_a_change_becomes_reported_unless_ecs_refused_it(changes: Changes, change: Change, becomes: str) -> None:
     changes.claim(change, UNSEEN)
     changes.reported(change.deployment)
     changes.reported("arn:unknown")

@@ -410,6 +410,21 @@ def test_a_crash_after_the_change_is_reported_by_the_ok_when_no_retry_came(aws: 
     assert "an earlier run began" not in aws.escalations[1], "once"
 
 
+def test_a_crash_between_the_change_and_its_outcome_is_reported_by_the_next_alarm(aws: World) -> None:
+    bad_release(aws)
+    delivered = event("ALARM", aws.now)
+    aws.meanwhile["ssm:PutParameter"] = failing(Crash())  # ECS has accepted, and that is recorded
+    with pytest.raises(Crash):
+        aws.deliver(delivered)
+    aws.ecs.settle()
+    aws.wait(minutes=20)
+    aws.alarm()
+    assert "ended before it could say that ECS accepted it" in aws.escalations[0]
+    aws.wait(minutes=20)
+    aws.alarm()
+    assert not any("ended before it could say" in words for words in aws.escalations[1:]), "once"
+
+
 def test_no_data_is_not_well_and_leaves_the_incident_open(aws: World) -> None:
     bad_release(aws)
     aws.alarm()
