@@ -56,7 +56,7 @@ _caller: contextvars.ContextVar[str] = contextvars.ContextVar("caller")
 
 @dataclass(frozen=True)
 class Credentials:
-    """A session or a user's keys, and whose they are."""
+    """The keys of a session or of a user."""
 
     key: str
     secret: str
@@ -73,8 +73,7 @@ class Started:
     parameters: Mapping[str, list[str]]
     by: str
     credentials: Credentials
-    tags: list[dict[str, str]]
-    parent: str = ""
+    parent: str
     running: bool = True
 
 
@@ -96,7 +95,7 @@ class Automation:
         self._started: dict[str, Started] = {}
         self._tokens: dict[str, tuple[Request, str]] = {}
         self._faults: dict[tuple[str, str], Fault] = {}
-        self._turn = threading.Condition()
+        self._turn, self._starting = threading.Condition(), threading.Lock()
         self._pool = ThreadPoolExecutor(thread_name_prefix="automation")  # whoever waits for idleness holds one of the loop's
         self._operations: Mapping[str, Callable[[Request], Answer]] = {
             **self.documents.operations,
@@ -168,7 +167,10 @@ class Automation:
                 execution.crash(f"Internal Server Error. {GUIDE}")
             if execution.status != shown:
                 shown = execution.status
-                self._tell(one)
+                try:
+                    self._tell(one)
+                except Exception:
+                    logger.exception("EventBridge was not told of the execution %s", execution.id)
         with self._turn:
             one.running = False
             self._turn.notify_all()
@@ -207,6 +209,10 @@ class Automation:
     # Executions
 
     def start(self, request: Request) -> Answer:
+        with self._starting:  # what is asked twice with one token starts once
+            return self._start(request)
+
+    def _start(self, request: Request) -> Answer:
         stored, version = self._definition(request)
         if token := request.get("ClientToken", "").lower():
             before, known = self._tokens.get(token, (request, ""))
@@ -233,7 +239,7 @@ class Automation:
         }
         role = _role(version, values, system)
         credentials = _assumed(role, execution_id) if role else _own()
-        values = {name: self._looked_up(value, credentials) for name, value in values.items()}
+        values |= {name: self._looked_up(value, credentials) for name, value in values.items() if name not in texts}
         one = Started(
             Execution(
                 version.document,
@@ -249,8 +255,7 @@ class Automation:
             {name: listed(value) for name, value in values.items() if value != ""},
             iam_evaluator.caller_arn(),
             credentials,
-            list(request.get("Tags") or []),
-            parent=_parent(iam_evaluator.caller_arn(), self._started),
+            _parent(iam_evaluator.caller_arn(), self._started),
         )
         with self._turn:
             self._started[execution_id] = one
@@ -287,7 +292,7 @@ class Automation:
             return []  # the request itself is refused
 
     def _looked_up(self, value: Any, credentials: Credentials) -> Any:
-        """A parameter's value with those of Parameter Store in place of `{{ ssm:NAME }}`, as the role may read them."""
+        """A parameter's default with those of Parameter Store in place of `{{ ssm:NAME }}`, as the role may read them."""
 
         def resolve(name: str) -> Any:
             if not name.startswith("ssm:"):
@@ -409,7 +414,7 @@ class Automation:
         }
 
     def describe(self, request: Request) -> Answer:
-        found = [self._metadata(one) for one in reversed(self._started.values())]
+        found = [self._metadata(one) for one in list(self._started.values())[::-1]]
         for one in request.get("Filters", ()):
             key, values = one["Key"], one["Values"]
             if key not in _FILTERS:
