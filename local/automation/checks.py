@@ -17,7 +17,7 @@ from local.automation.documents import truth
 from local.automation.parameters import rule_problems
 from local.automation.reading import Path, Problem, Source, UnreadableError, read
 from local.automation.selectors import parsed
-from local.automation.values import NAME, ROLE_ARN, SYSTEM, TYPES, base, in_text, references, referred
+from local.automation.values import NAME, ROLE_ARN, SYSTEM, TYPES, a, base, in_text, references, referred
 
 _TOP = ("schemaVersion", "description", "assumeRole", "parameters", "variables", "mainSteps", "outputs", "files")
 _PARAMETER = (
@@ -132,7 +132,7 @@ class Checker:
             if kind is None and name not in SYSTEM:
                 self.add(path, f"assumeRole refers to {name}, which is no parameter")
             elif kind not in (None, "String"):
-                self.add(path, f"assumeRole is a text, and {name} is a {kind}")
+                self.add(path, f"assumeRole is a text, and {name} is {a(kind)}")
         if not names and not ROLE_ARN.fullmatch(role):
             self.add(path, "assumeRole is the ARN of a role, or refers to a parameter")
 
@@ -408,7 +408,7 @@ class Checker:
             self.add((*path, "Type"), f"Type is one of {', '.join(TYPES)}, not {in_text(kind)}")
         selects = self.selector((*path, "Selector"), step.get("inputs"), step["action"], out.get("Selector"))
         if selects and kind in TYPES and kind != selects:
-            self.add((*path, "Type"), f"{out['Selector']} selects a {selects}, which AWS silently makes a {kind}")
+            self.add((*path, "Type"), f"{out['Selector']} selects {a(selects)}, which AWS silently makes {a(kind)}")
 
     def selector(self, path: Path, inputs: Any, action: str, selector: Any) -> str:
         """Check a selector; the data type of what it selects, "" when that is not known."""

@@ -31,6 +31,11 @@ NAME = re.compile(r"[\w-]+(\.[\w-]+)?")
 Resolve = Callable[[str], Any]
 
 
+def a(kind: str) -> str:
+    """A data type with its article."""
+    return f"an {kind}" if kind[:1] in "AI" else f"a {kind}"
+
+
 def base(kind: Any) -> str:
     """The data type behind a parameter's type, which may be AWS's own such as `AWS::IAM::Role::Arn`; "" when there is none."""
     if kind in TYPES:

@@ -282,7 +282,7 @@ WRONG: dict[str, tuple[Content, list[str]]] = {
     ),
     "parameter of another type": (
         automation(api("A", "ecs", "UpdateService", service="a", desiredCount="{{ Kind }}"), parameters=KINDS),
-        ["mainSteps[0].inputs.desiredCount: {{ Kind }} is a String, and BoxedInteger takes a Integer"],
+        ["mainSteps[0].inputs.desiredCount: {{ Kind }} is a String, and BoxedInteger takes an Integer"],
     ),
     # Outputs
     "output without type": (
@@ -291,7 +291,7 @@ WRONG: dict[str, tuple[Content, list[str]]] = {
     ),
     "silent conversion": (
         selecting(output("x", "$.services[0].desiredCount", "String")),
-        ["mainSteps[0].outputs[0].Type: $.services[0].desiredCount selects a Integer, which AWS silently makes a String"],
+        ["mainSteps[0].outputs[0].Type: $.services[0].desiredCount selects an Integer, which AWS silently makes a String"],
     ),
     "one of many": (
         selecting(output("x", "$.services..serviceName", "String")),
@@ -400,11 +400,11 @@ WRONG: dict[str, tuple[Content, list[str]]] = {
     ),
     "choice of another type": (
         automation(branch("A", ("B", {"Variable": "{{ Count }}", "StringEquals": "1"})), sleep("B"), parameters=KINDS),
-        ["mainSteps[0].inputs.Choices[0].Variable: StringEquals compares a String, and {{ Count }} is a Integer"],
+        ["mainSteps[0].inputs.Choices[0].Variable: StringEquals compares a String, and {{ Count }} is an Integer"],
     ),
     "operand of another type": (
         automation(branch("A", ("B", {"Variable": "{{ Count }}", "NumericEquals": "1"})), sleep("B"), parameters=KINDS),
-        ["mainSteps[0].inputs.Choices[0].NumericEquals: NumericEquals compares with a Integer, not with 1"],
+        ["mainSteps[0].inputs.Choices[0].NumericEquals: NumericEquals compares with an Integer, not with 1"],
     ),
     "rounds": (
         automation(loop(sleep(), Iterators=["a"], MaxIterations=101)),
