@@ -141,6 +141,7 @@ class Automation:
                     eventbridge._dispatch_event(answers.event(one, self._clock.time()))
                 except Exception:
                     logger.exception("EventBridge was not told of the execution %s", execution.id)
+        one.caller.close()
         with self._turn:
             one.running = False
             self._turn.notify_all()
@@ -178,14 +179,15 @@ class Automation:
         }
         role = callers.role_of(version, values, system)
         credentials = callers.assumed(role, execution_id) if role else callers.own()
-        values |= {name: self._looked_up(value, credentials) for name, value in values.items() if name not in texts}
+        caller = callers.Caller(credentials, get_region(), self._port)
+        values |= {name: _looked_up(value, caller) for name, value in values.items() if name not in texts}
         one = Started(
             Execution(
                 version.document,
                 values,
                 system,
                 id=execution_id,
-                call=functools.partial(self._call, execution_id, get_region()),
+                call=functools.partial(self._call, execution_id),
                 clock=self._clock.time,
                 new_id=new_uuid,
             ),
@@ -193,7 +195,7 @@ class Automation:
             version,
             {name: listed(value) for name, value in values.items() if value != ""},
             iam_evaluator.caller_arn(),
-            credentials,
+            caller,
             answers.parent(iam_evaluator.caller_arn(), self._started),
         )
         with self._turn:
@@ -230,26 +232,9 @@ class Automation:
         except (RefusedError, ValueError, AttributeError, TypeError):
             return []  # the request itself is refused
 
-    def _looked_up(self, value: Any, credentials: callers.Credentials) -> Any:
-        """A parameter's default with those of Parameter Store in place of `{{ ssm:NAME }}`, as the role may read them."""
-
-        def resolve(name: str) -> Any:
-            if not name.startswith("ssm:"):
-                return "{{ " + name + " }}"
-            where = {"region": get_region(), "port": self._port, "by": credentials}
-            try:
-                found = callers.answer("ssm", "GetParameter", {"Name": name.removeprefix("ssm:")}, _READ_SECONDS, **where)
-            except (CallError, CallTimeoutError) as error:
-                raise RefusedError(callers.INVALID, f"The default {name} of a parameter cannot be read: {error}") from None
-            kind, text = found["Parameter"]["Type"], found["Parameter"]["Value"]
-            return text.split(",") if kind == "StringList" else text
-
-        return substituted(value, resolve) if "{{" in in_text(value) else value
-
     def _call(
         self,
         execution: str,
-        region: str,
         step: str,
         service: str,
         operation: str,
@@ -261,7 +246,7 @@ class Automation:
         fault = self._fault(one, step)
         if fault and not fault.after:
             self._break(one, fault, operation)
-        found = callers.answer(service, operation, parameters, seconds, region=region, port=self._port, by=one.credentials)
+        found = one.caller.answer(service, operation, parameters, seconds)
         if fault and fault.after:
             self._break(one, fault, operation)
         return found
@@ -337,3 +322,18 @@ class Automation:
 
     def steps(self, request: Request) -> Answer:
         return answers.steps(request, self._named(request))
+
+
+def _looked_up(value: Any, caller: callers.Caller) -> Any:
+    """A parameter's default with those of Parameter Store in place of `{{ ssm:NAME }}`, as the role may read them."""
+
+    def resolve(name: str) -> Any:
+        if not name.startswith("ssm:"):
+            return "{{ " + name + " }}"
+        try:
+            found = caller.answer("ssm", "GetParameter", {"Name": name.removeprefix("ssm:")}, _READ_SECONDS)["Parameter"]
+        except (CallError, CallTimeoutError) as error:
+            raise RefusedError(callers.INVALID, f"The default {name} of a parameter cannot be read: {error}") from None
+        return found["Value"].split(",") if found["Type"] == "StringList" else found["Value"]
+
+    return substituted(value, resolve) if "{{" in in_text(value) else value

@@ -12,7 +12,7 @@ from local.automation.execution import Execution
 from local.automation.runs import Run
 from local.automation.values import in_text
 from local.automation.values import listed as as_texts
-from local.emulator.automation_callers import Credentials
+from local.emulator.automation_callers import Caller
 from local.emulator.ssm_documents import Answer, RefusedError, Request, Stored, Version
 
 _MOST = 50  # in one answer
@@ -27,7 +27,7 @@ class Started:
     version: Version
     parameters: Mapping[str, list[str]]
     by: str
-    credentials: Credentials
+    caller: Caller
     parent: str
     running: bool = True
     """Whether its thread is at work."""

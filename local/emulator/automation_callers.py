@@ -105,7 +105,7 @@ def called(sender: str) -> list[str]:
     return [sender]
 
 
-_lock = threading.Lock()
+_making = threading.Lock()
 
 
 @functools.cache
@@ -113,36 +113,49 @@ def _session() -> botocore.session.Session:
     return botocore.session.Session()
 
 
-@functools.lru_cache(maxsize=256)
-def client(service: str, region: str, port: int, credentials: Credentials, seconds: float) -> Any:
-    """A client of this server that waits for an answer that many seconds."""
-    with _lock:
-        return _session().create_client(
-            service,
-            region_name=region,
-            endpoint_url=f"http://localhost:{port}",
-            aws_access_key_id=credentials.key,
-            aws_secret_access_key=credentials.secret,
-            aws_session_token=credentials.token,
-            config=Config(retries={"total_max_attempts": 1}, read_timeout=seconds, s3={"addressing_style": "path"}),
-        )
+class Caller:
+    """Calls this very server with some credentials; `close` gives the connections back."""
 
+    def __init__(self, credentials: Credentials, region: str, port: int) -> None:
+        self._credentials, self._region, self._port = credentials, region, port
+        self._clients: dict[tuple[str, float], Any] = {}
 
-def answer(
-    service: str, operation: str, parameters: Mapping[str, Any], seconds: float, *, region: str, port: int, by: Credentials
-) -> Any:
-    """What an operation answers, as JSON has it; CallError and CallTimeoutError as `local.automation.runs.Call` says."""
-    model = apis.operation(service, operation)
-    if model is None:
-        raise CallError(f"{service} has no operation {operation}")
-    try:
-        return _plain(client(service, region, port, by, seconds)._make_api_call(model.name, dict(parameters)))
-    except (ReadTimeoutError, ConnectTimeoutError):
-        raise CallTimeoutError from None
-    except ClientError as error:
-        raise CallError(str(error), error.response["Error"]["Code"]) from None
-    except (BotoCoreError, TypeError, ValueError) as error:
-        raise CallError(str(error)) from None
+    def answer(self, service: str, operation: str, parameters: Mapping[str, Any], seconds: float) -> Any:
+        """What an operation answers, as JSON has it; CallError and CallTimeoutError as `local.automation.runs.Call` says."""
+        model = apis.operation(service, operation)
+        if model is None:
+            raise CallError(f"{service} has no operation {operation}")
+        try:
+            return _plain(self._client(service, seconds)._make_api_call(model.name, dict(parameters)))
+        except (ReadTimeoutError, ConnectTimeoutError):
+            raise CallTimeoutError from None
+        except ClientError as error:
+            raise CallError(str(error), error.response["Error"]["Code"]) from None
+        except (BotoCoreError, TypeError, ValueError) as error:
+            raise CallError(str(error)) from None
+
+    def _client(self, service: str, seconds: float) -> Any:
+        """A client that waits for an answer that many seconds."""
+        found = self._clients.get((service, seconds))
+        if found is None:
+            with _making:
+                found = _session().create_client(
+                    service,
+                    region_name=self._region,
+                    endpoint_url=f"http://localhost:{self._port}",
+                    aws_access_key_id=self._credentials.key,
+                    aws_secret_access_key=self._credentials.secret,
+                    aws_session_token=self._credentials.token,
+                    config=Config(retries={"total_max_attempts": 1}, read_timeout=seconds, s3={"addressing_style": "path"}),
+                )
+            self._clients[service, seconds] = found
+        return found
+
+    def close(self) -> None:
+        """Close every connection."""
+        for one in self._clients.values():
+            one.close()
+        self._clients.clear()
 
 
 def _plain(value: Any) -> Any:

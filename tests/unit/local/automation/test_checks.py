@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from local.automation import problems
+from local.automation.actions import ACTIONS
+from local.cloud import ROOT
 from tests.unit.local.automation.builders import api, approve, automation, branch, function, output, said, sleep, wait
 
 Content = Mapping[str, Any]
@@ -433,6 +435,12 @@ WRONG: dict[str, tuple[Content, list[str]]] = {
 def test_a_problem_has_its_place_and_one_sentence(name: str) -> None:
     content, expected = WRONG[name]
     assert said(content) == expected
+
+
+def test_the_documentation_names_the_actions_that_run() -> None:
+    text = (ROOT / "docs" / "local-cloud.md").read_text()
+    named = text.partition("These actions run: ")[2].partition(". ")[0]
+    assert named.replace("`", "").split(", ") == sorted(ACTIONS)
 
 
 def test_problems_have_lines_and_come_in_order() -> None:
