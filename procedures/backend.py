@@ -80,7 +80,7 @@ BACKEND = (
     ),
     Procedure(
         name="service-status",
-        section=Section.SCRIPTS,
+        section=Section.TASKS_UNHEALTHY,
         effect="Says what the service runs, its tasks, deployments and events, its dependencies, and who has locked it.",
         duration="15 s",
         undo="It only reads.",
@@ -89,7 +89,7 @@ BACKEND = (
     ),
     Procedure(
         name="health-check",
-        section=Section.SCRIPTS,
+        section=Section.INCIDENT_RESPONSE,
         effect="Asks the API and the frontend as a user would, and fails when one of them is not well.",
         duration="10 s",
         undo="It only reads.",
