@@ -310,6 +310,35 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
         ),
     ),
     "monitoring": (),
+    "procedures": (
+        Acknowledgement(
+            "ProceduresPolicy/Resource",
+            ("AwsSolutions-IAM5[Resource::arn:aws:ssm:{environment.region}:{environment.account}:automation-execution/*]",),
+            "Systems Manager generates the ids of executions. The function only reads them: the one that calls it, to see that it is "
+            "what it says and who started it, and the one that holds a lock.",
+        ),
+        Acknowledgement(
+            "ProceduresBackendPolicy/Resource",
+            (
+                "AwsSolutions-IAM5[Resource::arn:aws:ecs:{environment.region}:{environment.account}:container-instance/{environment.cluster}/*]",
+                "AwsSolutions-IAM5[Resource::arn:aws:ecs:{environment.region}:{environment.account}:service-deployment/{environment.cluster}/{environment.service}/*]",
+                "AwsSolutions-IAM5[Resource::arn:aws:ecs:{environment.region}:{environment.account}:service-revision/{environment.cluster}/{environment.service}/*]",
+                "AwsSolutions-IAM5[Resource::arn:aws:ecs:{environment.region}:{environment.account}:task/{environment.cluster}/*]",
+            ),
+            "ECS generates the ids of tasks, deployments and revisions: these patterns match those of one cluster and its one service.",
+        ),
+        Acknowledgement(
+            "ProceduresBackendPolicy/Resource",
+            ("AwsSolutions-IAM5[Resource::*]",),
+            "Three reads: ecs:DescribeTaskDefinition and application-autoscaling:DescribeScalableTargets have no resource-level "
+            "permissions, and cloudwatch:DescribeAlarms returns composite alarms only to a permission on everything.",
+        ),
+        Acknowledgement(
+            "Procedures/Resource",
+            ("NIST.800.53.R5-LambdaInsideVPC",),
+            "It has to work when the VPC is broken. It opens no port, and calls only AWS's endpoints and the public site, over TLS.",
+        ),
+    ),
 }
 
 

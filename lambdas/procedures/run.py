@@ -8,6 +8,10 @@ class RefusedError(Exception):
     """A step does not do what it was asked for, in one sentence for people; it has changed nothing."""
 
 
+class VerifyError(Exception):
+    """What was done did not lead where it should have, in one sentence for people."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """One execution of a procedure's document: who started it, why, and with which inputs."""

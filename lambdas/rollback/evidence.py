@@ -1,22 +1,26 @@
 """Reads from AWS what a decision rests on. What cannot be read is named, never guessed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
 from lambdas.common.ecs import MOST_AT_ONCE, ServiceReader, TaskDefinition, UnreadableError, reasons
+from lambdas.common.locks import SERVICE
 from lambdas.common.parallel import AtOnce, answer
 from lambdas.rollback.changes import Changes, Recorded
-from lambdas.rollback.clients import Clients
+from lambdas.rollback.clients import Reads
 from lambdas.rollback.decisions import FAILED, Change, Deployment, Evidence
-from lambdas.rollback.settings import RollbackSettings
+from lambdas.rollback.settings import EvidenceSettings
 from runbook.alarms import DEPENDENCY_ALARMS
 from runbook.rows import Dependency
 from runbook.rules import CANDIDATES, EVIDENCE_DEADLINE, SECOND_LOOK
 
 T = TypeVar("T")
+
+FACTS = ("service", "history", "database", "cache", "alarms", "changes")
+"""What evidence is made of."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class _Alarms:
 class Reader:
     """Reads the evidence about one environment's service, all of it at once."""
 
-    def __init__(self, settings: RollbackSettings, clients: Clients, changes: Changes, at_once: AtOnce) -> None:
+    def __init__(self, settings: EvidenceSettings, clients: Reads, changes: Changes, at_once: AtOnce) -> None:
         self._settings = settings
         self._changes = changes
         self._at_once = at_once
@@ -60,24 +64,24 @@ class Reader:
         self._elasticache = clients.elasticache
         self._cloudwatch = clients.cloudwatch
 
-    def read(self, at: datetime) -> Evidence:
-        """The evidence about an alarm of this moment. It raises nothing: `missing` names what failed, or took too long."""
+    def read(self, at: datetime, only: Collection[str] = FACTS) -> Evidence:
+        """The evidence about an alarm of this moment, or only some facts of it. It raises nothing: `missing` names what failed,
+        or took too long."""
         database, cache = self._settings.database_instance, self._settings.replication_group
-        answers = self._at_once(
-            {
-                "service": self.service,
-                "history": self._history,
-                "database": self._database,
-                "cache": self._cache,
-                "alarms": self._dependency_alarms,
-                "changes": self._changes.read,
-            },
-            EVIDENCE_DEADLINE.total_seconds(),
-        )
+        readers: dict[str, Callable[[], Any]] = {
+            "service": self.service,
+            "history": self._history,
+            "database": self._database,
+            "cache": self._cache,
+            "alarms": self._dependency_alarms,
+            "changes": self._changes.read,
+        }
+        wanted = {key: reader for key, reader in readers.items() if key in only}
+        answers = self._at_once(wanted, EVIDENCE_DEADLINE.total_seconds())
         missing: list[str] = []
 
         def fact(key: str, name: str, otherwise: T) -> T:
-            found: T | Exception = answers[key]
+            found: T | Exception = answers.get(key, otherwise)
             if isinstance(found, Exception):
                 missing.append(f"{name} ({found})")
                 return otherwise
@@ -105,6 +109,7 @@ class Reader:
             changes=recorded.changes,
             version=recorded.version,
             incidents=recorded.incidents,
+            lock=recorded.locks.get(SERVICE),
             missing=tuple(missing),
         )
 
