@@ -158,7 +158,7 @@ def _own(procedure: Procedure, environment: Environment, step: Step) -> Iterator
 
 def _until(procedure: Procedure, environment: Environment, step: Until) -> Members:
     """A loop of the step and a sleep, as long as the step answers that it waits."""
-    look = _call(procedure, environment, step.name, step.what, 60)
+    look = _call(procedure, environment, step.name, step.what, step.seconds)
     sleep = {
         "name": f"{step.name}Sleep",
         "action": "aws:sleep",

@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 from pydantic import TypeAdapter, ValidationError
 
 from lambdas.common.clock import Clock
-from lambdas.common.settings import Name, Origin, Settings
 from lambdas.procedures.objects import MOST_COPIED, ChangedError, File, Files, Objects, Place
 from lambdas.procedures.pages import named_by_file, named_by_page
+from lambdas.procedures.settings import FrontendSettings
 from runbook.rules import BACKUPS_KEPT, BACKUPS_KEPT_FOR
 
 INDEX = "index.html"
@@ -36,16 +36,6 @@ _TEXT = (".js", ".mjs", ".css")
 _NUMBER = re.compile(r"(\d+)$")
 
 
-class FrontendSettings(Settings):
-    """Where the frontend is, and its backups."""
-
-    prefix: Name
-    """What the names of the documents begin with."""
-    frontend_bucket: Name
-    frontend_backups_bucket: Name
-    frontend_url: Origin
-
-
 class Pair(NamedTuple):
     """A live file and a file of a backup that hold the same, by what S3 says of them."""
 
@@ -56,7 +46,11 @@ class Pair(NamedTuple):
 
     def holds(self, live: File | None, backup: File) -> bool:
         """Whether neither was written since."""
-        return live is not None and self == (backup.size, live.etag, live.modified, backup.etag) and live.size == backup.size
+        return live is not None and self.shows(live) and (self.size, self.backup_etag) == (backup.size, backup.etag)
+
+    def shows(self, live: File) -> bool:
+        """Whether the live file was not written since."""
+        return (self.size, self.live_etag, self.live_modified) == (live.size, live.etag, live.modified)
 
 
 Pairs = Mapping[str, Pair]
@@ -64,12 +58,11 @@ Pairs = Mapping[str, Pair]
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What a backup of ours is: by which execution and why, whether complete; `restores` is what a rollback goes back to."""
+    """What a backup of ours is: by which execution and why it was made, and whether it is complete."""
 
     execution: str = ""
     reason: str = ""
     complete: bool = False
-    restores: str = ""
     files: dict[str, Pair] = field(default_factory=dict)
 
 

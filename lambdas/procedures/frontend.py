@@ -15,10 +15,10 @@ from lambdas.common.https import NoAnswerError
 from lambdas.health_check.probes import TIMEOUT_SECONDS, judge_frontend
 from lambdas.procedures.backups import (
     INDEX,
+    MADE,
     SAVED_BEFORE,
     Backup,
     Backups,
-    FrontendSettings,
     Manifest,
     Pair,
     Restored,
@@ -27,10 +27,15 @@ from lambdas.procedures.backups import (
     phases,
     too_big,
 )
-from lambdas.procedures.objects import ChangedError, Files, Objects
-from lambdas.procedures.run import Answer, RefusedError, Run, Steps, waiting
+from lambdas.procedures.clients import Clients
+from lambdas.procedures.objects import ChangedError, Files, NotDeletedError, Objects
+from lambdas.procedures.run import Answer, RefusedError, Run, Steps, VerifyError, waiting
+from lambdas.procedures.runs import Runs
+from lambdas.procedures.settings import FrontendSettings
 from runbook.rules import BACKUPS_KEPT, BACKUPS_KEPT_FOR, STEP
 
+NEWEST = "newest"
+"""The newest good backup."""
 SHOWN = 12
 """So many backups are looked at and listed."""
 
@@ -41,10 +46,6 @@ Fetch = Callable[[str], https.Answer]
 """Gets a URL; raises NoAnswerError."""
 
 
-class FailedError(Exception):
-    """A step could not do what it has to; the message says what stands now, and what to do."""
-
-
 def fetch(url: str) -> https.Answer:
     """Fetch, as the probes do."""
     return https.get(url, {"User-Agent": "operations-procedures"}, TIMEOUT_SECONDS, redirects=True)
@@ -53,33 +54,34 @@ def fetch(url: str) -> https.Answer:
 class Frontend:
     """The family in one environment."""
 
-    def __init__(self, settings: FrontendSettings, *, s3: Any, cloudfront: Any, clock: Clock, fetch: Fetch = fetch) -> None:
+    def __init__(self, settings: FrontendSettings, clients: Clients, clock: Clock, runs: Runs, fetch: Fetch = fetch) -> None:
         self._settings = settings
-        self._objects = Objects(s3)
+        self._objects = Objects(clients.s3)
         self._backups = Backups(settings, self._objects, clock)
-        self._cloudfront = cloudfront
+        self._cloudfront = clients.cloudfront
         self._clock = clock
+        self._runs = runs
         self._fetch = fetch
 
-    @property
     def steps(self) -> Steps:
-        """The steps by procedure and name."""
+        """The steps of each procedure by their names in the documents."""
         return {
-            "frontend-backup": {"Plan": self.plan_backup, "Save": self.save, "Prune": self.prune},
-            "frontend-backups": {"Plan": self.plan_list, "List": self.show},
+            "frontend-backup": {"Plan": self._plan_backup, "Save": self._save, "Prune": self._prune},
+            "frontend-backups": {"Plan": self._plan_list, "Look": self._list},
             "frontend-rollback": {
-                "Plan": self.plan_rollback,
-                "SaveLive": self.save_live,
-                "Restore": self.restore,
-                "Invalidate": self.invalidate,
-                "RemoveStale": self.remove_stale,
-                "Verify": self.verify,
+                "Plan": self._plan_rollback,
+                "SaveLive": self._save_live,
+                "Restore": self._restore,
+                "Invalidate": self._invalidate,
+                "Invalidated": self._invalidated,
+                "RemoveStale": self._remove_stale,
+                "Verify": self._verify,
             },
         }
 
     # frontend-backup
 
-    def plan_backup(self, run: Run) -> Answer:
+    def _plan_backup(self, run: Run) -> Answer:
         """What would be saved under which id, and what would go; RefusedError when that id is taken."""
         identifier = _new_id(run)
         live = self._live()
@@ -97,8 +99,8 @@ class Frontend:
             f"By the rule {', '.join(old)} would go." if old else "",
         )
 
-    def save(self, run: Run) -> Answer:
-        """Save what is live; again when time is up. RefusedError when the id is taken, FailedError when live changes."""
+    def _save(self, run: Run) -> Answer:
+        """Save what is live; again when time is up. RefusedError when the id is taken, VerifyError when live changes."""
         identifier = _new_id(run)
         live = self._live()
         self._check_id(identifier, run, live)
@@ -106,7 +108,7 @@ class Frontend:
             return {"said": f"Nothing was saved: {self._backups.live} is empty."}
         return self._saved(identifier, Manifest(execution=run.execution, reason=run.reason))
 
-    def prune(self, _: Run) -> Answer:
+    def _prune(self, _: Run) -> Answer:
         """Remove the backups that are kept no longer; again when time is up."""
         late, old = self._late(), self._backups.expired()
         for number, identifier in enumerate(old):
@@ -128,10 +130,7 @@ class Frontend:
             if self._objects.first(self._backups.place(identifier)):
                 raise RefusedError(f"{identifier} was written by something else, without a manifest: give another BackupId.")
         elif manifest.complete and manifest.execution != run.execution:
-            same = manifest.files.keys() == live.keys() and all(
-                (pair.live_etag, pair.live_modified) == (live[name].etag, live[name].modified)
-                for name, pair in manifest.files.items()
-            )
+            same = manifest.files.keys() == live.keys() and all(pair.shows(live[name]) for name, pair in manifest.files.items())
             if not same:
                 raise RefusedError(f"{identifier} is there already, and live has changed since: give another BackupId.")
 
@@ -139,7 +138,7 @@ class Frontend:
         try:
             manifest = self._backups.save(identifier, begun, self._late())
         except ChangedError as error:
-            raise FailedError(
+            raise VerifyError(
                 f"{error} of the live site changed while it was saved, and nothing else was touched: a release is under way. "
                 "Start again when it has ended."
             ) from error
@@ -149,18 +148,18 @@ class Frontend:
         flaw = self._backups.flaw(place, self._objects.files(place))
         return _said(
             f"Live is saved as {identifier}: {len(manifest.files):,} files.",
-            f"It is not consistent, and never taken for a rollback: {flaw}." if flaw and not manifest.restores else "",
+            f"It is not consistent, and never taken for a rollback: {flaw}." if flaw and identifier.startswith(MADE) else "",
         )
 
     # frontend-backups
 
-    def plan_list(self, _: Run) -> Answer:
+    def _plan_list(self, _: Run) -> Answer:
         """How many backups there are, and what live is."""
         return _said(
             f"{self._settings.frontend_backups_bucket} has {len(self._backups.times()):,} backups.", self._live_words()
         )
 
-    def show(self, _: Run) -> Answer:
+    def _list(self, _: Run) -> Answer:
         """The newest backups, the newest first: when, how much, and whether good or why not."""
         times, live = self._backups.times(), self._live()
         lines = []
@@ -173,13 +172,19 @@ class Frontend:
                 state += "; without a manifest, judged by its index.html"
             lines.append(f"{identifier}  {moment(taken)}  {amount(backup.files)}: {state}")
         rest = len(times) - len(lines)
-        return {"said": "\n".join((*lines, f"and {rest:,} older" if rest else "")).strip() or "There is no backup."}
+        return {
+            "said": f"There are {len(times):,} backups, the newest first. {self._live_words()}"
+            if times
+            else "There is no backup.",
+            "backups": " | ".join((*lines, f"and {rest:,} older") if rest else lines) or "none",
+        }
 
     # frontend-rollback
 
-    def plan_rollback(self, run: Run) -> Answer:
+    def _plan_rollback(self, run: Run) -> Answer:
         """What the rollback would do; RefusedError when there is nothing good to go back to."""
-        target, passed = self._target(run)
+        target, passed = self._chosen(run)
+        self._runs.keep(run, target=target.id)
         live = self._live()
         differing, stale = target.differing(live), _stale(target, live)
         if big := too_big(differing) or too_big(live):
@@ -199,22 +204,22 @@ class Frontend:
             f"Not taken: {'; '.join(passed[:3])}." if passed else "",
         )
 
-    def save_live(self, run: Run) -> Answer:
+    def _save_live(self, run: Run) -> Answer:
         """Save what is live before it is touched; again when time is up."""
         identifier = _before(run)
         manifest = self._backups.manifest(identifier)
         if manifest and manifest.complete:
             return {"said": f"Live was saved as {identifier} before."}
-        target, _ = self._target(run)
+        target = self._target(run)
         live = self._live()
         if not target.differing(live) and not _stale(target, live):
             return {"said": f"Nothing to save: live is {target} already."}
-        return self._saved(identifier, Manifest(execution=run.execution, reason=run.reason, restores=target.id))
+        return self._saved(identifier, Manifest(execution=run.execution, reason=run.reason))
 
-    def restore(self, run: Run) -> Answer:
-        """Copy what differs, index.html last; again when time is up. FailedError when somebody else writes meanwhile."""
+    def _restore(self, run: Run) -> Answer:
+        """Copy what differs, index.html last; again when time is up. VerifyError when somebody else writes meanwhile."""
         late = self._late()
-        target, _ = self._target(run)
+        target = self._target(run)
         live = self._live()
         differing = target.differing(live)
         if not differing:
@@ -230,47 +235,66 @@ class Frontend:
                     self._remember(target, live, differing, etags)
                     return waiting(f"{len(etags):,} of {len(differing):,} files of {target.id} are copied in this round.")
         except ChangedError as error:
-            raise FailedError(f"{error} of {target.id} changed while it was copied. {self._stands(run)}") from error
+            raise VerifyError(f"{error} of {target.id} changed while it was copied. {self._stands(run)}") from error
         self._remember(target, live, differing, etags)
         return _said(
             f"Copied {len(etags):,} of the {len(target.files):,} files of {target.id}, {INDEX} last.",
             self._backups.cached(self._backups.live),
         )
 
-    def invalidate(self, run: Run) -> Answer:
-        """Empty CloudFront's cache; the document waits until that is done. A second call is the same invalidation."""
-        distribution = self._distribution()
-        answer = self._cloudfront.create_invalidation(
-            DistributionId=distribution,
+    def _invalidate(self, run: Run) -> Answer:
+        """Empty CloudFront's cache."""
+        return {"said": f"Invalidation {self._invalidation(run)['Id']} of CloudFront's cache is asked for."}
+
+    def _invalidated(self, run: Run) -> Answer:
+        """Whether the cache is empty."""
+        found = self._invalidation(run)
+        words = f"Invalidation {found['Id']} is {found['Status']}."
+        return {"said": words} if found["Status"] == "Completed" else waiting(words)
+
+    def _invalidation(self, run: Run) -> Mapping[str, Any]:
+        """The invalidation of this execution: asking for the same one again makes no other, and shows how it is.
+
+        https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_InvalidationBatch.html
+        """
+        answer: Any = self._cloudfront.create_invalidation(
+            DistributionId=self._distribution(),
             InvalidationBatch={"CallerReference": run.execution, "Paths": {"Quantity": 1, "Items": ["/*"]}},
         )
-        identifier = str(answer["Invalidation"]["Id"])
-        said = f"Invalidation {identifier} of distribution {distribution} is under way."
-        return {"said": said, "distribution": distribution, "invalidation": identifier}
+        found: Mapping[str, Any] = answer["Invalidation"]
+        return found
 
-    def remove_stale(self, run: Run) -> Answer:
-        """Remove what the backup does not have; FailedError when the live site is not the backup's by then."""
-        target, _ = self._target(run)
+    def _remove_stale(self, run: Run) -> Answer:
+        """Remove what the backup does not have; VerifyError when the live site is not the backup's by then."""
+        target = self._target(run)
         live = self._live()
         if stale := _stale(target, live):
-            self._check_saved(run)
+            saved = self._check_saved(run).files
             self._check_restored(run, target, live)
-            self._objects.delete(self._backups.live, stale)
+            for name in stale:
+                if name not in saved or not saved[name].shows(live[name]):
+                    raise VerifyError(f"{name} was written since live was saved: a release is under way. {self._again(run)}")
+            try:
+                self._objects.delete(self._backups.live, stale)
+            except NotDeletedError as error:
+                raise VerifyError(
+                    f"S3 did not remove {error}. Live is {target}, and they harm nobody. {self._again(run)}"
+                ) from error
         return {"said": f"Removed {len(stale):,} files that {target.id} does not have."}
 
-    def verify(self, run: Run) -> Answer:
-        """Whether the bucket has exactly the backup, and the site serves it with what it names; FailedError when not."""
-        target, _ = self._target(run)
+    def _verify(self, run: Run) -> Answer:
+        """Whether the bucket has exactly the backup, and the site serves it with what it names; VerifyError when not."""
+        target = self._target(run)
         live = self._live()
         self._check_restored(run, target, live)
         if stale := _stale(target, live):
-            raise FailedError(
+            raise VerifyError(
                 f"Live has {stale[0]}, which {target.id} does not have: somebody else writes it. {self._again(run)}"
             )
         page = self._backups.index(self._backups.live)
         named = self._backups.named(page)[:_PROBED]
         if problem := self._page_problem(page) or self._file_problem(named):
-            raise FailedError(f"Live is {target}, but {problem}. {self._again(run)} {self._undo(run)}")
+            raise VerifyError(f"Live is {target}, but {problem}. {self._again(run)} {self._undo(run)}")
         return _said(
             f"{self._settings.frontend_url} serves {target}; the {len(named)} files that its {INDEX} names answer.",
             self._undo(run) if self._backups.manifest(_before(run)) else "",
@@ -281,23 +305,30 @@ class Frontend:
     def _live(self) -> Files:
         return self._objects.files(self._backups.live)
 
-    def _target(self, run: Run) -> tuple[Backup, list[str]]:
-        """The backup to go back to, and why newer ones are not it: the one that this execution began with, or that is named, or
-        the newest good one. RefusedError when it is not good."""
-        begun = self._backups.manifest(_before(run))
-        named = begun.restores if begun else run.inputs.get("BackupId", "")
-        if not named:
-            newest, passed = self._backups.newest_good()
-            if newest is None:
-                raise RefusedError(f"There is no good backup. {'; '.join(passed[:3])}".strip())
-            return newest, passed
-        taken = self._backups.times().get(named)
+    def _chosen(self, run: Run) -> tuple[Backup, list[str]]:
+        """The backup that a run asks for, and why newer ones are not it; RefusedError when there is no good one."""
+        named = run.inputs["BackupId"]
+        if named != NEWEST:
+            return self._good(named), []
+        newest, passed = self._backups.newest_good()
+        if newest is None:
+            raise RefusedError(f"There is no good backup. {'; '.join(passed[:3])}".strip())
+        return newest, passed
+
+    def _target(self, run: Run) -> Backup:
+        """The backup that Plan chose; RefusedError when it is not good any more."""
+        return self._good(self._runs.read(run).kept["target"])
+
+    def _good(self, identifier: str) -> Backup:
+        taken = self._backups.times().get(identifier)
         if taken is None:
-            raise RefusedError(f"There is no backup {named}: {self._settings.prefix}frontend-backups lists what there is.")
-        backup = self._backups.judged(named, taken)
+            raise RefusedError(
+                f"There is no backup {identifier}: {self._settings.prefix}-frontend-backups lists what there is."
+            )
+        backup = self._backups.judged(identifier, taken)
         if backup.flaw:
-            raise RefusedError(f"{named} is not good: {backup.flaw}. Name another.")
-        return backup, []
+            raise RefusedError(f"{identifier} is not good: {backup.flaw}. Name another.")
+        return backup
 
     def _is_live(self, backup: Backup, live: Files) -> bool:
         return not backup.differing(live) and not _stale(backup, live)
@@ -322,21 +353,23 @@ class Frontend:
             for one in page["DistributionList"].get("Items", ()):
                 if host in one.get("Aliases", {}).get("Items", ()):
                     return str(one["Id"])
-        raise FailedError(f"No CloudFront distribution has the name {host}. The files are in place: invalidate /* by hand.")
+        raise VerifyError(f"No CloudFront distribution has the name {host}. The files are in place: invalidate /* by hand.")
 
     # Checks
 
-    def _check_saved(self, run: Run) -> None:
+    def _check_saved(self, run: Run) -> Manifest:
+        """What was live before; RefusedError when that is not saved."""
         manifest = self._backups.manifest(_before(run))
         if manifest is None or not manifest.complete:
             raise RefusedError(f"Nothing is touched before live is saved as {_before(run)}: start the procedure again.")
+        return manifest
 
     def _check_all_there(self, target: Backup) -> None:
         """Before index.html: somebody else may have removed what was just copied."""
         live = self._live()
         for name, file in target.files.items():
             if name != INDEX and (name not in live or live[name].size != file.size):
-                raise FailedError(
+                raise VerifyError(
                     f"{name} was copied and is gone or changed again: a release is under way. {INDEX} is still the old one. "
                     "Start again when it has ended."
                 )
@@ -344,7 +377,7 @@ class Frontend:
     def _check_restored(self, run: Run, target: Backup, live: Files) -> None:
         if differing := target.differing(live):
             name = next(iter(differing))
-            raise FailedError(
+            raise VerifyError(
                 f"{name} is not as in {target.id}: somebody else wrote it. Nothing was removed. {self._again(run)}"
             )
 
@@ -394,7 +427,7 @@ class Frontend:
 
     def _undo(self, run: Run) -> str:
         saved = f"{SAVED_BEFORE}<id of the execution>" if run.dry_run else _before(run)
-        return f"To undo it, start {self._settings.prefix}frontend-rollback with BackupId={saved}."
+        return f"To undo it, start {self._settings.prefix}-frontend-rollback with BackupId={saved}."
 
     def _again(self, run: Run) -> str:
         return f"Start {run.procedure} again."

@@ -13,7 +13,7 @@ WORKERS = 32
 """Copies at once. S3 takes 3,500 a second for a prefix, and answers SlowDown beyond that:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html"""
 
-CLIENT = Config(
+MANY_COPIES = Config(
     connect_timeout=2,
     read_timeout=60,  # a copy of some GB takes as long
     retries={"mode": "standard", "total_max_attempts": 6},  # SlowDown and InternalError too

@@ -5,20 +5,23 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from lambdas.common.https import Answer, NoAnswerError
-from lambdas.procedures.backups import FrontendSettings
-from lambdas.procedures.frontend import Frontend
+from lambdas.procedures.frontend import NEWEST, Frontend
 from lambdas.procedures.run import WAITING, Run
+from lambdas.procedures.runs import Recorded
+from lambdas.procedures.settings import FrontendSettings
 from tests.environments import PRODUCTION
 from tests.unit.lambdas.procedures.s3 import S3, CloudFront, Killed, Process
 
 LIVE, BACKUPS = PRODUCTION.frontend_bucket, PRODUCTION.frontend_backups_bucket
 SETTINGS = FrontendSettings(
     environment=PRODUCTION.name,
-    prefix=f"{PRODUCTION.prefix}-",
+    prefix=PRODUCTION.prefix,
+    frontend_region="us-east-1",
     frontend_bucket=LIVE,
     frontend_backups_bucket=BACKUPS,
     frontend_url=PRODUCTION.frontend_url,
@@ -48,6 +51,19 @@ def build(version: str, more: int = 0) -> dict[str, bytes]:
     }
 
 
+class Kept:
+    """What steps keep for later ones, in place of the table of incidents."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, dict[str, str]] = {}
+
+    def read(self, run: Run) -> Recorded:
+        return Recorded(kept=self._kept.get(run.execution, {}))
+
+    def keep(self, run: Run, **facts: str) -> None:
+        self._kept[run.execution] = {**self._kept.get(run.execution, {}), **facts}
+
+
 @dataclass
 class Site:
     """The live site and its backups; `now` is the time, and each AWS call takes so many seconds of it."""
@@ -55,6 +71,7 @@ class Site:
     now: datetime = NOON
     call_seconds: float = 0
     process: Process = field(default_factory=Process)
+    runs: Kept = field(default_factory=Kept)
     answers: dict[str, Answer | None] = field(default_factory=dict)
     """What the site answers by path, where that is not what is in the bucket; None for no answer."""
 
@@ -125,7 +142,9 @@ class Site:
 
     @property
     def frontend(self) -> Frontend:
-        return Frontend(SETTINGS, s3=self.s3, cloudfront=self.cloudfront, clock=self._clock_of_calls, fetch=self.fetch)
+        clients: Any = SimpleNamespace(s3=self.s3, cloudfront=self.cloudfront)
+        runs: Any = self.runs
+        return Frontend(SETTINGS, clients, self._clock_of_calls, runs, self.fetch)
 
     def _clock_of_calls(self) -> datetime:
         return self.now + timedelta(seconds=self.call_seconds * len(self.process.calls))
@@ -144,15 +163,17 @@ class Site:
             return Answer(403, "application/xml", b"<Error/>")
         return Answer(200, _KINDS.get(key.rpartition(".")[2], "application/octet-stream"), self.live()[key])
 
-    def execute(self, procedure: str, execution: str = "e1", **inputs: str) -> dict[str, str]:
-        """An execution of a procedure's document; what each step said. Raises what a step raises."""
-        run = Run(procedure=procedure, execution=execution, started_by="a", reason="a drill", dry_run=False, inputs=inputs)
+    def execute(self, procedure: str, execution: str = "e1", begin: str = "Plan", **inputs: str) -> dict[str, str]:
+        """The steps of a procedure's document from this one on; what each said. Raises what a step raises."""
+        run = _run(procedure, execution, inputs, dry_run=False)
         said: dict[str, str] = {}
         self.process.calls.clear()
-        for name, step in self.frontend.steps[procedure].items():
+        steps = self.frontend.steps()[procedure]
+        for name, step in [*steps.items()][[*steps].index(begin) :]:
             for _ in range(100):
                 answer = step(run)
                 said[name] = f"{said[name]}\n{answer['said']}" if name in said else answer["said"]
+                said |= {"backups": answer["backups"]} if "backups" in answer else {}
                 if answer.get("wait") != WAITING:
                     break
             else:
@@ -161,9 +182,9 @@ class Site:
 
     def plan(self, procedure: str, **inputs: str) -> str:
         """What the dry run of a procedure says."""
-        run = Run(procedure=procedure, execution="dry", started_by="a", reason="", dry_run=True, inputs=inputs)
+        run = _run(procedure, "dry", inputs, dry_run=True)
         self.process.calls.clear()
-        return self.frontend.steps[procedure]["Plan"](run)["said"]
+        return self.frontend.steps()[procedure]["Plan"](run)["said"]
 
     def killed(self, procedure: str, execution: str, after: int, *, unanswered: bool, **inputs: str) -> bool:
         """Whether an execution died at the AWS call after so many, or had ended by then."""
@@ -175,3 +196,8 @@ class Site:
             return True
         finally:
             self.process.dies_after = None
+
+
+def _run(procedure: str, execution: str, inputs: Mapping[str, str], *, dry_run: bool) -> Run:
+    given = {"BackupId": NEWEST if procedure == "frontend-rollback" else "", **inputs}
+    return Run(procedure=procedure, execution=execution, started_by="a", reason="a drill", dry_run=dry_run, inputs=given)
