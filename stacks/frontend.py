@@ -43,12 +43,13 @@ class Frontend(EnvironmentStack):
             encryption_key=kms.Alias.from_alias_name(self, "KeyAlias", f"alias/{self.stack_name}"),
             old_versions=cdk.Duration.days(30),
         )
+        # Nothing expires by age: S3's lifecycle rules know ages and numbers of versions of one object, but no newest good backup,
+        # and would take the last one when no release comes for long. The procedure frontend-backup removes old ones, by
+        # BACKUPS_KEPT of runbook/rules.py. https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html
         self.backups = self.data_bucket(
             "Backups",
             environment.frontend_backups_bucket,
             encryption_key=self.key,
-            # A year: the newest backup has to outlive the longest time between two releases.
-            expiration=cdk.Duration.days(365),
             old_versions=cdk.Duration.days(30),
         )
         self.distribution = self._distribution(
