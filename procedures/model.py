@@ -113,8 +113,8 @@ class Procedure:
     """One operation of the runbook.
 
     `changes` tells it from one that only reads; `approval` says that another person has to approve it; `lock` is what it locks
-    while it changes something, for `minutes` at most. `steps` are its own: every document begins with Plan and ends with Record
-    or Failed.
+    while it changes something, for `minutes` after each step of the function: longer than any of its own waits lasts. `steps`
+    are its own: every document begins with Plan and ends with Record or Failed.
     """
 
     name: str

@@ -34,7 +34,6 @@ class Section(StrEnum):
     SENTRY = "7.3", "Sentry"
     LOG_QUERIES = "7.4", "Log Queries"
     CONTACTS = "8", "Contact Information"
-    SCRIPTS = "Appendix A", "Useful Scripts"
 
     @property
     def heading(self) -> str:

@@ -6,13 +6,13 @@ https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_CreateDocume
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 from ministack.core.responses import AccountRegionScopedDict, get_account_id
+from ministack.services.cloudformation import provisioners
 
 from local.automation import problems
 from local.automation.documents import Document, document
@@ -270,16 +270,26 @@ def _passes(stored: Stored, key: str, values: list[str]) -> bool:
     )
 
 
-CREATE_ONLY = ("Attachments", "Content", "DocumentFormat", "DocumentType", "Requires", "TargetType", "VersionName")
-_CALLED = re.compile(r"[a-zA-Z0-9_.-]{3,128}")
+_MADE_OF = ("Attachments", "Content", "DocumentFormat", "DocumentType", "Requires", "TargetType", "VersionName")
+"""The properties that a version of a document is made of."""
+
+
+def replaces(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether CloudFormation makes another document when the properties change: with UpdateMethod Replace, the default.
+
+    A document with a name of its own cannot be replaced.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-document.html
+    """
+    in_place = new.get("UpdateMethod", "Replace") == "NewVersion"
+    return old.get("Name") != new.get("Name") or (not in_place and _changed(old, new))
+
+
+def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    return any(old.get(key) != new.get(key) for key in _MADE_OF)
 
 
 def provision(client: Callable[[str], Any], physical_name: Callable[..., str]) -> dict[str, Any]:
-    """AWS::SSM::Document, through this server's own API.
-
-    With UpdateMethod Replace, the default, a change makes another document, which a document with a name of its own cannot be:
-    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-document.html
-    """
+    """AWS::SSM::Document, through this server's own API."""
 
     def request(properties: Mapping[str, Any], name: str) -> Request:
         content = properties["Content"]
@@ -290,8 +300,6 @@ def provision(client: Callable[[str], Any], physical_name: Callable[..., str]) -
 
     def create(logical_id: str, properties: Mapping[str, Any], stack: str) -> tuple[str, dict[str, Any]]:
         name = properties.get("Name") or physical_name(stack, logical_id, max_len=128)
-        if not _CALLED.fullmatch(name):
-            raise ValueError(f"{name} is no name of a document")
         tags = [tag for tag in properties.get("Tags", ()) if not tag["Key"].startswith("aws:")]
         made = {**request(properties, name), "DocumentType": properties.get("DocumentType", "Command")}
         client("ssm").create_document(**made, **({"Tags": tags} if tags else {}))
@@ -300,17 +308,12 @@ def provision(client: Callable[[str], Any], physical_name: Callable[..., str]) -
     def update(
         ref: str, old: Mapping[str, Any], new: Mapping[str, Any], stack: str, logical_id: str | None = None
     ) -> tuple[str, dict[str, Any]]:
-        if old.get("Name") == new.get("Name") and all(old.get(key) == new.get(key) for key in CREATE_ONLY):
-            return ref, {}
-        if old.get("Name") != new.get("Name") or new.get("UpdateMethod", "Replace") == "Replace":
-            if new.get("Name") == ref:
-                raise ValueError(
-                    f"CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename {ref} and "
-                    "update the stack again."
-                )
-            return create(logical_id or ref, new, stack)
-        made = client("ssm").update_document(**request(new, ref), DocumentVersion="$LATEST")["DocumentDescription"]
-        client("ssm").update_document_default_version(Name=ref, DocumentVersion=made["DocumentVersion"])
+        if replaces(old, new):  # the stack deletes the old one at its end
+            made_anew: tuple[str, dict[str, Any]] = provisioners._seeded_create(create, logical_id or ref, new, stack)
+            return made_anew
+        if _changed(old, new):
+            made = client("ssm").update_document(**request(new, ref), DocumentVersion="$LATEST")["DocumentDescription"]
+            client("ssm").update_document_default_version(Name=ref, DocumentVersion=made["DocumentVersion"])
         return ref, {}
 
     def delete(ref: str, _: Mapping[str, Any]) -> None:
