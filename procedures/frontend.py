@@ -28,10 +28,10 @@ FRONTEND = (
         ),
         steps=(
             Until(name="Save", what="Copies every live file inside S3.", every=_AT_ONCE, seconds=_LONGEST),
-            Until(name="Prune", what="Removes backups that are kept no longer.", every=_AT_ONCE, seconds=_LONGEST),
+            Call(name="Prune", what="Removes backups that are kept no longer.", seconds=_LONGEST),
         ),
         lock=_LOCK,
-        minutes=8 * 60,
+        minutes=15,
         plan_seconds=_LONGEST,
     ),
     Procedure(
@@ -61,6 +61,7 @@ FRONTEND = (
         ),
         steps=(
             Until(name="SaveLive", what="Saves every live file.", every=_AT_ONCE, seconds=_LONGEST),
+            Call(name="CheckSaved", what="Every file that was live has to be saved.", seconds=_LONGEST),
             Until(name="Restore", what="Copies the files that differ, index.html last.", every=_AT_ONCE, seconds=_LONGEST),
             Call(name="Invalidate", what="Asks CloudFront to empty its cache."),
             Until(name="Invalidated", what="CloudFront's cache has to be empty."),
@@ -68,7 +69,7 @@ FRONTEND = (
             Call(name="Verify", what="Live has to be the backup, and the site has to serve it.", seconds=_LONGEST),
         ),
         lock=_LOCK,
-        minutes=8 * 60,
+        minutes=15,
         plan_seconds=_LONGEST,
     ),
 )

@@ -154,6 +154,11 @@ class Backups:
         pairs += [restored.files] if restored.backup == identifier else []
         return Backup(identifier, taken, files, flaw or self.flaw(place, files), manifest, pairs)
 
+    def missing(self, identifier: str) -> str:
+        """Why a backup of ours is not complete; empty when it is."""
+        manifest = self.manifest(identifier)
+        return _incomplete(manifest, self._objects.files(self.place(identifier))) if manifest else "it has no manifest"
+
     def newest_good(self) -> tuple[Backup | None, list[str]]:
         """The newest good backup, not counting what rollbacks saved, and why newer ones are not it."""
         passed: list[str] = []

@@ -71,6 +71,7 @@ class Frontend:
             "frontend-rollback": {
                 "Plan": self._plan_rollback,
                 "SaveLive": self._save_live,
+                "CheckSaved": self._check_saved_before,
                 "Restore": self._restore,
                 "Invalidate": self._invalidate,
                 "Invalidated": self._invalidated,
@@ -109,11 +110,11 @@ class Frontend:
         return self._saved(identifier, Manifest(execution=run.execution, reason=run.reason))
 
     def _prune(self, _: Run) -> Answer:
-        """Remove the backups that are kept no longer; again when time is up."""
+        """Remove the backups that are kept no longer; what time does not suffice for goes with the next backup."""
         late, old = self._late(), self._backups.expired()
         for number, identifier in enumerate(old):
             if late():
-                return waiting(f"Removed {number} of {len(old)} old backups so far.")
+                return {"said": f"Removed {number} of {len(old)} backups that are kept no longer: the next backup goes on."}
             self._backups.remove(identifier)
         if not old:
             return {
@@ -215,6 +216,16 @@ class Frontend:
         if not target.differing(live) and not _stale(target, live):
             return {"said": f"Nothing to save: live is {target} already."}
         return self._saved(identifier, Manifest(execution=run.execution, reason=run.reason))
+
+    def _check_saved_before(self, run: Run) -> Answer:
+        """Whether what was live is saved, if anything of it is to be touched; VerifyError when not."""
+        identifier, target = _before(run), self._target(run)
+        if self._is_live(target, self._live()):
+            return {"said": f"Nothing has to be saved: live is {target} already."}
+        self._check_saved(run)
+        if flaw := self._backups.missing(identifier):
+            raise VerifyError(f"{identifier} is not complete: {flaw}. {self._again(run)}")
+        return {"said": f"{identifier} has every file that was live."}
 
     def _restore(self, run: Run) -> Answer:
         """Copy what differs, index.html last; again when time is up. VerifyError when somebody else writes meanwhile."""
