@@ -156,7 +156,7 @@ class EnvironmentStack(cdk.Stack):
     ) -> s3.Bucket:
         """A private, versioned bucket under the key, reached by TLS only, with access logs; kept when the stack goes.
 
-        `old_versions` is the age at which replaced and deleted objects go, and with the last of them what marks them as deleted.
+        `old_versions` is the age at which replaced and deleted objects go, and with the last of them their delete markers.
         """
         return s3.Bucket(
             self,

@@ -43,8 +43,8 @@ class Frontend(EnvironmentStack):
             encryption_key=kms.Alias.from_alias_name(self, "KeyAlias", f"alias/{self.stack_name}"),
             old_versions=cdk.Duration.days(30),
         )
-        # Nothing expires by age: S3's lifecycle rules know ages and numbers of versions of one object, but no newest good backup,
-        # and would take the last one when no release comes for long. The procedure frontend-backup removes old ones, by
+        # Nothing expires by age: S3's lifecycle rules know ages, and numbers of one object's versions, but no newest good backup.
+        # They would take the last one when no release comes for long. The procedure frontend-backup removes old ones, by
         # BACKUPS_KEPT of runbook/rules.py. https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html
         self.backups = self.data_bucket(
             "Backups",
