@@ -349,7 +349,7 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
                 "AwsSolutions-IAM5[Resource::arn:aws:kms:us-east-1:{environment.account}:key/*]",
             ),
             "CloudFront and KMS generate these ids, in another region than this stack's. Conditions leave the one distribution with this "
-            "environment's tags, and the one key with the frontend's alias, through S3 only.",
+            "site's tag, and the one key with the frontend's alias, through S3 only.",
         ),
         Acknowledgement(
             "ProceduresFrontendPolicy/Resource",

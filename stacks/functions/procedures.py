@@ -9,6 +9,7 @@ from lambdas.procedures.settings import ProceduresSettings
 from stacks.base import EnvironmentStack
 from stacks.environment import Environment
 from stacks.frontend import REGION as FRONTEND_REGION
+from stacks.frontend import SITE
 from stacks.functions.base import function
 from stacks.remediation import Remediation
 
@@ -128,7 +129,6 @@ def _frontend(environment: Environment) -> list[iam.PolicyStatement]:
     """What the family of the frontend may do. What it deletes stays as old versions for a while."""
     buckets = [f"arn:aws:s3:::{one}" for one in (environment.frontend_bucket, environment.frontend_backups_bucket)]
     stack = environment.stack("frontend")
-    tags = {"application": environment.application.name, "environment": environment.name, "component": "frontend"}
     return [
         iam.PolicyStatement(actions=["s3:ListBucket"], resources=buckets),
         iam.PolicyStatement(
@@ -144,12 +144,12 @@ def _frontend(environment: Environment) -> list[iam.PolicyStatement]:
                 "ForAnyValue:StringEquals": {"kms:ResourceAliases": f"alias/{stack}"},
             },
         ),
-        # The distribution is found by its name, as its id is generated: https://docs.aws.amazon.com/service-authorization/
-        # latest/reference/list_amazoncloudfront.html has no resource for listing, and the distribution for invalidating.
+        # The distribution is known by its name and its tag, as its id is generated:
+        # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudfront.html
         iam.PolicyStatement(actions=["cloudfront:ListDistributions"], resources=["*"]),
         iam.PolicyStatement(
             actions=["cloudfront:CreateInvalidation"],
             resources=[f"arn:aws:cloudfront::{environment.account}:distribution/*"],
-            conditions={"StringEquals": {f"aws:ResourceTag/{tag}": value for tag, value in tags.items()}},
+            conditions={"StringEquals": {f"aws:ResourceTag/{SITE}": environment.domain.frontend}},
         ),
     ]
