@@ -157,7 +157,7 @@ class Frontend:
     def _plan_list(self, _: Run) -> Answer:
         """How many backups there are, and what live is."""
         return _said(
-            f"{self._settings.frontend_backups_bucket} has {len(self._backups.times()):,} backups.", self._live_words()
+            f"{self._settings.frontend_backups_bucket} has {_backups(len(self._backups.times()))}.", self._live_words()
         )
 
     def _list(self, _: Run) -> Answer:
@@ -174,7 +174,7 @@ class Frontend:
             lines.append(f"{identifier}  {moment(taken)}  {amount(backup.files)}: {state}")
         rest = len(times) - len(lines)
         return {
-            "said": f"There are {len(times):,} backups, the newest first. {self._live_words()}"
+            "said": f"There {'is' if len(times) == 1 else 'are'} {_backups(len(times))}, the newest first. {self._live_words()}"
             if times
             else "There is no backup.",
             "backups": " | ".join((*lines, f"and {rest:,} older") if rest else lines) or "none",
@@ -458,6 +458,10 @@ def _before(run: Run) -> str:
 
 def _stale(target: Backup, live: Files) -> list[str]:
     return [name for name in live if name not in target.files]
+
+
+def _backups(number: int) -> str:
+    return f"{number:,} backup{'' if number == 1 else 's'}"
 
 
 def _said(*sentences: str) -> Answer:
