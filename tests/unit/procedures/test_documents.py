@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from lambdas.procedures.backend import Backend
-from lambdas.procedures.frontend import Frontend
 from lambdas.procedures.executions import parse
+from lambdas.procedures.frontend import Frontend
 from lambdas.procedures.run import WAITING
 from local.automation import problems
 from procedures.catalog import PROCEDURES, procedure
