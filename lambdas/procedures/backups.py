@@ -301,7 +301,12 @@ def too_big(files: Files) -> str:
 
 def amount(files: Files) -> str:
     """How many files, and how big together."""
-    return f"{len(files):,} file{'' if len(files) == 1 else 's'}, {size(sum(file.size for file in files.values()))}"
+    return f"{counted(len(files), 'file')}, {size(sum(file.size for file in files.values()))}"
+
+
+def counted(number: int, thing: str) -> str:
+    """So many things."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def size(bytes_: float) -> str:
@@ -328,7 +333,8 @@ def _incomplete(manifest: Manifest, files: Files) -> str:
     ]
     if not wrong:
         return ""
-    return f"{len(wrong):,} of its {len(manifest.files):,} files are missing or not as they were saved, such as {wrong[0]}"
+    of = f"{len(wrong):,} of its {counted(len(manifest.files), 'file')}"
+    return f"{of} are missing or not as they were saved, such as {wrong[0]}"
 
 
 def _parsed(adapter: TypeAdapter[T], body: bytes, otherwise: T) -> T:

@@ -164,7 +164,9 @@ class Objects:
                     break
             else:
                 error = errors[0]
-                raise NotDeletedError(f"{len(left)} files, such as {error['Key']} ({error.get('Code', 'no reason given')})")
+                raise NotDeletedError(
+                    f"{len(left):,} of the files, such as {error['Key']} ({error.get('Code', 'no reason given')})"
+                )
 
 
 def _file(found: Mapping[str, Any]) -> File:

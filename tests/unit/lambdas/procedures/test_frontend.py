@@ -523,7 +523,9 @@ def test_a_site_that_is_not_served_well_is_told_with_the_way_back(
 
 def test_files_that_s3_does_not_delete_are_named(site: Site) -> None:
     site.s3.sticky.add("assets/map-AAAAAtwo.js")
-    with pytest.raises(VerifyError, match=r"^S3 did not remove 1 files, such as assets/map-AAAAAtwo\.js \(InternalError\)\."):
+    with pytest.raises(
+        VerifyError, match=r"^S3 did not remove 1 of the files, such as assets/map-AAAAAtwo\.js \(InternalError\)\."
+    ):
         site.execute("frontend-rollback")
 
 
