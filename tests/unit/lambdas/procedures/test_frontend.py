@@ -1,14 +1,16 @@
 """The frontend's procedures, runbook 4.2."""
 
+import tracemalloc
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from lambdas.common.https import Answer
 from lambdas.procedures.run import RefusedError, VerifyError
-from tests.unit.lambdas.procedures.s3 import Killed
+from tests.unit.lambdas.procedures.s3 import Killed, refused
 from tests.unit.lambdas.procedures.site import BACKUPS, DISTRIBUTION, LIVE, NO_CACHE, YEAR, Site, build
 
 WRITES = {"PutObject", "CopyObject", "DeleteObjects", "CreateInvalidation"}
@@ -620,6 +622,41 @@ def test_a_removal_of_old_backups_that_dies_anywhere_leaves_no_half_one_as_good(
         assert "good" not in nine or site.files(BACKUPS, "backup-9/") == build("one"), after
         site.execute("frontend-backup", "b1", BackupId="backup-40")
         assert "backup-9" not in site.backups()
+
+
+def test_whatever_call_aws_refuses_the_site_stays_consistent_and_is_brought_back_by_the_next_run() -> None:
+    for number in range(len({after for after, _ in _points(_prepared("ours"), "frontend-rollback")})):
+        site = _prepared("ours")
+        moments: list[list[str]] = []
+        site.process.watch = lambda site=site, moments=moments: moments.append(site.broken)  # type: ignore[misc]
+        site.process.refuse = lambda name, _, site=site, number=number: _refuse(site, name, number)  # type: ignore[misc]
+        with pytest.raises((ClientError, VerifyError)):
+            site.execute("frontend-rollback", "r1")
+        at = f"call {number}, {site.process.calls[number]}"
+        site.process.refuse = lambda _name, _parameters: None
+        site.wait(minutes=5)
+        site.execute("frontend-rollback", "r2")
+        assert site.live() == build("one"), at
+        assert not any(moments), at
+
+
+def _refuse(site: Site, operation: str, number: int) -> None:
+    if len(site.process.calls) == number + 1:
+        raise refused(operation, "AccessDenied", 403)
+
+
+def test_a_rollback_of_a_hundred_thousand_files_fits_the_functions_memory() -> None:
+    """By what it takes for each: Lambda gives the function 512 MB."""
+    site, many = Site(), 1500
+    for version in ("one", "two"):
+        site.release(version, more=many, backup="backup-1" if version == "two" else "")
+    tracemalloc.start()
+    try:
+        site.execute("frontend-rollback")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak / many * 100_000 < 400 * 2**20
 
 
 def test_the_death_of_a_thread_is_the_death_of_the_step(site: Site) -> None:
