@@ -8,15 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ministack.services import cloudwatch, cloudwatch_logs, ecs, eventbridge, rds, route53
+from ministack.services import cloudwatch, cloudwatch_logs, ecs, eventbridge, route53
 
 from local.emulator import access, logs_insights, notifications, refusals, resource_types
 from local.emulator.alarm_actions import AlarmActions
 from local.emulator.application import Application
 from local.emulator.clock import Clock
+from local.emulator.database_instances import DatabaseInstances
 from local.emulator.ecs_deployments import Deployments
 from local.emulator.functions import Functions
 from local.emulator.mute_rules import MuteRules
+from local.emulator.replication_groups import ReplicationGroups
 from local.emulator.service_events import ServiceEvents
 
 if TYPE_CHECKING:
@@ -33,6 +35,9 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
     mute_rules = MuteRules(clock)
     mute_rules.install()
     AlarmActions(clock, before_actions=deployments.progress, muted=mute_rules.muted).install()
+    instances, groups = DatabaseInstances(clock), ReplicationGroups(clock)
+    instances.install()
+    groups.install()
     functions = Functions(clock)
     functions.install()
     logs_insights.install()
@@ -42,6 +47,8 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
     def advance(seconds: float) -> float:
         clock.advance(seconds)
         deployments.progress()
+        instances.progress()
+        groups.progress()
         return clock.time()
 
     if not settings.background:
@@ -55,14 +62,16 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
         "idle": functions.idle,
         "logs": functions.logs,
         "hosted_zone": _hosted_zone,
-        **_application(settings, deployments),
+        "accepts_password": instances.answers,
+        "accepts_token": groups.accepts,
+        **_application(settings, deployments, instances),
         **access.install(clock),
         **resource_types.install(client, deployments),
         **refusals.install(),
     }
 
 
-def _application(settings: "Settings", deployments: Deployments) -> dict[str, Callable[..., Any]]:
+def _application(settings: "Settings", deployments: Deployments, instances: DatabaseInstances) -> dict[str, Callable[..., Any]]:
     """The application that the environment's service runs. Over HTTPS, functions reach it and no other host."""
     environment = settings.environment
 
@@ -72,11 +81,9 @@ def _application(settings: "Settings", deployments: Deployments) -> dict[str, Ca
         tasks = [task for task in ecs._tasks.values() if task.get("group") == group and task["lastStatus"] == "RUNNING"]
         return [container["image"] for task in tasks for container in task["containers"]]
 
-    def database_available() -> bool:
-        instance = rds._instances.get(environment.database_instance) or {}
-        return instance.get("DBInstanceStatus") == "available"
-
-    application = Application(environment, Path(tempfile.gettempdir()), running_images, database_available)
+    application = Application(
+        environment, Path(tempfile.gettempdir()), running_images, lambda: instances.answers(environment.database_instance)
+    )
     os.environ.update(application.client_environment)  # what functions see
     os.environ.update(settings.function_environment)
     return {
