@@ -1,0 +1,1 @@
+"""`procedures`: what the Systems Manager Automation documents of `procedures/` call, one step at a time."""
