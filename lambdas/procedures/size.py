@@ -56,9 +56,7 @@ class Size:
         live, wanted = self._instances.available(self._settings.database_instance), run.inputs["InstanceClass"]
         has = live["DBInstanceClass"]
         if has == wanted:
-            return {
-                "said": f"{live['DBInstanceIdentifier']} is a {wanted} already. {self._line('database', 'instance_class', wanted)}"
-            }
+            return {"said": f"{live['DBInstanceIdentifier']} is a {wanted} already. {self._class(wanted)}"}
         zones = self._offered(live, wanted)
         allowed, serves = self._max_connections(live), most_connections(wanted)
         if allowed and serves and allowed > serves:
@@ -70,7 +68,7 @@ class Size:
         away = "a minute or two, while the other zone takes over" if live["MultiAZ"] else "several minutes"
         return {
             "said": f"{live['DBInstanceIdentifier']}, now a {has}, becomes a {wanted}, which is offered in {', '.join(zones)}, "
-            f"after a snapshot. The database is away for {away}.{unknown} {self._line('database', 'instance_class', wanted)}"
+            f"after a snapshot. The database is away for {away}.{unknown} {self._class(wanted)}"
         }
 
     def resize_database(self, run: Run) -> Answer:
@@ -90,9 +88,7 @@ class Size:
         live, wanted = self._instances.get(self._settings.database_instance), run.inputs["InstanceClass"]
         if not settled(live) or live["DBInstanceClass"] != wanted:
             raise BrokenError(f"{live['DBInstanceIdentifier']} is a {live['DBInstanceClass']}, {live['DBInstanceStatus']}.")
-        return {
-            "said": f"{live['DBInstanceIdentifier']} is available as a {wanted}. {self._line('database', 'instance_class', wanted)}"
-        }
+        return {"said": f"{live['DBInstanceIdentifier']} is available as a {wanted}. {self._class(wanted)}"}
 
     def _offered(self, live: Instance, wanted: str) -> list[str]:
         """The zones of the instance's subnets in which the class can be ordered; RefusedError when these are too few."""
@@ -135,14 +131,14 @@ class Size:
         if group["Status"] != "available":
             raise RefusedError(f"{name} is {group['Status']}, and should be available.")
         if has == wanted:
-            return {"said": f"{name} has {wanted} nodes already. {self._line('cache', 'node_type', wanted)}"}
+            return {"said": f"{name} has {wanted} nodes already. {self._type(wanted)}"}
         allowed = self._cache.list_allowed_node_type_modifications(ReplicationGroupId=name)
         if wanted not in (*allowed["ScaleUpModifications"], *allowed["ScaleDownModifications"]):
             raise RefusedError(f"ElastiCache does not change {has} nodes of {name} to {wanted}: take another type.")
         smaller = "" if wanted in allowed["ScaleUpModifications"] else " They are smaller: what the cache holds has to fit."
         return {
             "said": f"The nodes of {name}, now {has}, become {wanted}, after a snapshot. The cache answers meanwhile, but for "
-            f"seconds when a new primary takes over.{smaller} {self._line('cache', 'node_type', wanted)}"
+            f"seconds when a new primary takes over.{smaller} {self._type(wanted)}"
         }
 
     def snapshot_cache(self, run: Run) -> Answer:
@@ -185,15 +181,18 @@ class Size:
             raise BrokenError(
                 f"{self._settings.replication_group} has {group['CacheNodeType']} nodes and is {group['Status']}."
             )
-        return {
-            "said": f"{self._settings.replication_group} is available with {wanted} nodes. {self._line('cache', 'node_type', wanted)}"
-        }
+        return {"said": f"{self._settings.replication_group} is available with {wanted} nodes. {self._type(wanted)}"}
 
     def _group(self) -> Any:
         answer: Any = self._cache.describe_replication_groups(ReplicationGroupId=self._settings.replication_group)
         return answer["ReplicationGroups"][0]
 
-    def _line(self, section: str, key: str, wanted: str) -> str:
+    def _class(self, wanted: str) -> str:
+        return self._write(f'instance_class = "{wanted}" under [database]')
+
+    def _type(self, wanted: str) -> str:
+        return self._write(f'node_type = "{wanted}" under [cache]')
+
+    def _write(self, line: str) -> str:
         """What has to be written into the environment's file, or the template and what stands disagree."""
-        line = f'{key} = "{wanted}"'
-        return f"Write {line} under [{section}] of {self._settings.config_file}: otherwise a later deployment may take it back."
+        return f"Write {line} of {self._settings.config_file}: otherwise a later deployment may take it back."
