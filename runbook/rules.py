@@ -69,6 +69,9 @@ CHANGES_REMEMBERED = timedelta(days=90)
 """How long a change is remembered, and what an incident ran on: as long as ECS remembers deployments.
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-deployment.html"""
 
+CLAIM_SETTLES = timedelta(minutes=5)
+"""How long after its alarm a change of ours that recorded no result may still be going on; after that it has none."""
+
 EVENT_AGE = timedelta(days=7)
 """An event whose time is further away from now, before or after, is no alarm's: Lambda keeps none longer than six hours."""
 

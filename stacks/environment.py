@@ -264,6 +264,45 @@ class Sentry(ConfigSection):
     token_secret: Annotated[str, *_secret("sentry-token")]
 
 
+_APPROVER = r"^arn:aws:iam::[0-9]{12}:(role|user)/([A-Za-z0-9+=,.@_-]+/)*[A-Za-z0-9+=,.@_-]{1,64}$"
+
+
+class Procedures(ConfigSection):
+    """Who approves the procedures that destroy something or stop the service. Whoever starts one may not approve it, so nobody
+    named means that none of them goes further than a dry run."""
+
+    approvers: Annotated[
+        tuple[
+            Annotated[
+                str,
+                right(
+                    "the ARN of a role or a user", "arn:aws:iam::210987654321:role/on-call", pattern=_APPROVER, max_length=512
+                ),
+            ],
+            ...,
+        ],
+        BeforeValidator(_sequence),
+        right("up to 10 ARNs of roles and users", ["arn:aws:iam::210987654321:role/on-call"], max_length=10),
+    ] = ()
+    """https://docs.aws.amazon.com/systems-manager/latest/userguide/automation-action-approve.html allows 10."""
+    email: Annotated[
+        str | None,
+        right("an e-mail address", "approvers@acme.example", pattern=rf"^[A-Za-z0-9._%+-]{{1,64}}@{_HOST}$", max_length=254),
+    ] = None
+    """Where the approvers read what waits for them."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if twice := next((one for one in self.approvers if self.approvers.count(one) > 1), None):
+            raise ValueError(f'procedures.approvers has "{twice}" twice, and should have each approver once')
+        if self.email and not self.approvers:
+            raise ValueError(
+                "procedures.approvers is missing and should name who reads procedures.email, such as "
+                '["arn:aws:iam::210987654321:role/on-call"]'
+            )
+        return self
+
+
 Line = Annotated[float | None, right("a number in the row's unit, 0 or more", 75, ge=0, allow_inf_nan=False)]
 
 
@@ -339,6 +378,7 @@ class Environment(Names):
     backend: Backend
     contacts: Contacts
     sentry: Sentry | None = None
+    procedures: Procedures = Procedures()
     thresholds: dict[str, Override] = Field(default_factory=dict)
     """This environment's own lines of the threshold table, by the row's slug."""
 

@@ -271,6 +271,16 @@ class Names(ConfigSection):
         return f"{self.prefix}-chat"
 
     @property
+    def approvals_topic(self) -> str:
+        """What waits for an approval. Automation asks for a topic whose name begins so:
+        https://docs.aws.amazon.com/systems-manager/latest/userguide/automation-action-approve.html"""
+        return f"Automation-{self.prefix}-approvals"
+
+    def document(self, procedure: str) -> str:
+        """The name of a procedure's Automation document, and of the role that it runs under."""
+        return f"{self.prefix}-{procedure}"
+
+    @property
     def incidents_table(self) -> str:
         return f"{self.prefix}-incidents"
 

@@ -310,6 +310,27 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
         ),
     ),
     "monitoring": (),
+    "procedures": (
+        Acknowledgement(
+            "ProceduresPolicy/Resource",
+            ("AwsSolutions-IAM5[Resource::arn:aws:ssm:{environment.region}:{environment.account}:automation-execution/*]",),
+            "Systems Manager generates the ids of executions. The function only reads them: the one that calls it, to see that it is "
+            "what it says and who started it, and the one that holds a lock.",
+        ),
+        Acknowledgement(
+            "ProceduresBackendPolicy/Resource",
+            (
+                "AwsSolutions-IAM5[Resource::arn:aws:ecs:{environment.region}:{environment.account}:container-instance/{environment.cluster}/*]",
+                "AwsSolutions-IAM5[Resource::arn:aws:ecs:{environment.region}:{environment.account}:task/{environment.cluster}/*]",
+            ),
+            "ECS generates the ids of tasks: these patterns match those of one cluster, which is the service's own.",
+        ),
+        Acknowledgement(
+            "Procedures/Resource",
+            ("NIST.800.53.R5-LambdaInsideVPC",),
+            "It has to work when the VPC is broken. It opens no port, and calls only AWS's endpoints and the public site, over TLS.",
+        ),
+    ),
 }
 
 

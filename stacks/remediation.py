@@ -26,12 +26,12 @@ class Remediation(EnvironmentStack):
             scope, "remediation", environment, "the functions that alarms call, their topics and the record of incidents"
         )
         self.topics = Topics(self, environment)
-        incidents = incidents_table(self, environment)
-        self.rollback = rollback(self, environment, self.topics, incidents)
+        self.incidents = incidents_table(self, environment)
+        self.rollback = rollback(self, environment, self.topics, self.incidents)
         releases(self, environment, self.topics)
         probes = health_check(self, environment, self.topics)
         every_minute(self, "EveryMinute", probes, "Probes the API and the frontend")
-        tells = notify(self, environment, self.topics, incidents)
+        tells = notify(self, environment, self.topics, self.incidents)
         every_minute(self, "EveryMinuteNotify", tells, "Tells people what is held back, over or still firing")
         self.topics.alarms.add_subscription(subscriptions.LambdaSubscription(tells))
         if environment.sentry:

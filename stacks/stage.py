@@ -12,6 +12,7 @@ from stacks.frontend import Frontend
 from stacks.load_balancer import LoadBalancer
 from stacks.monitoring import Monitoring
 from stacks.network import Network
+from stacks.procedures import Procedures
 from stacks.remediation import Remediation
 
 
@@ -31,6 +32,9 @@ class EnvironmentStage(cdk.Stage):
         self.backend = Backend(self, environment, self.network, self.load_balancer, self.database, self.cache, self.registry)
         self.backend.add_stack_dependency(self.monitoring)  # the service names its deployment alarms: they have to exist
         self.frontend = Frontend(self, environment)
+        self.procedures = Procedures(self, environment, self.remediation)
+        for acted_on in (self.backend, self.frontend):
+            self.procedures.add_stack_dependency(acted_on)
 
         stacks = [child for child in self.node.children if isinstance(child, cdk.Stack)]
         if acknowledged:

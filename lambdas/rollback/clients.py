@@ -14,13 +14,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clients:
-    """One client for each service, and the table of incidents."""
+class Reads:
+    """What evidence is read with."""
 
     cloudwatch: "CloudWatchClient"
     ecs: "ECSClient"
     elasticache: "ElastiCacheClient"
     rds: "RDSClient"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clients(Reads):
+    """One client for each service, and the table of incidents."""
+
     sns: "SNSClient"
     ssm: "SSMClient"
     incidents: "Table"

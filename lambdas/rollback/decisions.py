@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from lambdas.common.ecs import ROLLING_BACK, RUNNING, TaskDefinition
+from lambdas.common.locks import Lock
 from runbook.rows import Dependency
 from runbook.rules import BUDGET, BUDGET_WINDOW, DETECTION, SUSPECT_WINDOW
 from runbook.sections import Section
@@ -84,7 +85,7 @@ class Evidence:
     `deployments` are newest first; `task_definitions` are those that the last one and the successful ones brought;
     `dependency_alarms` are the ones in ALARM, each with what it says is impaired, `silent_alarms` those without data; `changes`
     are ours, and `version` counts them for the claim of the next; `incidents` are the times of those in which nothing was
-    changed. `missing` names what could not be read, and then nothing else counts.
+    changed. `lock` is a procedure's, of the service. `missing` names what could not be read, and then nothing else counts.
     """
 
     at: datetime
@@ -102,6 +103,7 @@ class Evidence:
     changes: tuple[Change, ...] = ()
     version: int = 0
     incidents: tuple[datetime, ...] = ()
+    lock: Lock | None = None
     missing: tuple[str, ...] = ()
 
     @property
@@ -286,6 +288,18 @@ def _answered(evidence: Evidence, _: Mode) -> Decision | None:
     )
 
 
+def _locked(evidence: Evidence, _: Mode) -> Decision | None:
+    lock = evidence.lock
+    if lock is None or lock.until < evidence.at:
+        return None
+    return Decision(
+        "escalate",
+        f"The service was left alone, a person is at work on it: {lock.words} holds its lock.",
+        Section.BACKEND_ROLLBACK,
+        f"whether {lock.procedure} ends well, and the alarm with it; if not, backend-rollback",
+    )
+
+
 def _rolling_back(evidence: Evidence, _: Mode) -> Decision | None:
     last, ours = evidence.last, evidence.last_change
     if last is None:
@@ -393,6 +407,7 @@ TABLE: tuple[tuple[str, Row], ...] = (
     ("remediation is off or observes", _held_back),
     ("a change of ours was never confirmed", _unconfirmed),
     ("an earlier run acted on this alarm", _answered),
+    ("a procedure holds the lock of the service", _locked),
     ("a native rollback is under way", _rolling_back),
     ("a deployment is running and failing", _failing_deployment),
     ("RDS or Redis is impaired", _dependency_impaired),

@@ -7,11 +7,12 @@ from functools import partial
 from typing import Any, TypeVar
 
 from lambdas.common.ecs import MOST_AT_ONCE, ServiceReader, TaskDefinition, UnreadableError, reasons
+from lambdas.common.locks import SERVICE
 from lambdas.common.parallel import AtOnce, answer
 from lambdas.rollback.changes import Changes, Recorded
-from lambdas.rollback.clients import Clients
+from lambdas.rollback.clients import Reads
 from lambdas.rollback.decisions import FAILED, Change, Deployment, Evidence
-from lambdas.rollback.settings import RollbackSettings
+from lambdas.rollback.settings import EvidenceSettings
 from runbook.alarms import DEPENDENCY_ALARMS
 from runbook.rows import Dependency
 from runbook.rules import CANDIDATES, EVIDENCE_DEADLINE, SECOND_LOOK
@@ -48,7 +49,7 @@ class _Alarms:
 class Reader:
     """Reads the evidence about one environment's service, all of it at once."""
 
-    def __init__(self, settings: RollbackSettings, clients: Clients, changes: Changes, at_once: AtOnce) -> None:
+    def __init__(self, settings: EvidenceSettings, clients: Reads, changes: Changes, at_once: AtOnce) -> None:
         self._settings = settings
         self._changes = changes
         self._at_once = at_once
@@ -105,6 +106,7 @@ class Reader:
             changes=recorded.changes,
             version=recorded.version,
             incidents=recorded.incidents,
+            lock=recorded.locks.get(SERVICE),
             missing=tuple(missing),
         )
 

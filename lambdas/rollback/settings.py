@@ -4,20 +4,25 @@ from lambdas.common.settings import IncidentSettings, Name, Topic
 from lambdas.rollback.decisions import Mode
 
 
-class RollbackSettings(IncidentSettings):
-    """What `rollback` reads, writes and is allowed to do."""
+class EvidenceSettings(IncidentSettings):
+    """What evidence about the service is read from."""
 
-    mode: Mode
     cluster: Name
     service: Name
     container: Name
     """The container whose image a release replaces."""
-    image_parameter: Name
     database_instance: Name
     replication_group: Name
-    service_impaired_alarm: Name
     alarm_prefix: Name
     """What the names of the environment's alarms begin with."""
+
+
+class RollbackSettings(EvidenceSettings):
+    """What `rollback` reads, writes and is allowed to do."""
+
+    mode: Mode
+    image_parameter: Name
+    service_impaired_alarm: Name
     outcomes_topic: Topic
     escalations_topic: Topic
     runbook_url: str

@@ -45,6 +45,7 @@ LONGEST: Mapping[str, tuple[str, int]] = {
     "AWS::Route53::RecordSet": ("Name", 1024),
     "AWS::S3::Bucket": ("BucketName", 63),
     "AWS::SNS::Topic": ("TopicName", 256),
+    "AWS::SSM::Document": ("Name", 128),
     "AWS::SecretsManager::Secret": ("Name", 512),
     "AWS::WAFv2::WebACL": ("Name", 128),
 }

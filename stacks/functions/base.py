@@ -1,5 +1,6 @@
 """What every function has: the code, AWS's Powertools layer, a role of its own, its log group and its dead letters."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import aws_cdk as cdk
@@ -31,13 +32,15 @@ def function(
     *,
     settings: Settings,
     statements: list[iam.PolicyStatement],
+    more: Mapping[str, list[iam.PolicyStatement]] | None = None,
     dead_letters: sns.Topic,
     timeout: cdk.Duration,
     reserved_concurrent_executions: int,
     max_event_age: cdk.Duration,
     retry_attempts: int,
 ) -> lambda_.Function:
-    """The function of the folder `name` in `lambdas/`, under a role of its own that has the statements.
+    """The function of the folder `name` in `lambdas/`, under a role of its own that has the statements; those of `more` in
+    policies with these ids, as IAM allows 6,144 characters in one.
 
     ConfigError when its settings are more than Lambda's environment variables may hold.
     """
@@ -50,14 +53,18 @@ def function(
             iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_group.log_group_arn]),
             iam.PolicyStatement(  # to publish to an encrypted topic
                 actions=["kms:Decrypt", "kms:GenerateDataKey"],
-                resources=[stack.key.key_arn],
+                resources=[dead_letters.master_key.key_arn if dead_letters.master_key else ""],
                 conditions={"StringEquals": {"kms:ViaService": f"sns.{environment.region}.amazonaws.com"}},
             ),
         ],
     )
+    others = [iam.ManagedPolicy(stack, one, statements=granted) for one, granted in (more or {}).items()]
     # The policy on the role, not the other way round: Lambda wants to see it when the function names its dead letters.
     role = iam.Role(
-        stack, f"{construct_id}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"), managed_policies=[policy]
+        stack,
+        f"{construct_id}Role",
+        assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+        managed_policies=[policy, *others],
     )
     return lambda_.Function(
         stack,

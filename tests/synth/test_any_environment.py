@@ -21,7 +21,18 @@ from tests.synth.assemblies import stage, templates, termination_protection
 
 ROOT = Path(__file__).parents[2]
 TOOLS = os.pathsep.join((str(ROOT / "node_modules/.bin"), str(Path(sys.executable).parent), os.environ["PATH"]))
-COMPONENTS = ("network", "database", "cache", "load-balancer", "registry", "remediation", "monitoring", "backend", "frontend")
+COMPONENTS = (
+    "network",
+    "database",
+    "cache",
+    "load-balancer",
+    "registry",
+    "remediation",
+    "monitoring",
+    "backend",
+    "frontend",
+    "procedures",
+)
 
 SHIPPED = [(name, config.CONFIG) for name in config.names(config.CONFIG)]
 EVERYTHING = ("everything", VARIANTS_CONFIG)

@@ -1,0 +1,14 @@
+"""What `procedures` calls AWS with."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from lambdas.rollback.clients import Clients as RollbackClients
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clients(RollbackClients):
+    """One client for each service, and the table of incidents: those that automation has, and more."""
+
+    autoscaling: Any
+    ecr: Any

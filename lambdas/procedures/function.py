@@ -1,0 +1,169 @@
+"""One step of a procedure: proven to come from a running execution of its document, done, and recorded.
+
+What all procedures share is here: the lock, the check of the approval, the end. What each does is in its family's module.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from lambdas.common.clock import Clock
+from lambdas.common.events import EventError
+from lambdas.common.locks import SERVICE, Lock, LockedError, Locks
+from lambdas.common.words import one_line
+from lambdas.procedures.clients import Clients
+from lambdas.procedures.executions import APPROVE, Event, Execution, Executions, parse
+from lambdas.procedures.run import Answer, RefusedError, Run, Step, Steps, VerifyError
+from lambdas.procedures.runs import Result, Runs
+from lambdas.procedures.settings import ProceduresSettings
+from lambdas.rollback.changes import Changes
+from runbook.rules import CLAIM_SETTLES
+
+logger = Logger(service="procedures")
+
+_LONGEST = 1000
+"""Characters of an answer's words."""
+
+
+class Procedures:
+    """The function in one environment, with the steps of every family."""
+
+    def __init__(
+        self, settings: ProceduresSettings, clients: Clients, clock: Clock, runs: Runs, families: Sequence[Steps]
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._sns = clients.sns
+        self._runs = runs
+        self._locks = Locks(clients.incidents)
+        self._changes = Changes(clients.incidents)
+        self._executions = Executions(clients.ssm, settings.prefix)
+        self._steps: dict[str, Mapping[str, Step]] = {name: steps for family in families for name, steps in family.items()}
+        self._shared: dict[str, Callable[[Run, Event, Execution], Answer]] = {
+            "Begin": self._begin,
+            "Record": self._record,
+            "Failed": self._failed,
+        }
+
+    def run(self, event: Any) -> dict[str, str]:
+        """The answer of the step that an event names. Raises EventError for an event of no running step, RefusedError where the
+        step changes nothing, and what AWS raises: then the step has failed, and the document goes on to its step Failed."""
+        parsed = parse(event)
+        execution, run = self._executions.of(parsed)
+        if parsed.step == "Plan":
+            self._runs.begin(run)
+        try:
+            answer = dict(self._step(run, parsed, execution))
+        except Exception as error:
+            told = isinstance(error, RefusedError | VerifyError)
+            words = str(error) if told else f"{parsed.step} failed ({type(error).__name__}: {error})."
+            self._problem(run, parsed.step, words, refusal=isinstance(error, RefusedError))
+            raise
+        answer["said"] = one_line(answer["said"], _LONGEST)
+        logger.info(answer["said"], **_fields(run, parsed.step))
+        if "wait" not in answer:
+            self._runs.note(run, parsed.step, answer["said"])
+        return answer
+
+    def _step(self, run: Run, event: Event, execution: Execution) -> Answer:
+        if shared := self._shared.get(event.step):
+            return shared(run, event, execution)
+        step = self._steps.get(run.procedure, {}).get(event.step)
+        if step is None:
+            raise EventError(f"{run.procedure} has no step {event.step}")
+        return step(run)
+
+    def _problem(self, run: Run, step: str, words: str, *, refusal: bool) -> None:
+        """Record why a step did not end well, as far as that works: the step's own error is what to raise."""
+        logger.warning(words, exc_info=not refusal, **_fields(run, step))
+        try:
+            self._runs.problem(run, step, "refused" if refusal else "failed", one_line(words, _LONGEST))
+        except Exception:
+            logger.exception("The problem could not be recorded")
+
+    # The steps that procedures share
+
+    def _begin(self, run: Run, event: Event, execution: Execution) -> Answer:
+        """Take the lock, once the approval is seen to be another person's."""
+        approved = self._approved(run, execution) if event.approval else ""
+        if run.dry_run or event.lock is None:
+            raise EventError("a dry run takes no lock")
+        now = self._clock()
+        lock = Lock(run.procedure, run.execution, run.started_by, now, now + timedelta(minutes=event.lock.minutes))
+        self._take(event.lock.key, lock)
+        self._runs.took_lock(run)
+        return {"said": f"{approved}The lock of the {event.lock.key} is taken until {lock.until:%H:%M} UTC at the latest."}
+
+    def _approved(self, run: Run, execution: Execution) -> str:
+        """Who approved, in words; RefusedError unless it was another than who started."""
+        others = sorted(execution.approvers() - {run.started_by})
+        if not others:
+            raise RefusedError(f"{run.started_by} started this and may not approve it: somebody else has to.")
+        return f"{', '.join(others)} approved. "
+
+    def _take(self, key: str, lock: Lock) -> None:
+        """RefusedError when somebody else has it, automation changes the service right now, or did since it was read."""
+        recorded = self._changes.read()
+        held = recorded.locks.get(key)
+        ended = held if held and held.execution != lock.execution and self._executions.read(held.execution).ended else None
+        if key == SERVICE:
+            for change in recorded.changes:
+                if change.state == "started" and lock.at - change.at < CLAIM_SETTLES:
+                    raise RefusedError(
+                        f"Automation is changing the service since {change.at:%H:%M:%S} UTC: start this again in a minute."
+                    )
+        try:
+            self._locks.take(key, lock, version=recorded.version, over=ended)
+        except LockedError as error:
+            if error.holder:
+                raise RefusedError(f"The {key} is locked by {error.holder.words}: wait for its end, or cancel it.") from None
+            raise RefusedError("Automation changed the service just now: look at it, and start this again.") from None
+
+    def _record(self, run: Run, _: Event, __: Execution) -> Answer:
+        """The end of a run that went well."""
+        result: Result = "dry run" if run.dry_run else "succeeded"
+        said = "A dry run: nothing was changed." if run.dry_run else f"{run.procedure} succeeded."
+        return self._end(run, result, said)
+
+    def _failed(self, run: Run, _: Event, execution: Execution) -> Answer:
+        """The end of a run that did not go well, whatever it was that failed."""
+        failures, recorded = execution.failures(), self._runs.read(run)
+        result: Result = "failed"
+        if execution.cancelled:
+            result, problem = "cancelled", "A person cancelled this."
+        elif APPROVE in failures:
+            result, problem = "not approved", f"Nobody approved this: {failures[APPROVE]}"
+        elif recorded.problem_step in failures:
+            problem = recorded.problem
+            if recorded.problem_kind == "refused" and not recorded.begun_at:
+                result = "refused"
+        else:
+            problem = "; ".join(f"{step} failed: {message}" for step, message in failures.items()) or "A step failed."
+        again = " Run it again: each step looks at what stands." if recorded.begun_at else " Nothing was changed."
+        return self._end(run, result, f"{problem}{again}")
+
+    def _end(self, run: Run, result: Result, said: str) -> Answer:
+        """Give back what the run locked, record how it ended, and tell people of a run that began to change something."""
+        recorded = self._runs.read(run)
+        for key in self._locks.read():
+            self._locks.release(key, run.execution)
+        if recorded.begun_at and recorded.result != result:
+            subject = f"[{self._settings.environment}] {run.procedure}: {result}"[:100]
+            words = f"{said}\n\n{run.started_by} started it, because: {run.reason}\n\nExecution {run.execution}"
+            self._sns.publish(TopicArn=self._settings.outcomes_topic, Subject=subject, Message=words)
+        self._runs.end(run, result)
+        return {"said": said}
+
+
+def _fields(run: Run, step: str) -> dict[str, Any]:
+    """What the structured line carries besides its message."""
+    return {
+        "procedure": run.procedure,
+        "step": step,
+        "execution": run.execution,
+        "started_by": run.started_by,
+        "reason": run.reason,
+        "dry_run": run.dry_run,
+    }

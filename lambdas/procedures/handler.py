@@ -1,0 +1,43 @@
+"""`procedures`: Lambda's entry. Only the documents of `procedures/` call it, under roles of their own."""
+
+from functools import cache
+from typing import Any
+
+import boto3
+
+from lambdas.common import clock, settings
+from lambdas.common.aws import CLIENT
+from lambdas.common.parallel import at_once
+from lambdas.procedures.backend import Backend
+from lambdas.procedures.clients import Clients
+from lambdas.procedures.function import Procedures
+from lambdas.procedures.runs import Runs
+from lambdas.procedures.settings import ProceduresSettings
+
+
+def handle(event: Any, _context: object) -> dict[str, str]:
+    """The event of a document's step in, its answer out.
+
+    A refusal is raised as any error is: Automation then fails the step, shows the sentence, and goes on to the step Failed.
+    https://docs.aws.amazon.com/systems-manager/latest/userguide/automation-action-lamb.html
+    """
+    return _function().run(event)
+
+
+@cache
+def _function() -> Procedures:
+    configured = settings.read(ProceduresSettings)
+    clients = Clients(
+        autoscaling=boto3.client("application-autoscaling", config=CLIENT),
+        cloudwatch=boto3.client("cloudwatch", config=CLIENT),
+        ecr=boto3.client("ecr", config=CLIENT),
+        ecs=boto3.client("ecs", config=CLIENT),
+        elasticache=boto3.client("elasticache", config=CLIENT),
+        rds=boto3.client("rds", config=CLIENT),
+        sns=boto3.client("sns", config=CLIENT),
+        ssm=boto3.client("ssm", config=CLIENT),
+        incidents=boto3.resource("dynamodb", config=CLIENT).Table(configured.incidents_table),
+    )
+    runs = Runs(clients.incidents, configured.retention_days, clock.now)
+    families = (Backend(configured, clients, clock.now, runs, at_once).steps(),)
+    return Procedures(configured, clients, clock.now, runs, families)

@@ -1,0 +1,122 @@
+"""The record of every run: who, what, when, why, what each step said, the result, and the incident that was open.
+
+It is an item of the table of incidents, kept as long as they are: `procedure#<execution>`. An incident names its runs in turn.
+"""
+
+import json
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from lambdas.common.clock import Clock
+from lambdas.common.incidents import LATEST, refused
+from lambdas.procedures.run import Run
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+Result = Literal["succeeded", "dry run", "refused", "not approved", "cancelled", "failed"]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What is recorded of a run: when it took its lock, what a step kept for later ones, and how the last step ended badly."""
+
+    begun_at: str = ""
+    kept: dict[str, str] = field(default_factory=dict)
+    problem: str = ""
+    problem_kind: str = ""
+    """`refused` or `failed`."""
+    problem_step: str = ""
+    result: str = ""
+
+
+class Runs:
+    """The runs of one environment."""
+
+    def __init__(self, table: "Table", retention_days: int, clock: Clock) -> None:
+        self._table = table
+        self._retention = timedelta(days=retention_days)
+        self._clock = clock
+
+    def read(self, run: Run) -> Recorded:
+        """What is recorded of a run so far; raises what AWS raises, as everything here."""
+        item = self._table.get_item(Key=_key(run), ConsistentRead=True).get("Item", {})
+        kept = {name.removeprefix("kept "): str(value) for name, value in item.items() if name.startswith("kept ")}
+        texts = {name: str(item.get(name, "")) for name in ("begun_at", "problem", "problem_kind", "problem_step", "result")}
+        return Recorded(kept=kept, **texts)
+
+    def begin(self, run: Run) -> None:
+        """Record who started what and why; harmless when it is recorded."""
+        incident = str(self._table.get_item(Key={"id": LATEST}, ConsistentRead=True).get("Item", {}).get("open_incident", ""))
+        facts: dict[str, Any] = {
+            "kind": "procedure",
+            "procedure": run.procedure,
+            "execution": run.execution,
+            "started_by": run.started_by,
+            "reason": run.reason,
+            "dry_run": run.dry_run,
+            "inputs": json.dumps(dict(run.inputs)),
+            "started_at": self._now(),
+            "incident": incident,
+            "expires_at": int((self._clock() + self._retention).timestamp()),
+        }
+        self._set(run, facts, only_new=True)
+        if incident:
+            self._link(run, incident)
+
+    def note(self, run: Run, step: str, said: str) -> None:
+        """Record what a step did, in words."""
+        self._table.update_item(
+            Key=_key(run),
+            UpdateExpression="SET steps = list_append(if_not_exists(steps, :none), :step)",
+            ExpressionAttributeValues={":none": [], ":step": [{"at": self._now(), "step": step, "said": said}]},
+        )
+
+    def took_lock(self, run: Run) -> None:
+        """Record when the run took its lock first."""
+        self._set(run, {"begun_at": self._now()}, only_new=True)
+
+    def keep(self, run: Run, **facts: str) -> None:
+        """Keep facts for later steps: Automation's own values are limited to 512 characters."""
+        self._set(run, {f"kept {name}": value for name, value in facts.items()})
+
+    def problem(self, run: Run, step: str, kind: Literal["refused", "failed"], words: str) -> None:
+        """Record why a step did not do what it was asked for."""
+        self._set(run, {"problem": words, "problem_kind": kind, "problem_step": step})
+        self.note(run, step, words)
+
+    def end(self, run: Run, result: Result) -> None:
+        """Record how the run ended."""
+        self._set(run, {"result": result, "ended_at": self._now()})
+
+    def _set(self, run: Run, facts: dict[str, Any], *, only_new: bool = False) -> None:
+        names = {f"#f{number}": name for number, name in enumerate(facts)}
+        values = {f":f{number}": value for number, value in enumerate(facts.values())}
+        set_ = (f"#f{n} = if_not_exists(#f{n}, :f{n})" if only_new else f"#f{n} = :f{n}" for n in range(len(facts)))
+        self._table.update_item(
+            Key=_key(run),
+            UpdateExpression=f"SET {', '.join(set_)}",
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=values,
+        )
+
+    def _link(self, run: Run, incident: str) -> None:
+        """Name the run in the incident's own item, if it is still there."""
+        try:
+            self._table.update_item(
+                Key={"id": incident},
+                UpdateExpression="ADD procedures :run",
+                ConditionExpression="attribute_exists(id)",
+                ExpressionAttributeValues={":run": {run.execution}},
+            )
+        except Exception as error:
+            if not refused(error):
+                raise
+
+    def _now(self) -> str:
+        return self._clock().isoformat(timespec="seconds")
+
+
+def _key(run: Run) -> dict[str, str]:
+    return {"id": f"procedure#{run.execution}"}

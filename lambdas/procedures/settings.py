@@ -1,0 +1,26 @@
+"""The settings of `procedures`."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from lambdas.common.settings import FROM_JSON, Name, Origin, Topic
+from lambdas.health_check.settings import HealthReport
+from lambdas.rollback.settings import EvidenceSettings
+
+
+class ProceduresSettings(EvidenceSettings):
+    """What the procedures read and change."""
+
+    prefix: Name
+    """What the names of the documents begin with."""
+    repository: Name
+    """Of the backend's images."""
+    most_tasks: Annotated[int, Field(gt=0)]
+    """The most tasks whose connections the database serves."""
+    pool_size: Annotated[int, Field(gt=0)]
+    api_url: Origin
+    health_check_path: Annotated[str, Field(pattern=r"^/")]
+    health_report: Annotated[HealthReport, FROM_JSON]
+    frontend_url: Origin
+    outcomes_topic: Topic

@@ -1,0 +1,84 @@
+"""`procedures`: the steps of the Automation documents that are more than a call of AWS's API."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+
+from lambdas.health_check.settings import HealthReport
+from lambdas.procedures.settings import ProceduresSettings
+from stacks.base import EnvironmentStack
+from stacks.environment import Environment
+from stacks.functions.base import function
+from stacks.remediation import Remediation
+
+
+def procedures(stack: EnvironmentStack, environment: Environment, remediation: Remediation) -> lambda_.Function:
+    """The function, with what it may do: a policy for each family of procedures."""
+    report = environment.application.health_report
+    return function(
+        stack,
+        environment,
+        "Procedures",
+        "procedures",
+        "Does the steps of the procedures that people start, and records them",
+        settings=ProceduresSettings(
+            environment=environment.name,
+            prefix=environment.prefix,
+            cluster=environment.cluster,
+            service=environment.service,
+            container=environment.application.container.name,
+            repository=environment.repository,
+            most_tasks=environment.most_tasks,
+            pool_size=environment.backend.pool_size,
+            database_instance=environment.database_instance,
+            replication_group=environment.replication_group,
+            alarm_prefix=f"{environment.prefix}-",
+            api_url=environment.api_url,
+            health_check_path=environment.backend.health_check_path,
+            health_report=HealthReport(
+                status=report.status, healthy=report.healthy, database=report.database, connected=report.connected
+            ),
+            frontend_url=environment.frontend_url,
+            incidents_table=environment.incidents_table,
+            retention_days=environment.log_retention_days,
+            outcomes_topic=environment.arn("sns", environment.outcomes_topic),
+        ),
+        statements=[
+            # An execution's id is generated; the function asks only for the one that calls it, and for a lock's holder.
+            iam.PolicyStatement(
+                actions=["ssm:DescribeAutomationStepExecutions", "ssm:GetAutomationExecution"],
+                resources=[environment.arn("ssm", "automation-execution/*")],
+            ),
+            iam.PolicyStatement(
+                actions=["dynamodb:GetItem", "dynamodb:UpdateItem"], resources=[remediation.incidents.table_arn]
+            ),
+            iam.PolicyStatement(
+                actions=["kms:Decrypt"],
+                resources=[remediation.key.key_arn],
+                conditions={"StringEquals": {"kms:ViaService": f"dynamodb.{environment.region}.amazonaws.com"}},
+            ),
+            iam.PolicyStatement(actions=["sns:Publish"], resources=[remediation.topics.outcomes.topic_arn]),
+        ],
+        more={"ProceduresBackendPolicy": _backend(environment)},
+        dead_letters=remediation.topics.outcomes,  # none: it is never called without somebody who waits for its answer
+        timeout=cdk.Duration.seconds(290),  # Automation waits for 300 s
+        reserved_concurrent_executions=5,
+        max_event_age=cdk.Duration.minutes(1),
+        retry_attempts=0,
+    )
+
+
+def _backend(environment: Environment) -> list[iam.PolicyStatement]:
+    """What the family of the backend may do."""
+    service = environment.arn("ecs", f"service/{environment.cluster}/{environment.service}")
+    return [
+        iam.PolicyStatement(actions=["ecs:DescribeServices"], resources=[service]),
+        # Authorized on the cluster's instances, though tasks of Fargate run on none:
+        # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
+        iam.PolicyStatement(
+            actions=["ecs:ListTasks"], resources=[environment.arn("ecs", f"container-instance/{environment.cluster}/*")]
+        ),
+        iam.PolicyStatement(
+            actions=["ecs:DescribeTasks", "ecs:StopTask"], resources=[environment.arn("ecs", f"task/{environment.cluster}/*")]
+        ),
+    ]
