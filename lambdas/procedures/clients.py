@@ -12,3 +12,5 @@ class Clients(RollbackClients):
 
     autoscaling: Any
     ecr: Any
+    logs: Any
+    secrets: Any

@@ -12,7 +12,6 @@ from lambdas.procedures import comparison
 from lambdas.procedures.instances import (
     PASSWORD,
     RESTORED,
-    BrokenError,
     Instance,
     Instances,
     different,
@@ -23,7 +22,7 @@ from lambdas.procedures.instances import (
 )
 from lambdas.procedures.one_off import Ended, OneOff
 from lambdas.procedures.restarts import Restarts
-from lambdas.procedures.run import Answer, RefusedError, Run, Steps, waiting
+from lambdas.procedures.run import Answer, RefusedError, Run, Steps, VerifyError, waiting
 from lambdas.procedures.stores import StoresSettings
 from runbook.rules import SLOW_QUERY_MILLISECONDS
 
@@ -64,7 +63,6 @@ class Database:
         self._tasks = OneOff(settings, ecs, logs)
         self._restarts = Restarts(settings, ecs)
 
-    @property
     def steps(self) -> Steps:
         """The steps of each procedure, by name."""
         restore = {"Restore": self.restore, "Finish": self.finish_restore, "Verify": self.verify_restore}
@@ -159,11 +157,11 @@ class Database:
         return self._give_password(restored) or {"said": f"{name} has the settings and the password of the live instance."}
 
     def verify_restore(self, run: Run) -> Answer:
-        """BrokenError when the restored instance has not what the live one has."""
+        """VerifyError when the restored instance has not what the live one has."""
         live, name = self._instances.get(self._settings.database_instance), self._settings.restored_instance
         restored = self._instances.get(name)
         if wrong := different(live, restored):
-            raise BrokenError(f"{name} differs: {'; '.join(shown(wrong, live, restored))}.")
+            raise VerifyError(f"{name} differs: {'; '.join(shown(wrong, live, restored))}.")
         return {
             "said": f"{name} is like the live instance, with the data of {self._wanted(run)}. database-compare compares them; "
             "take it into service with database-switch, or delete it: switch its deletion protection off first."
@@ -285,12 +283,12 @@ class Database:
         return waiting(f"{coming} is being renamed to {name}.")
 
     def verify_switch(self, _: Run) -> Answer:
-        """BrokenError unless the live instance has the endpoint that the service's secret has."""
+        """VerifyError unless the live instance has the endpoint that the service's secret has."""
         live = self._instances.get(self._settings.database_instance)
         address = live["Endpoint"]["Address"]
         secret = self._secrets.get_secret_value(SecretId=self._settings.database_secret)
         if (expected := json.loads(secret["SecretString"])["host"]) != address:
-            raise BrokenError(f"{live['DBInstanceIdentifier']} is at {address}, and the service looks for {expected}.")
+            raise VerifyError(f"{live['DBInstanceIdentifier']} is at {address}, and the service looks for {expected}.")
         aside = ", ".join(one["DBInstanceIdentifier"] for one in self._instances.named(self._settings.instances_before))
         return {
             "said": f"{live['DBInstanceIdentifier']} is available at {address}, as before. Put aside: {aside or 'none'}. The "

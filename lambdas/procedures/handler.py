@@ -10,9 +10,12 @@ from lambdas.common.aws import CLIENT
 from lambdas.common.parallel import at_once
 from lambdas.procedures.backend import Backend
 from lambdas.procedures.clients import Clients
+from lambdas.procedures.database import Database
 from lambdas.procedures.function import Procedures
+from lambdas.procedures.rotation import Rotation
 from lambdas.procedures.runs import Runs
 from lambdas.procedures.settings import ProceduresSettings
+from lambdas.procedures.size import Size
 
 
 def handle(event: Any, _context: object) -> dict[str, str]:
@@ -33,11 +36,20 @@ def _function() -> Procedures:
         ecr=boto3.client("ecr", config=CLIENT),
         ecs=boto3.client("ecs", config=CLIENT),
         elasticache=boto3.client("elasticache", config=CLIENT),
+        logs=boto3.client("logs", config=CLIENT),
         rds=boto3.client("rds", config=CLIENT),
+        secrets=boto3.client("secretsmanager", config=CLIENT),
         sns=boto3.client("sns", config=CLIENT),
         ssm=boto3.client("ssm", config=CLIENT),
         incidents=boto3.resource("dynamodb", config=CLIENT).Table(configured.incidents_table),
     )
     runs = Runs(clients.incidents, configured.retention_days, clock.now)
-    families = (Backend(configured, clients, clock.now, runs, at_once).steps(),)
+    stores: Any = {"rds": clients.rds, "clock": clock.now}
+    tasks = {"ecs": clients.ecs, "logs": clients.logs, "secrets": clients.secrets}
+    families = (
+        Backend(configured, clients, clock.now, runs, at_once).steps(),
+        Database(configured, **stores, **tasks).steps(),
+        Size(configured, **stores, elasticache=clients.elasticache).steps(),
+        Rotation(configured, **stores, **tasks, elasticache=clients.elasticache).steps(),
+    )
     return Procedures(configured, clients, clock.now, runs, families)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lambdas.common.clock import Clock
-from lambdas.procedures.run import Answer, RefusedError, Run, waiting
+from lambdas.procedures.run import Answer, RefusedError, Run, VerifyError, waiting
 from lambdas.procedures.stores import StoresSettings
 
 if TYPE_CHECKING:
@@ -22,10 +22,6 @@ EXECUTION = "procedure-execution"
 
 _LOST = ("failed", "inaccessible-encryption-credentials", "restore-error", "stopped", "stopping", "storage-full")
 """Statuses that no waiting ends, beside those that begin with "incompatible"."""
-
-
-class BrokenError(Exception):
-    """An instance or a snapshot is in a state that no waiting ends."""
 
 
 def _same(value: Any) -> Any:
@@ -99,12 +95,12 @@ def different(live: Instance, other: Instance) -> list[Setting]:
 
 
 def settled(instance: Instance) -> bool:
-    """Whether an instance is available and no change of it is pending. BrokenError when it will not be by itself.
+    """Whether an instance is available and no change of it is pending. VerifyError when it will not be by itself.
 
     A change that was asked for shows in the status only after a while, and in what is pending at once."""
     status = instance["DBInstanceStatus"]
     if status in _LOST or status.startswith("incompatible"):
-        raise BrokenError(f"{instance['DBInstanceIdentifier']} is {status}, and does not become available by itself.")
+        raise VerifyError(f"{instance['DBInstanceIdentifier']} is {status}, and does not become available by itself.")
     return status == "available" and not instance.get("PendingModifiedValues")
 
 
@@ -176,7 +172,7 @@ class Instances:
         if made["Status"] == "creating":
             return waiting(f"Snapshot {name} is {made.get('PercentProgress', 0)}% done.")
         if made["Status"] != "available":
-            raise BrokenError(f"Snapshot {name} is {made['Status']}.")
+            raise VerifyError(f"Snapshot {name} is {made['Status']}.")
         if not settled(live := self.get(self._settings.database_instance)):
             return waits_for(live)
         return {"said": f"Snapshot {name} is made.", "snapshot": name}

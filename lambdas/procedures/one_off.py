@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lambdas.common.ecs import reasons
-from lambdas.procedures.run import Answer, RefusedError, Run, waiting
+from lambdas.procedures.run import Answer, RefusedError, Run, VerifyError, waiting
 from lambdas.procedures.stores import StoresSettings
 
 if TYPE_CHECKING:
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 _LINES = 100
 """So many of the last lines are read."""
 _CREDENTIALS = re.compile(r"(://[^\s/:@]*:)[^\s@]+@")
-
-
-class TaskError(Exception):
-    """A task did not start, or its command failed."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,7 @@ class OneOff:
     def run(self, run: Run, command: Sequence[str], variables: Mapping[str, str] | None = None) -> Ended | Answer:
         """Run a command once for each execution and command, and wait for its end: an answer as long as it runs.
 
-        TaskError when it fails, with what it wrote."""
+        VerifyError when it fails, with what it wrote."""
         task = self._task(self._started(run, command, variables or {}))
         identifier = task["taskArn"].rpartition("/")[2]
         if task["lastStatus"] != "STOPPED":
@@ -65,7 +61,7 @@ class OneOff:
             ended = (
                 f"ended with {code}" if code is not None else f"did not run: {container.get('reason') or task['stoppedReason']}"
             )
-            raise TaskError(f"Task {identifier} {ended}.{wrote} All of it: {stream} of {self._settings.backend_log_group}")
+            raise VerifyError(f"Task {identifier} {ended}.{wrote} All of it: {stream} of {self._settings.backend_log_group}")
         return Ended(lines, stream)
 
     def _started(self, run: Run, command: Sequence[str], variables: Mapping[str, str]) -> str:
@@ -92,13 +88,13 @@ class OneOff:
         except self._ecs.exceptions.ConflictException as error:  # a deployment has changed the service since it was started
             return str(error.response["resourceIds"][0])  # type: ignore[typeddict-item]
         if not answer["tasks"]:
-            raise TaskError(f"The task did not start: {reasons(answer)}")
+            raise VerifyError(f"The task did not start: {reasons(answer)}")
         return str(answer["tasks"][0]["taskArn"])
 
     def _task(self, arn: str) -> Any:
         answer = self._ecs.describe_tasks(cluster=self._settings.cluster, tasks=[arn])
         if not answer["tasks"]:
-            raise TaskError(f"ECS shows task {arn} no more: {reasons(answer)}")
+            raise VerifyError(f"ECS shows task {arn} no more: {reasons(answer)}")
         return answer["tasks"][0]
 
     def _lines(self, stream: str) -> list[str]:

@@ -3,8 +3,7 @@
 from typing import TYPE_CHECKING
 
 from lambdas.common.ecs import ROLLING_BACK, RUNNING, deployments
-from lambdas.procedures.instances import BrokenError
-from lambdas.procedures.run import Answer, Run, waiting
+from lambdas.procedures.run import Answer, Run, VerifyError, waiting
 from lambdas.procedures.stores import StoresSettings
 
 if TYPE_CHECKING:
@@ -24,11 +23,11 @@ class Restarts:
         return {"said": f"{self._settings.service} is being restarted, a task at a time."}
 
     def wait(self, _: Run) -> Answer:
-        """Wait for the newest deployment; BrokenError when it did not succeed."""
+        """Wait for the newest deployment; VerifyError when it did not succeed."""
         found = deployments(self._ecs, self._settings.cluster, self._settings.service)
         status = found[0]["status"] if found else "gone"
         if status in RUNNING or status in ROLLING_BACK:
             return waiting(f"The deployment of {self._settings.service} is {status}.")
         if status != "SUCCESSFUL":
-            raise BrokenError(f"The deployment of {self._settings.service} is {status}.")
+            raise VerifyError(f"The deployment of {self._settings.service} is {status}.")
         return {"said": f"{self._settings.service} is restarted."}

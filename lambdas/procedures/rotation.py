@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lambdas.common.clock import Clock
-from lambdas.procedures.instances import BrokenError, Instances, settled, waits_for
+from lambdas.procedures.instances import Instances, settled, waits_for
 from lambdas.procedures.one_off import Ended, OneOff
 from lambdas.procedures.restarts import Restarts
-from lambdas.procedures.run import Answer, RefusedError, Run, Steps, waiting
+from lambdas.procedures.run import Answer, RefusedError, Run, Steps, VerifyError, waiting
 from lambdas.procedures.stores import StoresSettings
 
 if TYPE_CHECKING:
@@ -156,7 +156,6 @@ class Rotation:
         self._token = Versioned(secrets, settings.cache_secret)
         self._url = Versioned(secrets, settings.cache_url_secret)
 
-    @property
     def steps(self) -> Steps:
         """The steps of each procedure, by name."""
         restart = {"Restart": self._restarts.begin, "Restarted": self._restarts.wait}
@@ -247,7 +246,7 @@ class Rotation:
             before, after = (json.loads(self._token.value(stage))["token"] for stage in (CURRENT, PENDING))
             url = self._url.value()
             if before != after and before not in url:
-                raise BrokenError(f"{self._settings.cache_url_secret} has not the token of {self._token.name} in it.")
+                raise VerifyError(f"{self._settings.cache_url_secret} has not the token of {self._token.name} in it.")
             self._url.prepare(lambda: url.replace(before, after), run)
         names = f"{self._settings.cache_secret} and {self._settings.cache_url_secret}"
         return {"said": f"{names} have {_which(run)} value, {PENDING}."}
@@ -270,10 +269,10 @@ class Rotation:
         return {"said": f"{self._settings.cache_url_secret} has the value as {CURRENT}, and the one before as {PREVIOUS}."}
 
     def set_token(self, _: Run) -> Answer:
-        """Let the group accept only the new token, and wait until it does. BrokenError while the secret has it not."""
+        """Let the group accept only the new token, and wait until it does. VerifyError while the secret has it not."""
         name = self._settings.replication_group
         if not self._token.versions().promoted:
-            raise BrokenError(f"{self._settings.cache_secret} has not the new token yet.")
+            raise VerifyError(f"{self._settings.cache_secret} has not the new token yet.")
         if (status := self._group()["Status"]) != "available":
             return waiting(f"{name} is {status}.")
         if self._token.versions().pending is None or self._token.marked(ALONE):

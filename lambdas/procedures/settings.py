@@ -6,10 +6,11 @@ from pydantic import Field
 
 from lambdas.common.settings import FROM_JSON, Name, Origin, Topic
 from lambdas.health_check.settings import HealthReport
+from lambdas.procedures.stores import StoresSettings
 from lambdas.rollback.settings import EvidenceSettings
 
 
-class ProceduresSettings(EvidenceSettings):
+class ProceduresSettings(EvidenceSettings, StoresSettings):
     """What the procedures read and change."""
 
     prefix: Name

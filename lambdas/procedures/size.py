@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from lambdas.common.clock import Clock
 from lambdas.common.instance_classes import most_connections
-from lambdas.procedures.instances import BrokenError, Instance, Instances, settled, waits_for
-from lambdas.procedures.run import Answer, RefusedError, Run, Steps, waiting
+from lambdas.procedures.instances import Instance, Instances, settled, waits_for
+from lambdas.procedures.run import Answer, RefusedError, Run, Steps, VerifyError, waiting
 from lambdas.procedures.stores import StoresSettings
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ class Size:
         self._clock = clock
         self._instances = Instances(settings, rds, clock)
 
-    @property
     def steps(self) -> Steps:
         """The steps of each procedure, by name."""
         return {
@@ -84,10 +83,10 @@ class Size:
         return waiting(f"{wanted} is asked for.")
 
     def verify_database(self, run: Run) -> Answer:
-        """BrokenError unless the instance is available in its new class."""
+        """VerifyError unless the instance is available in its new class."""
         live, wanted = self._instances.get(self._settings.database_instance), run.inputs["InstanceClass"]
         if not settled(live) or live["DBInstanceClass"] != wanted:
-            raise BrokenError(f"{live['DBInstanceIdentifier']} is a {live['DBInstanceClass']}, {live['DBInstanceStatus']}.")
+            raise VerifyError(f"{live['DBInstanceIdentifier']} is a {live['DBInstanceClass']}, {live['DBInstanceStatus']}.")
         return {"said": f"{live['DBInstanceIdentifier']} is available as a {wanted}. {self._class(wanted)}"}
 
     def _offered(self, live: Instance, wanted: str) -> list[str]:
@@ -159,7 +158,7 @@ class Size:
         if status == "creating":
             return waiting(f"Snapshot {name} is being made.")
         if status != "available":
-            raise BrokenError(f"Snapshot {name} is {status}.")
+            raise VerifyError(f"Snapshot {name} is {status}.")
         return {"said": f"Snapshot {name} is made.", "snapshot": name}
 
     def resize_cache(self, run: Run) -> Answer:
@@ -175,10 +174,10 @@ class Size:
         return waiting(f"{wanted} is asked for.")
 
     def verify_cache(self, run: Run) -> Answer:
-        """BrokenError unless the group is available with its new nodes."""
+        """VerifyError unless the group is available with its new nodes."""
         group, wanted = self._group(), run.inputs["NodeType"]
         if group["Status"] != "available" or group["CacheNodeType"] != wanted:
-            raise BrokenError(
+            raise VerifyError(
                 f"{self._settings.replication_group} has {group['CacheNodeType']} nodes and is {group['Status']}."
             )
         return {"said": f"{self._settings.replication_group} is available with {wanted} nodes. {self._type(wanted)}"}

@@ -42,7 +42,7 @@ LASTS = {
     "creating": 600,
     "modifying": 600,
     "rebooting": 60,
-    "renaming": 180,
+    "renaming": 600,  # "about 10 minutes": https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_RenameInstance.html
     "resetting-master-credentials": 60,
 }
 """Seconds on the clock."""

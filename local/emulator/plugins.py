@@ -20,6 +20,7 @@ from local.emulator.functions import Functions
 from local.emulator.mute_rules import MuteRules
 from local.emulator.replication_groups import ReplicationGroups
 from local.emulator.service_events import ServiceEvents
+from local.emulator.tasks import tasks_write
 
 if TYPE_CHECKING:
     from local.emulator.server import Settings
@@ -64,6 +65,7 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
         "hosted_zone": _hosted_zone,
         "accepts_password": instances.answers,
         "accepts_token": groups.accepts,
+        "tasks_write": tasks_write,
         **_application(settings, deployments, instances),
         **access.install(clock),
         **resource_types.install(client, deployments),
