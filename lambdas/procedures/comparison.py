@@ -9,6 +9,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from lambdas.procedures.run import VerifyError
+
 HOSTS = "COMPARED_HOSTS"
 """The variable with the hosts, the live one first."""
 _MARK = "compared: "
@@ -66,10 +68,10 @@ def variables(hosts: Sequence[str], names: Mapping[str, str]) -> dict[str, str]:
 
 
 def told(lines: Sequence[str]) -> str:
-    """What the program found, in words; ValueError when it wrote no answer."""
+    """What the program found, in words; VerifyError when it wrote no answer."""
     found = [line.removeprefix(_MARK) for line in lines if line.startswith(_MARK)]
     if not found:
-        raise ValueError(f"the task compared nothing: it wrote {' / '.join(lines[-5:]) or 'nothing'}")
+        raise VerifyError(f"The task compared nothing: it wrote {' / '.join(lines[-5:]) or 'nothing'}.")
     answer = json.loads(found[-1])
     differ = answer["differ"]
     if not differ:

@@ -83,7 +83,7 @@ class Database:
             },
             "migrations": {
                 "Plan": self.plan_migrations,
-                "Snapshot": self._instances.snapshot,
+                "Snapshot": self.snapshot_before_down,
                 "Migrate": self.migrate,
             },
         }
@@ -239,6 +239,8 @@ class Database:
         """RefusedError unless the live instance and the other are there, or the switch was begun before."""
         name = self._settings.database_instance
         aside, coming = self._switched(run)
+        if self._instances.find(coming) is None:
+            raise RefusedError(f"There is no {coming}: restore one first. After a switch, backend-deploy restarts the service.")
         taken = self._instances.available(coming)
         if self._instances.find(name) is None:
             return {"said": f"{name} is put aside already: {coming} gets its name."}
@@ -350,6 +352,10 @@ class Database:
             "said": f"node-pg-migrate {MIGRATIONS[run.inputs['Direction']]} runs in a task of {definition}{before}."
             + (" The last migration is taken back, with the data that only it has." if before else "")
         }
+
+    def snapshot_before_down(self, run: Run) -> Answer:
+        """A snapshot before a migration is taken back, which may drop data."""
+        return self._instances.snapshot(run) if run.inputs["Direction"] == "down" else {"said": "No snapshot is needed."}
 
     def migrate(self, run: Run) -> Answer:
         """node-pg-migrate in a one-off task, with what it wrote. Its own lock lets no two of them run at once."""

@@ -2,8 +2,8 @@
 
 ministack 1.5.33 has no RestoreDBInstanceToPointInTime, restores snapshots into "available" at once with nothing of the source's
 storage key, and changes an instance while it is asked. Replaced in `rds._ACTION_MAP`:
-- CreateDBSnapshot, RestoreDBInstanceFromDBSnapshot, RestoreDBInstanceToPointInTime, ModifyDBInstance, RebootDBInstance and
-  DescribeOrderableDBInstanceOptions;
+- CreateDBInstance, which gives each endpoint a name of its own; CreateDBSnapshot, RestoreDBInstanceFromDBSnapshot,
+  RestoreDBInstanceToPointInTime, ModifyDBInstance, RebootDBInstance and DescribeOrderableDBInstanceOptions;
 - everything else: called through, after what is due on the clock.
 And `rds._instance_xml`, called through, which shows no log exports; and the creation and update by CloudFormation, called
 through, which lose them and give an endpoint a name of its own in place of the one that all of a region's instances have.
@@ -114,10 +114,13 @@ class DatabaseInstances:
     def install(self) -> None:
         """Plug in."""
         self._clock.drive(rds)
-        self._called_through = {name: rds._ACTION_MAP[name] for name in ("CreateDBSnapshot", "ModifyDBInstance")}
+        self._called_through = {
+            name: rds._ACTION_MAP[name] for name in ("CreateDBInstance", "CreateDBSnapshot", "ModifyDBInstance")
+        }
         self._instance_xml = rds._instance_xml
         rds._instance_xml = self.instance_xml
         replaced: dict[str, Callable[[Parameters], Response]] = {
+            "CreateDBInstance": self.create,
             "CreateDBSnapshot": self.create_snapshot,
             "RestoreDBInstanceFromDBSnapshot": self.restore_snapshot,
             "RestoreDBInstanceToPointInTime": self.restore_to_point_in_time,
@@ -132,9 +135,7 @@ class DatabaseInstances:
 
         def created(logical_id: str, properties: Parameters, *rest: Any) -> Any:
             ref, attributes = create(logical_id, properties, *rest)
-            instance = rds._instances[ref]
-            instance |= {"_made": self._clock.time(), "InstanceCreateTime": rds._format_time(self._clock.time())}
-            self._place(instance)
+            instance = self._made_now(rds._instances[ref])
             _export_logs(instance, properties)
             return ref, {**attributes, "Endpoint.Address": instance["Endpoint"]["Address"]}
 
@@ -187,6 +188,21 @@ class DatabaseInstances:
 
     def _turn(self, instance: Record, seconds: float, status: str) -> None:
         self._then(instance, seconds, lambda _: instance.update(DBInstanceStatus=status))
+
+    def create(self, parameters: Parameters) -> Response:
+        """An instance at once, as the emulator makes it."""
+        answer: Response = self._called_through["CreateDBInstance"](parameters)
+        if answer[0] != 200:
+            return answer
+        instance = self._made_now(rds._instances[rds._p(parameters, "DBInstanceIdentifier")])
+        instance["EnabledCloudwatchLogsExports"] = rds._parse_member_list(parameters, "EnableCloudwatchLogsExports")
+        return rds._single_instance_response("CreateDBInstanceResponse", "CreateDBInstanceResult", instance)  # type: ignore[no-any-return]
+
+    def _made_now(self, instance: Record) -> Record:
+        now = self._clock.time()
+        instance |= {"_made": now, "InstanceCreateTime": rds._format_time(now)}
+        self._place(instance)
+        return instance
 
     # Snapshots
 

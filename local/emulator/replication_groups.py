@@ -157,7 +157,7 @@ class ReplicationGroups:
         return elasticache._xml(200, f"{name}Response", f"<{name}Result>{inner}</{name}Result>")  # type: ignore[no-any-return]
 
     def create_snapshot(self, parameters: Parameters) -> Response:
-        """A snapshot of a group or of one of its nodes that is "creating", and a group that is "snapshotting", for their time."""
+        """A snapshot of a group or of a node of it that is "creating", and a group that is "snapshotting", for their time."""
         name, node = elasticache._p(parameters, "SnapshotName"), elasticache._p(parameters, "CacheClusterId")
         identifier = elasticache._p(parameters, "ReplicationGroupId") or elasticache._clusters.get(node, {}).get(
             "ReplicationGroupId"
