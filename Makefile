@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/node_modules/.bin:$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup init drill dashboard test faults local local-down shell break mend messages replay detection thresholds docs runbook synth preflight golden lint acknowledgements lock
+.PHONY: help setup init drill dashboard test faults local local-down shell break mend messages check-document replay detection thresholds docs runbook synth preflight golden lint acknowledgements lock
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -59,6 +59,9 @@ mend: setup ## take every fault in the local cloud back
 
 messages: setup ## what people have been told of the local cloud
 	@python -m local messages
+
+check-document: setup ## say what is wrong with a Systems Manager Automation document, YAML or JSON: FILE=path
+	@python -m local.automation "$(FILE)"
 
 replay: setup ## replay the alarms over recorded metrics: TRACE=file [METRIC= START= ZONE= ENV= OUT= MINUTES=]
 	@python -m local.replay $(if $(TRACE),"$(TRACE)") --env "$(ENV)" $(if $(METRIC),--metric "$(METRIC)") $(if $(START),--start "$(START)") \

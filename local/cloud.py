@@ -367,9 +367,17 @@ class Cloud:
         return list(self.control("logs", self.environment.function(name)))
 
     def wait_until_idle(self, seconds: float = 30) -> None:
-        """Wait until no function runs that was invoked asynchronously, as by an alarm; CloudError when one still does."""
+        """Wait until no function runs that was invoked asynchronously, as by an alarm, and every automation has ended or waits
+        for time or people; CloudError when one still runs.
+        """
         if not self.control("idle", seconds):
-            raise CloudError(f"A function still runs after {seconds:g} s.")
+            raise CloudError(f"A function or an automation still runs after {seconds:g} s.")
+
+    def break_step(self, document: str, step: str, kind: str, when: str = "before", times: int = 1) -> None:
+        """The next calls of a document's step `fail`, `time out`, or `interrupt` it (a person cancels), before or after their
+        effect.
+        """
+        self.control("break_step", document, step, kind, when, times)
 
     def recorded(self) -> dict[str, dict[str, Any]]:
         """The resources that are kept but do nothing: their properties by CloudFormation type and physical id."""

@@ -4,6 +4,7 @@ Replaced in ministack 1.5.33:
 - `app.pin_request_origin`: loopback is plain HTTP, which the `aws:SecureTransport` bucket policies of `enforce_ssl` deny. So
   every request counts as sent over TLS.
 - `iam_actions.extract_resource_arn` for ECS: it gives the cluster for every action, and no policy on a service would match.
+- the same for Systems Manager's documents and automations;
 - the resource of DescribeAlarms: AWS authorizes it on alarms, and on `*` when composite alarms are asked for;
   that of ListAlarmMuteRules.
 - `iam_evaluator.enforce`: called through, and its calls are recorded. A call that passes a role needs `iam:PassRole` too.
@@ -29,11 +30,13 @@ Members = dict[str, Any]
 
 @dataclass
 class Request:
-    """The request at hand: its members, the cluster of an ECS request, and the role that could not be passed."""
+    """The request at hand: its members, the cluster of an ECS request, further resources that it is authorized on, and what of
+    all that was denied, an action and a resource."""
 
     members: Members = field(default_factory=dict)
     cluster: str = ""
-    not_passed: str = ""
+    also: list[str] = field(default_factory=list)
+    denied: tuple[str, str] | None = None
 
 
 _request: contextvars.ContextVar[Request] = contextvars.ContextVar("request")
@@ -66,6 +69,9 @@ class Access:
         """What the request is authorized on."""
         request = Request(members(headers, body, params))
         _request.set(request)
+        if service == "ssm" and (resources := _ssm_resources(headers, request.members, f"arn:aws:ssm:{region}:{account}")):
+            request.also = resources[1:]
+            return resources[0]
         if service != "ecs":
             return str(self._resource_arn(service, method, path, headers, body, params, region, account))
         prefix = f"arn:aws:ecs:{region}:{account}"
@@ -92,12 +98,18 @@ class Access:
             context["ecs:cluster"] = request.cluster
         denied = self._enforce(access_key, action, service, region, resource_arn=resource_arn, service_context=context)
         self._record(service, action, resource_arn, denied)
+        for resource in () if denied else request.also:
+            denied = self._enforce(access_key, action, service, region, resource_arn=resource, service_context=context)
+            self._record(service, action, resource, denied)
+            if denied:
+                request.denied = action, resource
+                break
         for role, receiver in () if denied else passed_roles(action, request.members, account):
             context = {"iam:PassedToService": receiver}
             denied = self._enforce(access_key, "iam:PassRole", "iam", region, resource_arn=role, service_context=context)
             self._record("iam", "iam:PassRole", role, denied)
             if denied:
-                request.not_passed = role
+                request.denied = "iam:PassRole", role
                 break
         return denied
 
@@ -109,12 +121,10 @@ class Access:
 
     def denied(self, service: str, action: str, principal: str, request_id: str, **answer: Any) -> Any:
         """The answer to a denied request; as on AWS, it names a role that could not be passed."""
-        if role := _request.get(Request()).not_passed:
-            action, explicit = "iam:PassRole", bool(answer.get("explicit_deny"))
-            answer |= {
-                "resource_arn": role,
-                "message": iam_actions.identity_denial_message(action, principal, role, explicit),
-            }
+        if found := _request.get(Request()).denied:
+            action, resource = found
+            message = iam_actions.identity_denial_message(action, principal, resource, bool(answer.get("explicit_deny")))
+            answer |= {"resource_arn": resource, "message": message}
         return self._denied(service, action, principal, request_id, **answer)
 
     def called(self, principal: str) -> list[dict[str, Any]]:
@@ -143,6 +153,44 @@ _AUTHORIZED_ON: dict[str, tuple[str, str]] = {
     "StopTask": ("task", "task"),
     "ExecuteCommand": ("task", "task"),
 }
+
+
+# The kind of resource that Systems Manager authorizes an action on, and the request's member with its name:
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
+_OF_SSM: dict[str, tuple[str, str]] = {
+    "CreateDocument": ("document", "Name"),
+    "DeleteDocument": ("document", "Name"),
+    "DescribeDocument": ("document", "Name"),
+    "GetDocument": ("document", "Name"),
+    "ListDocumentVersions": ("document", "Name"),
+    "UpdateDocument": ("document", "Name"),
+    "UpdateDocumentDefaultVersion": ("document", "Name"),
+    "StartAutomationExecution": ("document", "DocumentName"),
+    "DescribeAutomationStepExecutions": ("automation-execution", "AutomationExecutionId"),
+    "GetAutomationExecution": ("automation-execution", "AutomationExecutionId"),
+    "SendAutomationSignal": ("automation-execution", "AutomationExecutionId"),
+    "StopAutomationExecution": ("automation-execution", "AutomationExecutionId"),
+}
+
+
+def _ssm_resources(headers: Mapping[str, str], request: Members, prefix: str) -> list[str]:
+    """The ARNs that an action on documents or executions is authorized on; none for other actions.
+
+    Starting an automation needs all three that the reference names. AWS's examples have the last two:
+    https://docs.aws.amazon.com/systems-manager/latest/userguide/automation-setup-identity-based-policies.html
+    and AWS's answers have named the first: https://github.com/aws-solutions/automated-security-response-on-aws/issues/29.
+    A policy with all of them is right in either account.
+    """
+    action = headers.get("x-amz-target", "").rpartition(".")[2]
+    if action not in _OF_SSM:
+        return []
+    kind, member = _OF_SSM[action]
+    name = _last(str(request.get(member) or ""))
+    resource = f"{prefix}:{kind}/{name}"
+    if action != "StartAutomationExecution":
+        return [resource]
+    version = request.get("DocumentVersion") or "$DEFAULT"
+    return [f"{prefix}:automation-definition/{name}:{version}", resource, f"{prefix}:automation-execution/*"]
 
 
 def _ecs_resource(action: str, request: dict[str, Any], prefix: str) -> str:
@@ -205,7 +253,7 @@ def _of_task_definition(request: Members) -> list[Any]:
 
 # The roles that a request passes, and the service that gets them:
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
-_PASSES: dict[str, tuple[Callable[[Members], Iterable[Any]], str]] = {
+PASSES: dict[str, tuple[Callable[[Members], Iterable[Any]], str]] = {
     "cloudformation:CreateChangeSet": (_under("RoleARN"), "cloudformation.amazonaws.com"),
     "cloudformation:CreateStack": (_under("RoleARN"), "cloudformation.amazonaws.com"),
     "cloudformation:DeleteStack": (_under("RoleARN"), "cloudformation.amazonaws.com"),
@@ -230,8 +278,8 @@ _PASSES: dict[str, tuple[Callable[[Members], Iterable[Any]], str]] = {
 
 def passed_roles(action: str, request: Members, account: str) -> Iterator[tuple[str, str]]:
     """The roles that a request passes, by ARN, each with the service that gets it."""
-    if action in _PASSES:
-        roles, receiver = _PASSES[action]
+    if action in PASSES:
+        roles, receiver = PASSES[action]
         for role in filter(None, roles(request)):
             yield role if role.startswith("arn:") else f"arn:aws:iam::{account}:role/{role}", receiver
 

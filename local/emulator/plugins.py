@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from ministack.services import cloudwatch, cloudwatch_logs, ecs, eventbridge, ro
 from local.emulator import access, logs_insights, notifications, refusals, resource_types
 from local.emulator.alarm_actions import AlarmActions
 from local.emulator.application import Application
+from local.emulator.automation import Automation
 from local.emulator.clock import Clock
 from local.emulator.database_instances import DatabaseInstances
 from local.emulator.ecs_deployments import Deployments
@@ -43,6 +45,7 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
     functions.install()
     logs_insights.install()
     notifications.install()
+    automation = Automation(clock, port)
     client = resource_types.clients(port)
 
     def advance(seconds: float) -> float:
@@ -50,7 +53,15 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
         deployments.progress()
         instances.progress()
         groups.progress()
+        automation.tick()
         return clock.time()
+
+    def idle(seconds: float) -> bool:
+        until = time.monotonic() + seconds
+        while functions.idle(until - time.monotonic()) and automation.idle(until - time.monotonic()):
+            if functions.idle(0):
+                return True
+        return False
 
     if not settings.background:
         eventbridge.start_scheduler = lambda: None  # whoever moves the clock runs what is due
@@ -60,7 +71,7 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
         "advance": advance,
         "begin": _begin,
         "fail_tasks_of": deployments.failing.add,
-        "idle": functions.idle,
+        "idle": idle,
         "logs": functions.logs,
         "hosted_zone": _hosted_zone,
         "accepts_password": instances.answers,
@@ -68,6 +79,7 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
         "tasks_write": tasks_write,
         **_application(settings, deployments, instances),
         **access.install(clock),
+        **automation.install(),
         **resource_types.install(client, deployments),
         **refusals.install(),
     }

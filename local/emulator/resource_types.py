@@ -28,6 +28,7 @@ from ministack.services.cloudformation import provisioners, stacks
 from local.cloudformation.names import LONGEST, generated_name, refusal
 from local.emulator.ecs_deployments import Deployments
 from local.emulator.functions import too_large
+from local.emulator.ssm_documents import provision, replaces
 
 ADMINISTRATOR = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 """The account's root to the emulator."""
@@ -197,6 +198,8 @@ def install(client: Callable[[str], Any], deployments: Deployments) -> dict[str,
         handlers[kind] = {**handlers[kind], "create": _completed(handlers[kind]["create"], attributes)}
     # The dimension of the metrics has "targetgroup/" in it, and the emulator's name has not.
     alb._target_group_full_name_from_arn = lambda arn: arn.rpartition(":")[2]
+    handlers["AWS::SSM::Document"] = provision(client, physical_name)
+    provisioners._CUSTOM_NAME_REPLACEMENT["AWS::SSM::Document"] = {"name": "Name", "requires_replacement": replaces}
     handlers["AWS::ECS::Service"] = _service(deployments, handlers["AWS::ECS::Service"]["delete"])
     function = handlers["AWS::Lambda::Function"]
     function["create"] = _after(function["create"], _reserve)
@@ -207,7 +210,7 @@ def install(client: Callable[[str], Any], deployments: Deployments) -> dict[str,
         handlers[kind] = _refusing(kind, handlers[kind])
     blocks = stacks._runs_on_worker_thread
     # A call to this very server would block its event loop.
-    stacks._runs_on_worker_thread = lambda kind: kind in BY_API or blocks(kind)
+    stacks._runs_on_worker_thread = lambda kind: kind in BY_API or kind == "AWS::SSM::Document" or blocks(kind)
     return {"recorded": lambda: {kind: dict(kept) for kind, kept in sorted(_recorded.items()) if kept}}
 
 
