@@ -28,7 +28,10 @@ class Input:
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """A step of the function `procedures`, of at most so many seconds."""
+    """A step of the function `procedures`, of at most so many seconds: Automation waits for 300, and the function ends at 290.
+
+    https://docs.aws.amazon.com/systems-manager/latest/userguide/automation-action-lamb.html
+    """
 
     name: str
     what: str

@@ -321,9 +321,17 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
             "ProceduresBackendPolicy/Resource",
             (
                 "AwsSolutions-IAM5[Resource::arn:aws:ecs:{environment.region}:{environment.account}:container-instance/{environment.cluster}/*]",
+                "AwsSolutions-IAM5[Resource::arn:aws:ecs:{environment.region}:{environment.account}:service-deployment/{environment.cluster}/{environment.service}/*]",
+                "AwsSolutions-IAM5[Resource::arn:aws:ecs:{environment.region}:{environment.account}:service-revision/{environment.cluster}/{environment.service}/*]",
                 "AwsSolutions-IAM5[Resource::arn:aws:ecs:{environment.region}:{environment.account}:task/{environment.cluster}/*]",
             ),
-            "ECS generates the ids of tasks: these patterns match those of one cluster, which is the service's own.",
+            "ECS generates the ids of tasks, deployments and revisions: these patterns match those of one cluster and its one service.",
+        ),
+        Acknowledgement(
+            "ProceduresBackendPolicy/Resource",
+            ("AwsSolutions-IAM5[Resource::*]",),
+            "Three reads: ecs:DescribeTaskDefinition and application-autoscaling:DescribeScalableTargets have no resource-level "
+            "permissions, and cloudwatch:DescribeAlarms returns composite alarms only to a permission on everything.",
         ),
         Acknowledgement(
             "Procedures/Resource",

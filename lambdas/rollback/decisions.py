@@ -193,10 +193,10 @@ class Evidence:
         return tuple(by_arn.get(arn) or TaskDefinition(arn, "unknown", "") for arn in arns)
 
     def _usable(self, found: TaskDefinition) -> bool:
-        return found.status == "ACTIVE" and found.arn not in {self.task_definition} | self._failed | self._left | self.ran_on
+        return found.status == "ACTIVE" and found.arn not in {self.task_definition} | self.failed | self._left | self.ran_on
 
     @property
-    def _failed(self) -> set[str]:
+    def failed(self) -> set[str]:
         """The task definitions of deployments that failed. One that ended because a newer one began did not."""
         newer = (None, *self.deployments)
         return {

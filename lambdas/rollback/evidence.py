@@ -1,6 +1,6 @@
 """Reads from AWS what a decision rests on. What cannot be read is named, never guessed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -18,6 +18,9 @@ from runbook.rows import Dependency
 from runbook.rules import CANDIDATES, EVIDENCE_DEADLINE, SECOND_LOOK
 
 T = TypeVar("T")
+
+FACTS = ("service", "history", "database", "cache", "alarms", "changes")
+"""What evidence is made of."""
 
 
 @dataclass(frozen=True)
@@ -61,24 +64,24 @@ class Reader:
         self._elasticache = clients.elasticache
         self._cloudwatch = clients.cloudwatch
 
-    def read(self, at: datetime) -> Evidence:
-        """The evidence about an alarm of this moment. It raises nothing: `missing` names what failed, or took too long."""
+    def read(self, at: datetime, only: Collection[str] = FACTS) -> Evidence:
+        """The evidence about an alarm of this moment, or only some facts of it. It raises nothing: `missing` names what failed,
+        or took too long."""
         database, cache = self._settings.database_instance, self._settings.replication_group
-        answers = self._at_once(
-            {
-                "service": self.service,
-                "history": self._history,
-                "database": self._database,
-                "cache": self._cache,
-                "alarms": self._dependency_alarms,
-                "changes": self._changes.read,
-            },
-            EVIDENCE_DEADLINE.total_seconds(),
-        )
+        readers: dict[str, Callable[[], Any]] = {
+            "service": self.service,
+            "history": self._history,
+            "database": self._database,
+            "cache": self._cache,
+            "alarms": self._dependency_alarms,
+            "changes": self._changes.read,
+        }
+        wanted = {key: reader for key, reader in readers.items() if key in only}
+        answers = self._at_once(wanted, EVIDENCE_DEADLINE.total_seconds())
         missing: list[str] = []
 
         def fact(key: str, name: str, otherwise: T) -> T:
-            found: T | Exception = answers[key]
+            found: T | Exception = answers.get(key, otherwise)
             if isinstance(found, Exception):
                 missing.append(f"{name} ({found})")
                 return otherwise

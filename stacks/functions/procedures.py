@@ -70,9 +70,19 @@ def procedures(stack: EnvironmentStack, environment: Environment, remediation: R
 
 def _backend(environment: Environment) -> list[iam.PolicyStatement]:
     """What the family of the backend may do."""
-    service = environment.arn("ecs", f"service/{environment.cluster}/{environment.service}")
+    name = f"{environment.cluster}/{environment.service}"
+    service = environment.arn("ecs", f"service/{name}")
     return [
-        iam.PolicyStatement(actions=["ecs:DescribeServices"], resources=[service]),
+        iam.PolicyStatement(
+            actions=["ecs:DescribeServices", "ecs:ListServiceDeployments", "ecs:UpdateService"], resources=[service]
+        ),
+        iam.PolicyStatement(
+            actions=["ecs:DescribeServiceDeployments"],
+            resources=[service, environment.arn("ecs", f"service-deployment/{name}/*")],
+        ),
+        iam.PolicyStatement(
+            actions=["ecs:DescribeServiceRevisions"], resources=[service, environment.arn("ecs", f"service-revision/{name}/*")]
+        ),
         # Authorized on the cluster's instances, though tasks of Fargate run on none:
         # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
         iam.PolicyStatement(
@@ -80,5 +90,31 @@ def _backend(environment: Environment) -> list[iam.PolicyStatement]:
         ),
         iam.PolicyStatement(
             actions=["ecs:DescribeTasks", "ecs:StopTask"], resources=[environment.arn("ecs", f"task/{environment.cluster}/*")]
+        ),
+        # These have no resource-level permissions, but the alarms, which a narrower scope would not show:
+        # https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+        iam.PolicyStatement(
+            actions=[
+                "application-autoscaling:DescribeScalableTargets",
+                "cloudwatch:DescribeAlarms",
+                "ecs:DescribeTaskDefinition",
+            ],
+            resources=["*"],
+        ),
+        # UpdateService with a task definition passes that definition's roles.
+        iam.PolicyStatement(
+            actions=["iam:PassRole"],
+            resources=[environment.role_arn(one) for one in (environment.execution_role, environment.task_role)],
+            conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+        ),
+        iam.PolicyStatement(
+            actions=["ecr:DescribeImages"], resources=[environment.arn("ecr", f"repository/{environment.repository}")]
+        ),
+        iam.PolicyStatement(
+            actions=["rds:DescribeDBInstances"], resources=[environment.arn("rds", f"db:{environment.database_instance}")]
+        ),
+        iam.PolicyStatement(
+            actions=["elasticache:DescribeReplicationGroups"],
+            resources=[environment.arn("elasticache", f"replicationgroup:{environment.replication_group}")],
         ),
     ]

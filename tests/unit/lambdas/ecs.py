@@ -54,6 +54,8 @@ class Ecs:
         self.changes: list[Changed] = []
         self.page = 100
         """The most deployments on a page of ListServiceDeployments."""
+        self.tasks: dict[str, Members] = {}
+        """The tasks by their ids; `settle` makes them as many as there should be."""
         self._model = model
 
     # What releases and ECS itself do
@@ -91,6 +93,13 @@ class Ecs:
         """What is under way ends as it should, now."""
         while self.rollout.last and self.rollout.last.running:
             self.rollout.end_phase(self._conditions)
+        for task in self.tasks.values():
+            task["lastStatus"] = task["desiredStatus"]
+        for number in range(len(self.tasks), len(self.tasks) + self.rollout.desired - len(self._running)):
+            arn = PRODUCTION.arn("ecs", f"task/{PRODUCTION.cluster}/{number:032x}")
+            group = f"service:{PRODUCTION.service}"
+            states = {"lastStatus": "RUNNING", "desiredStatus": "RUNNING", "healthStatus": "HEALTHY"}
+            self.tasks[f"{number:032x}"] = {"taskArn": arn, "group": group, **states}
 
     @property
     def current(self) -> str:
@@ -125,13 +134,17 @@ class Ecs:
         return AWSResponse(request.url, status, {"Content-Type": "application/x-amz-json-1.1"}, body)
 
     def _answer(self, operation: str, request: Members) -> Members:
+        own = {
+            "DescribeServices": self._describe_services,
+            "DescribeTaskDefinition": self._describe_task_definition,
+            "UpdateService": self._update_service,
+            "ListTasks": self._list_tasks,
+            "DescribeTasks": self._describe_tasks,
+            "StopTask": self._stop_task,
+        }
+        if operation in own:
+            return own[operation](request)
         match operation:
-            case "DescribeServices":
-                return self._describe_services(request)
-            case "DescribeTaskDefinition":
-                return self._describe_task_definition(request["taskDefinition"])
-            case "UpdateService":
-                return self._update_service(request)
             case "ListServiceDeployments":
                 request["maxResults"] = min(self.page, request.get("maxResults", 20))
             case "StopServiceDeployment":
@@ -146,10 +159,36 @@ class Ecs:
     def _describe_services(self, request: Members) -> Members:
         if (request["cluster"], request["services"]) != (PRODUCTION.cluster, [PRODUCTION.service]):
             return {"services": [], "failures": [{"arn": request["services"][0], "reason": "MISSING"}]}
-        members = {"taskDefinition": self.current, "desiredCount": TASKS, "runningCount": TASKS, "status": "ACTIVE"}
-        return {"services": [members | operations.service_members(self.rollout, self._conditions)], "failures": []}
+        tasks = self.rollout.desired
+        members = {"taskDefinition": self.current, "desiredCount": tasks, "runningCount": tasks, "status": "ACTIVE"}
+        members |= operations.service_members(self.rollout, self._conditions)
+        if self.tasks:
+            members["runningCount"] = len(self._running)
+        events = [{"id": "1", "createdAt": self.now.timestamp(), "message": "has reached a steady state."}]
+        return {"services": [members | {"events": events}], "failures": []}
 
-    def _describe_task_definition(self, arn: str) -> Members:
+    @property
+    def _running(self) -> list[Members]:
+        return [task for task in self.tasks.values() if task["desiredStatus"] == "RUNNING"]
+
+    def _list_tasks(self, request: Members) -> Members:
+        assert (request["cluster"], request["serviceName"]) == (PRODUCTION.cluster, PRODUCTION.service)
+        return {"taskArns": [task["taskArn"] for task in self._running]}
+
+    def _describe_tasks(self, request: Members) -> Members:
+        assert request["cluster"] == PRODUCTION.cluster
+        names = [one.rpartition("/")[2] for one in request["tasks"]]
+        found = [self.tasks[name] for name in names if name in self.tasks]
+        missing = [{"arn": name, "reason": "MISSING"} for name in names if name not in self.tasks]
+        return {"tasks": found, "failures": missing}
+
+    def _stop_task(self, request: Members) -> Members:
+        task = self.tasks[request["task"]]
+        task |= {"desiredStatus": "STOPPED", "lastStatus": "DEACTIVATING", "stoppedReason": request["reason"]}
+        return {"task": task}
+
+    def _describe_task_definition(self, request: Members) -> Members:
+        arn = request["taskDefinition"]
         if arn not in self.definitions:
             raise RefusedError("ClientException", "Unable to describe task definition.")
         found = self.definitions[arn]
@@ -165,11 +204,12 @@ class Ecs:
         return {"taskDefinition": {**given, "family": PRODUCTION.family, "cpu": "2048", "containerDefinitions": containers}}
 
     def _update_service(self, request: Members) -> Members:
-        wanted = request["taskDefinition"]
+        wanted = request.get("taskDefinition", self.current)
         assert (request["cluster"], request["service"]) == (PRODUCTION.cluster, PRODUCTION.service)
         operations.check_task_definition(self.definitions.get(wanted, {}).get("status"))
         self.changes.append(Changed("UpdateService", self.current, wanted, self.now, self._failed))
-        if wanted != self.current:
+        self.rollout.desired = request.get("desiredCount", self.rollout.desired)
+        if wanted != self.current or request.get("forceNewDeployment"):
             self.deploy(wanted)
         return {"service": {"taskDefinition": wanted}}
 

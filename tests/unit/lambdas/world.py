@@ -1,5 +1,5 @@
-"""An AWS for `rollback`, `releases` and `notify`: moto where moto is right; an ECS of our own, because moto has no service
-deployments; and alarm mute rules, which it does not know at all."""
+"""An AWS for `rollback`, `releases`, `notify` and `procedures`: moto where moto is right; an ECS of our own, because moto has no
+service deployments; and alarm mute rules and executions of Automation, which it does not know at all."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -23,9 +23,15 @@ from moto.rds.models import rds_backends
 from moto.sns.models import sns_backends
 
 from lambdas.common.incidents import Outcome
+from lambdas.health_check.settings import HealthReport
 from lambdas.notify.function import Clients as NotifyClients
 from lambdas.notify.function import Notify
 from lambdas.notify.settings import NotifySettings
+from lambdas.procedures.backend import Backend
+from lambdas.procedures.clients import Clients as ProceduresClients
+from lambdas.procedures.function import Procedures
+from lambdas.procedures.runs import Runs
+from lambdas.procedures.settings import ProceduresSettings
 from lambdas.releases.function import Releases
 from lambdas.releases.settings import ReleasesSettings
 from lambdas.rollback.clients import Clients as RollbackClients
@@ -89,6 +95,26 @@ RELEASES = ReleasesSettings(
     service=PRODUCTION.service,
     container=PRODUCTION.application.container.name,
     image_parameter=PRODUCTION.image_parameter,
+    outcomes_topic=PRODUCTION.arn("sns", PRODUCTION.outcomes_topic),
+)
+PROCEDURES = ProceduresSettings(
+    environment=PRODUCTION.name,
+    prefix=PRODUCTION.prefix,
+    cluster=PRODUCTION.cluster,
+    service=PRODUCTION.service,
+    container=PRODUCTION.application.container.name,
+    repository=PRODUCTION.repository,
+    most_tasks=PRODUCTION.most_tasks,
+    pool_size=PRODUCTION.backend.pool_size,
+    database_instance=PRODUCTION.database_instance,
+    replication_group=PRODUCTION.replication_group,
+    alarm_prefix=f"{PRODUCTION.prefix}-",
+    api_url=PRODUCTION.api_url,
+    health_check_path=PRODUCTION.backend.health_check_path,
+    health_report=HealthReport(status="status", healthy="healthy", database="services.database", connected="connected"),
+    frontend_url=PRODUCTION.frontend_url,
+    incidents_table=PRODUCTION.incidents_table,
+    retention_days=365,
     outcomes_topic=PRODUCTION.arn("sns", PRODUCTION.outcomes_topic),
 )
 DEPENDENCIES = [f"{PRODUCTION.prefix}-{name}" for name in DEPENDENCY_ALARMS]
@@ -206,6 +232,8 @@ class World:
     """By `service:Operation`: what somebody else does just after the first such call."""
     crash_at: int | None = None
     """Where the run dies, counted from 0: before its first call, after it, before its second, after it, and so on."""
+    executions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The executions of Automation documents by their ids, as GetAutomationExecution tells of them."""
     muted: set[str] = field(default_factory=set)
     """The alarms that an active mute rule targets."""
     _rollback: dict[Mode, Rollback] = field(default_factory=dict)
@@ -311,6 +339,15 @@ class World:
         scheduled = {"detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
         return Releases(RELEASES, ecs=same.ecs, ssm=same.ssm, sns=same.sns).run(what or scheduled)
 
+    # What `procedures` does
+
+    def procedure(self, what: Any) -> dict[str, str]:
+        """The answer to the event of a document's step; raises what the function raises."""
+        self.calls.clear()
+        runs = Runs(procedures_clients().incidents, PROCEDURES.retention_days, self.clock)
+        backend = Backend(PROCEDURES, procedures_clients(), self.clock, runs, one_by_one)
+        return Procedures(PROCEDURES, procedures_clients(), self.clock, runs, (backend.steps(),)).run(what)
+
     # What is left behind
 
     def messages(self, topic: str) -> list[str]:
@@ -368,6 +405,17 @@ class World:
         found = [{"Status": "ACTIVE"}] if asked["AlarmName"] in self.muted else []
         return AWSResponse(params["url"], 200, {}, None), {"AlarmMuteRuleSummaries": found}
 
+    def automation(self, params: dict[str, Any], model: Any, **_: Any) -> Any:
+        """Answers for executions of Automation in place of the network."""
+        asked = self.calls[-1].parameters
+        found = self.executions[asked["AutomationExecutionId"]]
+        if model.name == "GetAutomationExecution":
+            return AWSResponse(params["url"], 200, {}, None), {"AutomationExecution": found}
+        (wanted,) = asked["Filters"]
+        member = {"StepName": "StepName", "StepExecutionStatus": "StepStatus"}[wanted["Key"]]
+        steps = [one for one in reversed(found["StepExecutions"]) if one[member] in wanted["Values"]]
+        return AWSResponse(params["url"], 200, {}, None), {"StepExecutions": steps[: asked["MaxResults"]]}
+
     def _maybe_crash(self, point: int) -> None:
         if self.crash_at is not None and point == self.crash_at:
             raise Crash
@@ -396,6 +444,10 @@ class _Running:
     @classmethod
     def mute_rules(cls, **call: Any) -> Any:
         return cls.world.mute_rules(**call)
+
+    @classmethod
+    def automation(cls, **call: Any) -> Any:
+        return cls.world.automation(**call)
 
 
 def _new_session() -> boto3.Session:
@@ -430,6 +482,8 @@ def session() -> boto3.Session:
     made.events.register("after-call", _Running.after)
     made.events.register("before-send.ecs", _Running.ecs)
     made.events.register("before-call.cloudwatch.ListAlarmMuteRules", _Running.mute_rules)
+    for operation in ("GetAutomationExecution", "DescribeAutomationStepExecutions"):
+        made.events.register(f"before-call.ssm.{operation}", _Running.automation)
     return made
 
 
@@ -443,6 +497,15 @@ def rollback_clients() -> RollbackClients:
         sns=session().client("sns"),
         ssm=session().client("ssm"),
         incidents=session().resource("dynamodb").Table(ROLLBACK.incidents_table),
+    )
+
+
+@cache
+def procedures_clients() -> ProceduresClients:
+    return ProceduresClients(
+        **vars(rollback_clients()),
+        autoscaling=session().client("application-autoscaling"),
+        ecr=session().client("ecr"),
     )
 
 

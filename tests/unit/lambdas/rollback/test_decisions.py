@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambdas.common.ecs import TaskDefinition
+from lambdas.common.locks import Lock
 from lambdas.rollback.decisions import FAILED, TABLE, Change, Deployment, Evidence, Impairment, Mode, decide
 from runbook.rows import Dependency
 from runbook.rules import BUDGET, BUDGET_WINDOW, DETECTION
@@ -55,6 +56,11 @@ State = Literal["started", "done", "failed", "reported"]
 def change(cause: Deployment, to: int, *, minutes: float, state: State = "done") -> Change:
     """A change of ours because of a deployment, this many minutes before the alarm."""
     return Change("update", cause.arn, cause.task_definition, td(to), f"image:{to}", ago(minutes), state)
+
+
+def lock(*, minutes: float) -> Lock:
+    """A procedure's lock of the service, which ends this many minutes after the alarm."""
+    return Lock("backend-deploy", "an-execution", "arn:aws:iam::123456789012:user/ada", ago(5), ago(-minutes))
 
 
 def spent(number: int = BUDGET) -> tuple[Change, ...]:
@@ -422,6 +428,7 @@ FACTS: dict[str, Callable[[Evidence, Mode], tuple[Evidence, Mode]]] = {
         replace(e, changes=(*e.changes, change(deployment(91, 2 * DAY), 1, minutes=0))),
         m,
     ),
+    "a procedure holds the lock of the service": lambda e, m: (replace(e, lock=lock(minutes=30)), m),
     "a native rollback is under way": lambda e, m: (
         replace(e, deployments=(replace(e.deployments[0], status="ROLLBACK_IN_PROGRESS"), *e.deployments[1:])),
         m,
@@ -509,6 +516,7 @@ class Dice(Random):
             dependency_alarms=self.mostly({}, dict[str, Dependency](rds="database")),
             incidents=tuple(ago(self.uniform(0, 9 * DAY)) for _ in range(self.choice([0, 0, 0, 1]))),
             changes=tuple(self.change(cause) for cause in self.sample(range(7), self.choice([0, 0, 1, 2]))),
+            lock=self.mostly(None, lock(minutes=self.uniform(-30, 30))),
             missing=self.mostly((), ("a fact",)),
         )
 

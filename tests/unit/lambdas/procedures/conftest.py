@@ -1,0 +1,51 @@
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from lambdas.common.https import Answer
+from lambdas.health_check import probes
+from tests.environments import PRODUCTION
+
+from ..world import World, client
+
+
+class Site:
+    """What users would see: the API's report and the frontend's page."""
+
+    def __init__(self) -> None:
+        self.database = "connected"
+        self.status = 200
+
+    def get(self, url: str, *_: object, **__: object) -> Answer:
+        if url.startswith(PRODUCTION.frontend_url):
+            return Answer(self.status, "text/html", b"<!doctype html>")
+        report = {"status": "healthy", "services": {"database": self.database}}
+        return Answer(self.status, "application/json", json.dumps(report).encode())
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Site:
+    """The site, which is well; `tests/unit/lambdas/health_check` has the probes against real servers."""
+    made = Site()
+    monkeypatch.setattr(probes, "get", made.get)
+    return made
+
+
+@pytest.fixture
+def images(aws: World) -> Iterator[World]:
+    """The repository with the images of the releases so far."""
+    client("ecr").create_repository(repositoryName=PRODUCTION.repository)
+    push(*(one["image"] for one in aws.ecs.definitions.values()))
+    aws.ecs.settle()
+    return aws
+
+
+def push(*images: str) -> None:
+    """Push these images."""
+    for image in images:
+        client("ecr").put_image(
+            repositoryName=PRODUCTION.repository,
+            imageManifest=json.dumps({"schemaVersion": 2, "config": {"digest": image}}),
+            imageTag=image.partition(":")[2],
+        )
