@@ -1,9 +1,12 @@
 """Every procedure, in the order in which they are listed."""
 
 from procedures.backend import BACKEND
+from procedures.database import DATABASE
 from procedures.model import Procedure
+from procedures.rotation import ROTATION
+from procedures.size import SIZE
 
-PROCEDURES: tuple[Procedure, ...] = (*BACKEND,)
+PROCEDURES: tuple[Procedure, ...] = (*BACKEND, *DATABASE, *SIZE, *ROTATION)
 
 
 def procedure(name: str) -> Procedure:

@@ -22,7 +22,7 @@ from lambdas.procedures.instances import (
 )
 from lambdas.procedures.one_off import Ended, OneOff
 from lambdas.procedures.restarts import Restarts
-from lambdas.procedures.run import Answer, RefusedError, Run, Steps, VerifyError, waiting
+from lambdas.procedures.run import Answer, RefusedError, Run, Step, Steps, VerifyError, waiting
 from lambdas.procedures.stores import StoresSettings
 from runbook.rules import SLOW_QUERY_MILLISECONDS
 
@@ -54,8 +54,10 @@ class Database:
         logs: Any,
         secrets: "Secrets",
         clock: Clock,
+        healthy: Step,
     ) -> None:
         self._settings = settings
+        self._healthy = healthy
         self._rds = rds
         self._secrets = secrets
         self._clock = clock
@@ -68,7 +70,7 @@ class Database:
         restore = {"Restore": self.restore, "Finish": self.finish_restore, "Verify": self.verify_restore}
         return {
             "database-snapshot": {"Plan": self.plan_snapshot, "Snapshot": self._instances.snapshot},
-            "database-snapshots": {"Plan": self.list_snapshots},
+            "database-snapshots": {"Plan": self.plan_snapshots, "Look": self.list_snapshots},
             "database-restore-to-time": {"Plan": self.plan_restore, **restore},
             "database-restore-snapshot": {"Plan": self.plan_restore, **restore},
             "database-slow-queries": {"Plan": self.plan_slow_queries, "Set": self.set_slow_queries},
@@ -80,6 +82,7 @@ class Database:
                 "Restart": self._restarts.begin,
                 "Restarted": self._restarts.wait,
                 "Verify": self.verify_switch,
+                "Health": self._healthy,
             },
             "migrations": {
                 "Plan": self.plan_migrations,
@@ -95,6 +98,9 @@ class Database:
         # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_CreateSnapshot.html
         pause = "" if live["MultiAZ"] else " It stands in one zone: writes pause for seconds."
         return {"said": f"A snapshot of {live['DBInstanceIdentifier']}, {live['AllocatedStorage']} GiB.{pause}"}
+
+    def plan_snapshots(self, _: Run) -> Answer:
+        return {"said": f"The newest {_LISTED} snapshots of {self._settings.database_instance} are listed."}
 
     def list_snapshots(self, _: Run) -> Answer:
         found = self._instances.snapshots()

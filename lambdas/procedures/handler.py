@@ -44,12 +44,13 @@ def _function() -> Procedures:
         incidents=boto3.resource("dynamodb", config=CLIENT).Table(configured.incidents_table),
     )
     runs = Runs(clients.incidents, configured.retention_days, clock.now)
+    backend = Backend(configured, clients, clock.now, runs, at_once)
     stores: Any = {"rds": clients.rds, "clock": clock.now}
     tasks = {"ecs": clients.ecs, "logs": clients.logs, "secrets": clients.secrets}
     families = (
-        Backend(configured, clients, clock.now, runs, at_once).steps(),
-        Database(configured, **stores, **tasks).steps(),
-        Size(configured, **stores, elasticache=clients.elasticache).steps(),
-        Rotation(configured, **stores, **tasks, elasticache=clients.elasticache).steps(),
+        backend.steps(),
+        Database(configured, **stores, **tasks, healthy=backend.verify).steps(),
+        Size(configured, **stores, elasticache=clients.elasticache, healthy=backend.verify).steps(),
+        Rotation(configured, **stores, **tasks, elasticache=clients.elasticache, healthy=backend.verify).steps(),
     )
     return Procedures(configured, clients, clock.now, runs, families)

@@ -18,7 +18,7 @@ from lambdas.common.clock import Clock
 from lambdas.procedures.instances import Instances, settled, waits_for
 from lambdas.procedures.one_off import Ended, OneOff
 from lambdas.procedures.restarts import Restarts
-from lambdas.procedures.run import Answer, RefusedError, Run, Steps, VerifyError, waiting
+from lambdas.procedures.run import Answer, RefusedError, Run, Step, Steps, VerifyError, waiting
 from lambdas.procedures.stores import StoresSettings
 
 if TYPE_CHECKING:
@@ -144,8 +144,10 @@ class Rotation:
         logs: Any,
         secrets: Any,
         clock: Clock,
+        healthy: Step,
     ) -> None:
         self._settings = settings
+        self._healthy = healthy
         self._rds = rds
         self._cache = elasticache
         self._secrets = secrets
@@ -167,6 +169,7 @@ class Rotation:
                 "Promote": self.promote_password,
                 "Connect": self.connect,
                 **restart,
+                "Health": self._healthy,
                 "Finish": self.finish_password,
             },
             "rotate-cache-token": {
@@ -176,6 +179,7 @@ class Rotation:
                 "Promote": self.promote_token,
                 **restart,
                 "Set": self.set_token,
+                "Health": self._healthy,
                 "Finish": self.finish_token,
             },
         }

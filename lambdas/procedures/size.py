@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lambdas.common.clock import Clock
 from lambdas.common.instance_classes import most_connections
 from lambdas.procedures.instances import Instance, Instances, settled, waits_for
-from lambdas.procedures.run import Answer, RefusedError, Run, Steps, VerifyError, waiting
+from lambdas.procedures.run import Answer, RefusedError, Run, Step, Steps, VerifyError, waiting
 from lambdas.procedures.stores import StoresSettings
 
 if TYPE_CHECKING:
@@ -24,8 +24,11 @@ _ZONES = 2
 class Size:
     """The procedures `database-resize` and `cache-resize` of one environment."""
 
-    def __init__(self, settings: StoresSettings, *, rds: "RDSClient", elasticache: "ElastiCacheClient", clock: Clock) -> None:
+    def __init__(
+        self, settings: StoresSettings, *, rds: "RDSClient", elasticache: "ElastiCacheClient", clock: Clock, healthy: Step
+    ) -> None:
         self._settings = settings
+        self._healthy = healthy
         self._rds = rds
         self._cache = elasticache
         self._clock = clock
@@ -39,12 +42,14 @@ class Size:
                 "Snapshot": self._instances.snapshot,
                 "Resize": self.resize_database,
                 "Verify": self.verify_database,
+                "Health": self._healthy,
             },
             "cache-resize": {
                 "Plan": self.plan_cache,
                 "Snapshot": self.snapshot_cache,
                 "Resize": self.resize_cache,
                 "Verify": self.verify_cache,
+                "Health": self._healthy,
             },
         }
 

@@ -8,12 +8,15 @@ from lambdas.health_check.settings import HealthReport
 from lambdas.procedures.settings import ProceduresSettings
 from stacks.base import EnvironmentStack
 from stacks.environment import Environment
+from stacks.functions import stores
 from stacks.functions.base import function
 from stacks.remediation import Remediation
 
 
-def procedures(stack: EnvironmentStack, environment: Environment, remediation: Remediation) -> lambda_.Function:
-    """The function, with what it may do: a policy for each family of procedures."""
+def procedures(
+    stack: EnvironmentStack, environment: Environment, remediation: Remediation, database_key: str, cache_key: str
+) -> lambda_.Function:
+    """The function, with what it may do: a policy for each family of procedures. The keys are ARNs."""
     report = environment.application.health_report
     return function(
         stack,
@@ -41,6 +44,7 @@ def procedures(stack: EnvironmentStack, environment: Environment, remediation: R
             frontend_url=environment.frontend_url,
             incidents_table=environment.incidents_table,
             retention_days=environment.log_retention_days,
+            **stores.settings(environment),
             outcomes_topic=environment.arn("sns", environment.outcomes_topic),
         ),
         statements=[
@@ -59,7 +63,13 @@ def procedures(stack: EnvironmentStack, environment: Environment, remediation: R
             ),
             iam.PolicyStatement(actions=["sns:Publish"], resources=[remediation.topics.outcomes.topic_arn]),
         ],
-        more={"ProceduresBackendPolicy": _backend(environment)},
+        more={
+            "ProceduresBackendPolicy": _backend(environment),
+            "ProceduresDatabasePolicy": stores.database(environment, database_key),
+            "ProceduresCachePolicy": stores.cache(environment),
+            "ProceduresTasksPolicy": stores.tasks(environment),
+            "ProceduresRotationPolicy": stores.rotation(environment, database_key, cache_key),
+        },
         dead_letters=remediation.topics.outcomes,  # none: it is never called without somebody who waits for its answer
         timeout=cdk.Duration.seconds(290),  # Automation waits for 300 s
         reserved_concurrent_executions=5,

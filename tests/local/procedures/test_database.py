@@ -65,7 +65,7 @@ def test_an_execution_makes_one_snapshot_even_if_the_answer_is_lost(stores: Stor
 def test_snapshots_are_listed_the_newest_first(stores: Stores) -> None:
     for _ in range(2):
         stores.run("database-snapshot")
-    names = re.findall(r"hz-navigator-manual-\d{8}-\d{6}", stores.run("database-snapshots")["Plan"])
+    names = re.findall(r"hz-navigator-manual-\d{8}-\d{6}", stores.run("database-snapshots")["Look"])
     assert len(names) == 2
     assert names == sorted(names, reverse=True)
 
