@@ -232,6 +232,8 @@ class World:
     """By `service:Operation`: what somebody else does just after the first such call."""
     crash_at: int | None = None
     """Where the run dies, counted from 0: before its first call, after it, before its second, after it, and so on."""
+    bounds: tuple[int, int] | None = (2, 4)
+    """The fewest and the most tasks that autoscaling keeps; None where it does not know the service."""
     executions: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The executions of Automation documents by their ids, as GetAutomationExecution tells of them."""
     muted: set[str] = field(default_factory=set)
@@ -416,6 +418,13 @@ class World:
         steps = [one for one in reversed(found["StepExecutions"]) if one[member] in wanted["Values"]]
         return AWSResponse(params["url"], 200, {}, None), {"StepExecutions": steps[: asked["MaxResults"]]}
 
+    def scalable_targets(self, params: dict[str, Any], **_: Any) -> Any:
+        """Answers DescribeScalableTargets in place of moto, whose own asks for a service in its own ECS."""
+        asked = self.calls[-1].parameters
+        assert asked["ResourceIds"] == [f"service/{PRODUCTION.cluster}/{PRODUCTION.service}"]
+        found = [dict(zip(("MinCapacity", "MaxCapacity"), self.bounds, strict=True))] if self.bounds else []
+        return AWSResponse(params["url"], 200, {}, None), {"ScalableTargets": found}
+
     def _maybe_crash(self, point: int) -> None:
         if self.crash_at is not None and point == self.crash_at:
             raise Crash
@@ -444,6 +453,10 @@ class _Running:
     @classmethod
     def mute_rules(cls, **call: Any) -> Any:
         return cls.world.mute_rules(**call)
+
+    @classmethod
+    def scalable_targets(cls, **call: Any) -> Any:
+        return cls.world.scalable_targets(**call)
 
     @classmethod
     def automation(cls, **call: Any) -> Any:
@@ -482,6 +495,7 @@ def session() -> boto3.Session:
     made.events.register("after-call", _Running.after)
     made.events.register("before-send.ecs", _Running.ecs)
     made.events.register("before-call.cloudwatch.ListAlarmMuteRules", _Running.mute_rules)
+    made.events.register("before-call.application-autoscaling.DescribeScalableTargets", _Running.scalable_targets)
     for operation in ("GetAutomationExecution", "DescribeAutomationStepExecutions"):
         made.events.register(f"before-call.ssm.{operation}", _Running.automation)
     return made

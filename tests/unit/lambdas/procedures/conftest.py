@@ -47,5 +47,6 @@ def push(*images: str) -> None:
         client("ecr").put_image(
             repositoryName=PRODUCTION.repository,
             imageManifest=json.dumps({"schemaVersion": 2, "config": {"digest": image}}),
+            imageManifestMediaType="application/vnd.docker.distribution.manifest.v2+json",
             imageTag=image.partition(":")[2],
         )
