@@ -7,8 +7,8 @@ _HEALTH = Call(name="Verify", what="The API has to answer as healthy, its databa
 _RELEASES = Invoke(name="Releases", what="Names the image that runs now as the one to deploy.", function="releases")
 _DEPLOYED = Until(name="Settled", what="The deployment has to end well.")
 _LOOK = Call(name="Look", what="Reads, and says what it saw.")
-_DEPLOYMENT_MINUTES = 60
-"""Longer than the waiting for a deployment, which is 100 rounds of 15 s and a call."""
+_MINUTES = 5
+"""Longer than a round of waiting takes, and a step that is tried twice."""
 
 BACKEND = (
     Procedure(
@@ -32,7 +32,7 @@ BACKEND = (
             _RELEASES,
             _HEALTH,
         ),
-        minutes=_DEPLOYMENT_MINUTES,
+        minutes=_MINUTES,
     ),
     Procedure(
         name="backend-deploy",
@@ -41,7 +41,7 @@ BACKEND = (
         duration="3 to 6 min",
         undo="Nothing is to be undone: the new tasks run what the old ones ran.",
         steps=(Call(name="Deploy", what="Asks for the deployment."), _DEPLOYED, _RELEASES, _HEALTH),
-        minutes=_DEPLOYMENT_MINUTES,
+        minutes=_MINUTES,
     ),
     Procedure(
         name="backend-scale",
@@ -55,7 +55,7 @@ BACKEND = (
             Until(name="Settled", what="As many tasks have to run as the service is set to."),
             _HEALTH,
         ),
-        minutes=_DEPLOYMENT_MINUTES,
+        minutes=_MINUTES,
     ),
     Procedure(
         name="backend-restart-task",
@@ -76,7 +76,7 @@ BACKEND = (
             Until(name="Settled", what="The task has to have stopped, and all tasks to run again."),
             _HEALTH,
         ),
-        minutes=_DEPLOYMENT_MINUTES,
+        minutes=_MINUTES,
     ),
     Procedure(
         name="service-status",

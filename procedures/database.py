@@ -9,6 +9,8 @@ from runbook.sections import Section
 DATABASE_LOCK = "database"
 """The lock of what leaves the service alone; what takes the database from it has the service's own."""
 
+MINUTES = 10
+"""Of a lock: longer than a round of waiting takes, and a step that is tried twice."""
 _MINUTE = timedelta(minutes=1)
 _SNAPSHOT = Until(name="Snapshot", what="Makes a manual snapshot, and waits until it is there.", every=_MINUTE)
 _RESTORE = (
@@ -16,13 +18,11 @@ _RESTORE = (
     Until(name="Finish", what="Sets what restoring does not take, and the service's password.", every=_MINUTE),
     Call(name="Verify", what="It has to have every setting of the live instance."),
 )
-_RESTORE_MINUTES = 8 * 60
-"""Longer than all the waiting."""
 _RESTORED: dict[str, Any] = {
     "duration": "10 min to some hours, by the size of the data",
     "undo": "Nothing is to be undone: it stands beside the live instance. Delete it when it is not needed.",
     "lock": DATABASE_LOCK,
-    "minutes": _RESTORE_MINUTES,
+    "minutes": MINUTES,
 }
 RESTART = (
     Call(name="Restart", what="Starts a rolling restart of the service."),
@@ -39,7 +39,7 @@ DATABASE = (
         undo="Delete the snapshot.",
         steps=(_SNAPSHOT,),
         lock=DATABASE_LOCK,
-        minutes=120,
+        minutes=MINUTES,
     ),
     Procedure(
         name="database-snapshots",
@@ -113,7 +113,7 @@ DATABASE = (
             HEALTH,
         ),
         approval=True,
-        minutes=5 * 60,
+        minutes=MINUTES,
     ),
     Procedure(
         name="database-slow-queries",
@@ -131,6 +131,7 @@ DATABASE = (
         ),
         steps=(Call(name="Set", what="Sets the parameter of the database."),),
         lock=DATABASE_LOCK,
+        minutes=MINUTES,
     ),
     Procedure(
         name="migrations",
@@ -153,6 +154,6 @@ DATABASE = (
         approval=True,
         approval_for=("Direction", "down"),
         lock=DATABASE_LOCK,
-        minutes=4 * 60,
+        minutes=MINUTES,
     ),
 )

@@ -118,13 +118,13 @@ def _steps(procedure: Procedure, environment: Environment) -> Iterator[Members]:
         more = {"lock": lock, **({"approval": True} if approved else {})}
         if procedure.approval_for:
             more["approval_for"] = list(procedure.approval_for)
-        what = "Takes the lock, so that automation leaves it alone" + (", once somebody else approved." if approved else ".")
+        what = "Takes the lock" + (", once somebody else has approved." if approved else ".")
         yield _call(procedure, environment, "Begin", what, 60, **more)
     for step in procedure.steps:
         yield from _own(procedure, environment, step)
     yield {**_call(procedure, environment, "Record", "Records how it ended, and gives the lock back.", 60), "isEnd": True}
     end = _call(procedure, environment, "Failed", "Records why it failed, and gives the lock back.", 60)
-    yield {**{key: value for key, value in end.items() if key not in _TO_FAILED}, "isEnd": True}
+    yield _without(end, _TO_FAILED) | {"isEnd": True}
 
 
 def _own(procedure: Procedure, environment: Environment, step: Step) -> Iterator[Members]:
@@ -170,13 +170,17 @@ def _own(procedure: Procedure, environment: Environment, step: Step) -> Iterator
 
 
 def _until(procedure: Procedure, environment: Environment, step: Until) -> Members:
-    """A loop of the step and a sleep, as long as the step answers that it waits."""
-    look = _call(procedure, environment, step.name, step.what, 60)
+    """A loop of the step and a sleep, as long as the step answers that it waits.
+
+    A round that fails is a round lost. What is in a loop may name no step outside it, and a loop has no onCancel: when a person
+    cancels it, the lock ends by itself.
+    https://docs.aws.amazon.com/systems-manager/latest/userguide/automation-action-loop.html
+    """
+    look = _without(_call(procedure, environment, step.name, step.what, 60, loop=True), _TO_FAILED) | {"onFailure": "Continue"}
     sleep = {
         "name": f"{step.name}Sleep",
         "action": "aws:sleep",
         "inputs": {"Duration": f"PT{step.every.total_seconds():.0f}S"},
-        **_TO_FAILED,
     }
     return {
         "name": f"Until{step.name}",
@@ -187,7 +191,7 @@ def _until(procedure: Procedure, environment: Environment, step: Until) -> Membe
             "LoopCondition": {"Variable": f"{{{{ {step.name}.Payload }}}}", "Contains": WAITING},
             "MaxIterations": step.rounds,
         },
-        "onFailure": "step:Failed",  # a loop has no onCancel
+        "onFailure": "step:Failed",
     }
 
 
@@ -219,6 +223,10 @@ def _call(procedure: Procedure, environment: Environment, name: str, what: str, 
     }
     called = {"FunctionName": environment.function("procedures"), "InputPayload": payload}
     return {"name": name, "description": what, **_invoke(called, seconds), **_TO_FAILED}
+
+
+def _without(members: Members, left_out: Mapping[str, Any]) -> Members:
+    return {key: value for key, value in members.items() if key not in left_out}
 
 
 def _invoke(called: Mapping[str, Any], seconds: int) -> Members:

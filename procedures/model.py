@@ -111,9 +111,9 @@ class Procedure:
     """One operation of the runbook.
 
     `changes` tells it from one that only reads; `approval` says that another person has to approve it, and `approval_for` that
-    this is so for one value of an input only; `lock` is what it locks
-    while it changes something, for `minutes` at most. `steps` are its own: every document begins with Plan and ends with Record
-    or Failed.
+    this is so for one value of an input only; `lock` is what it locks while it changes something, for `minutes` after each step
+    of the function: longer than any of its own waits lasts. `steps` are its own: every document begins with Plan and ends with
+    Record or Failed.
     """
 
     name: str

@@ -1,6 +1,6 @@
 """The procedures of rotation."""
 
-from procedures.database import HEALTH, RESTART
+from procedures.database import HEALTH, MINUTES, RESTART
 from procedures.model import Call, Input, Procedure, Until
 from runbook.sections import Section
 
@@ -35,7 +35,7 @@ ROTATION = (
             _FINISH,
         ),
         approval=True,
-        minutes=3 * 60,
+        minutes=MINUTES,
     ),
     Procedure(
         name="rotate-cache-token",
@@ -54,6 +54,6 @@ ROTATION = (
             HEALTH,
             _FINISH,
         ),
-        minutes=3 * 60,
+        minutes=MINUTES,
     ),
 )

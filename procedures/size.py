@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from procedures.database import HEALTH
+from procedures.database import HEALTH, MINUTES
 from procedures.model import Call, Input, Procedure, Until
 from runbook.sections import Section
 
@@ -31,7 +31,7 @@ SIZE = (
             HEALTH,
         ),
         approval=True,
-        minutes=4 * 60,
+        minutes=MINUTES,
     ),
     Procedure(
         name="cache-resize",
@@ -54,6 +54,6 @@ SIZE = (
             HEALTH,
         ),
         approval=True,
-        minutes=4 * 60,
+        minutes=MINUTES,
     ),
 )

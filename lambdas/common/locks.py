@@ -2,15 +2,16 @@
 
 They are attributes of the item `changes` in the table of incidents, which also holds automation's changes of the service: what
 holds the lock of the service can therefore be decided together with a claim (`lambdas.rollback.changes`), in one write. A lock
-names the execution that holds it, is taken again by the same one, and ends by itself.
+names the execution that holds it. It ends by itself unless each of the execution's steps renews it, so what dies holds nothing
+up for long.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter
+from botocore.exceptions import ClientError
 
 from lambdas.common.incidents import refused
 
@@ -25,21 +26,24 @@ _PREFIX = "lock "
 
 @dataclass(frozen=True)
 class Lock:
-    """Who holds a thing: the procedure, its execution, who started it; from when, and until when at the latest."""
+    """Who holds a thing: the procedure, its execution, who started it; since when, and for how long after its last step."""
 
     procedure: str
     execution: str
     started_by: str
     at: datetime
-    until: datetime
+    lease: timedelta
+    renewed: datetime
+
+    @property
+    def until(self) -> datetime:
+        """When it ends, unless it is renewed."""
+        return self.renewed + self.lease
 
     @property
     def words(self) -> str:
         """The holder, for a sentence."""
         return f"{self.procedure}, which {self.started_by} started at {self.at:%H:%M:%S} UTC (execution {self.execution})"
-
-
-_LOCK = TypeAdapter(Lock)
 
 
 class LockedError(Exception):
@@ -52,11 +56,7 @@ class LockedError(Exception):
 
 def locks(item: Mapping[str, Any]) -> dict[str, Lock]:
     """The locks in the item, by what they lock; those that have ended as well."""
-    return {
-        name.removeprefix(_PREFIX): _LOCK.validate_json(str(value["holder"]))
-        for name, value in item.items()
-        if name.startswith(_PREFIX)
-    }
+    return {name.removeprefix(_PREFIX): _lock(value) for name, value in item.items() if name.startswith(_PREFIX)}
 
 
 def free(key: str, now: datetime) -> tuple[str, dict[str, str], dict[str, Any]]:
@@ -85,7 +85,7 @@ class Locks:
         counted with them, so that what automation read before is out of date.
 
         LockedError when somebody else holds it, or automation changed the service since the version was read."""
-        condition, names, values = free(key, lock.at)
+        condition, names, values = free(key, lock.renewed)
         holders = {":mine": lock.execution, **({":ended": over.execution} if over else {})}
         unchanged, counted = "", ""
         if key == SERVICE:
@@ -101,33 +101,68 @@ class Locks:
             )
         except Exception as error:  # the first answer may have been lost, and a second attempt refused for our own lock
             found = self.read().get(key)
-            if found == lock:
+            if found and (found.execution, found.renewed) == (lock.execution, lock.renewed.replace(microsecond=0)):
                 return
             if not refused(error):
                 raise
-            held = found and found.until >= lock.at and found.execution != lock.execution
+            held = found and found.until >= lock.renewed and found.execution != lock.execution
             raise LockedError(found if held else None) from None
+
+    def renew(self, execution: str, now: datetime) -> bool:
+        """Renew what an execution holds; False when it has lost a lock, or never had one."""
+        mine = {key: lock for key, lock in self.read().items() if lock.execution == execution}
+        for key, lock in mine.items():
+            try:
+                self._write(
+                    key,
+                    execution,
+                    "SET #lock.renewed = :now, #lock.#until = :until",
+                    {":now": _seconds(now), ":until": _seconds(now + lock.lease)},
+                    {"#until": "until"},
+                )
+            except ClientError as error:
+                if not refused(error):
+                    raise
+                return False
+        return bool(mine)
 
     def release(self, key: str, execution: str) -> bool:
         """Give the lock back. Whether this execution held it; harmless when it did not."""
         try:
-            self._table.update_item(
-                Key=KEY,
-                UpdateExpression="REMOVE #lock",
-                ConditionExpression="#lock.#execution = :mine",
-                ExpressionAttributeNames={"#lock": f"{_PREFIX}{key}", "#execution": "execution"},
-                ExpressionAttributeValues={":mine": execution},
-            )
-        except Exception as error:
+            self._write(key, execution, "REMOVE #lock", {}, {})
+        except ClientError as error:
             if not refused(error):
                 raise
             return False
         return True
 
+    def _write(self, key: str, execution: str, update: str, values: dict[str, Any], names: dict[str, str]) -> None:
+        """A write of a lock that only its holder may make."""
+        self._table.update_item(
+            Key=KEY,
+            UpdateExpression=update,
+            ConditionExpression="#lock.#execution = :mine",
+            ExpressionAttributeNames={"#lock": f"{_PREFIX}{key}", "#execution": "execution", **names},
+            ExpressionAttributeValues={":mine": execution, **values},
+        )
+
 
 def _value(lock: Lock) -> dict[str, Any]:
-    """As it is stored: what conditions look at beside the whole."""
-    return {"execution": lock.execution, "until": _seconds(lock.until), "holder": _LOCK.dump_json(lock).decode()}
+    return {
+        "procedure": lock.procedure,
+        "execution": lock.execution,
+        "started_by": lock.started_by,
+        "at": _seconds(lock.at),
+        "lease": int(lock.lease.total_seconds()),
+        "renewed": _seconds(lock.renewed),
+        "until": _seconds(lock.until),
+    }
+
+
+def _lock(value: Mapping[str, Any]) -> Lock:
+    at, renewed = (datetime.fromtimestamp(int(value[name]), UTC) for name in ("at", "renewed"))
+    procedure, execution, by = (str(value[name]) for name in ("procedure", "execution", "started_by"))
+    return Lock(procedure, execution, by, at, timedelta(seconds=int(value["lease"])), renewed)
 
 
 def _seconds(moment: datetime) -> int:

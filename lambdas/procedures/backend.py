@@ -10,7 +10,7 @@ from lambdas.common.ecs import ROLLING_BACK, RUNNING, ServiceReader, TaskDefinit
 from lambdas.common.parallel import AtOnce
 from lambdas.health_check.probes import judge_api, judge_frontend, probe
 from lambdas.procedures.clients import Clients
-from lambdas.procedures.run import Answer, RefusedError, Run, Steps, VerifyError, waiting
+from lambdas.procedures.run import Answer, RefusedError, Run, Steps, UnreadError, VerifyError, waiting
 from lambdas.procedures.runs import Runs
 from lambdas.procedures.settings import ProceduresSettings
 from lambdas.rollback.changes import Changes
@@ -329,10 +329,10 @@ class Backend:
         return probe("api", settings.api_url + settings.health_check_path, partial(judge_api, settings.health_report))
 
     def _read(self) -> Evidence:
-        """What there is to know of the service now; RefusedError when a part of it cannot be read."""
+        """What there is to know of the service now; UnreadError when a part of it cannot be read."""
         evidence = self._reader.read(self._clock(), _OF_THE_SERVICE)
         if evidence.missing:
-            raise RefusedError(f"This could not be read: {'; '.join(evidence.missing)}.")
+            raise UnreadError(f"This could not be read: {'; '.join(evidence.missing)}.")
         return evidence
 
     def _last(self) -> Deployment:

@@ -30,7 +30,7 @@ _PRINCIPAL = re.compile(r"arn:[\w-]+:(iam|sts)::\d{12}:[\w+=,.@/-]+")
 
 
 class LockWanted(BaseModel):
-    """The lock that a step takes: what it locks, and for how long at most."""
+    """The lock that a step takes: what it locks, and for how many minutes after each step."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,6 +51,8 @@ class Event(BaseModel):
     approval: bool = False
     approval_for: tuple[str, str] | None = None
     """The only value of an input for which an approval is needed."""
+    loop: bool = False
+    """Whether the step is one of a loop, and must not fail."""
 
 
 def parse(event: Any) -> Event:

@@ -15,7 +15,7 @@ from lambdas.common.locks import SERVICE, Lock, LockedError, Locks
 from lambdas.common.words import one_line
 from lambdas.procedures.clients import Clients
 from lambdas.procedures.executions import APPROVE, Event, Execution, Executions, parse
-from lambdas.procedures.run import Answer, RefusedError, Run, Step, Steps, VerifyError
+from lambdas.procedures.run import Answer, RefusedError, Run, Step, Steps, UnreadError, VerifyError, waiting
 from lambdas.procedures.runs import Result, Runs
 from lambdas.procedures.settings import ProceduresSettings
 from lambdas.rollback.changes import Changes
@@ -55,7 +55,7 @@ class Procedures:
         if parsed.step == "Plan":
             self._runs.begin(run)
         try:
-            answer = dict(self._step(run, parsed, execution))
+            answer = dict(self._round(run, parsed, execution) if parsed.loop else self._step(run, parsed, execution))
         except Exception as error:
             told = isinstance(error, RefusedError | VerifyError)
             words = str(error) if told else f"{parsed.step} failed ({type(error).__name__}: {error})."
@@ -67,13 +67,37 @@ class Procedures:
             self._runs.note(run, parsed.step, answer["said"])
         return answer
 
+    def _round(self, run: Run, event: Event, execution: Execution) -> Answer:
+        """A round of a loop, which never fails: AWS does not say where a document goes on then, nor when a person cancels it
+        there. What fails it is what the next step finds recorded."""
+        try:
+            answer = self._step(run, event, execution)
+        except Exception as error:
+            if isinstance(error, RefusedError | VerifyError) and not isinstance(error, UnreadError):
+                self._runs.waits(run, one_line(str(error), _LONGEST))
+                return {"said": str(error)}
+            logger.exception("A round of a loop failed", **_fields(run, event.step))  # AWS in trouble: the next looks again
+            answer = waiting(f"{event.step} failed ({type(error).__name__}: {error}).")
+        self._runs.waits(run, f"{answer['said']} That was waited for too long." if "wait" in answer else "")
+        return answer
+
     def _step(self, run: Run, event: Event, execution: Execution) -> Answer:
+        if event.step not in ("Plan", "Begin", "Failed"):
+            self._go_on(run, event)
         if shared := self._shared.get(event.step):
             return shared(run, event, execution)
         step = self._steps.get(run.procedure, {}).get(event.step)
         if step is None:
             raise EventError(f"{run.procedure} has no step {event.step}")
         return step(run)
+
+    def _go_on(self, run: Run, event: Event) -> None:
+        """Whether a step may follow what came before; VerifyError where a loop did not end well, or the lock was lost."""
+        recorded = self._runs.read(run)
+        if recorded.waiting and not event.loop:
+            raise VerifyError(recorded.waiting)
+        if recorded.begun_at and not recorded.result and not self._locks.renew(run.execution, self._clock()):
+            raise VerifyError("This took longer than its lock lasts, and lost it: look at what stands, and start it again.")
 
     def _problem(self, run: Run, step: str, words: str, *, refusal: bool) -> None:
         """Record why a step did not end well, as far as that works: the step's own error is what to raise."""
@@ -92,10 +116,10 @@ class Procedures:
         if run.dry_run or event.lock is None:
             raise EventError("a dry run takes no lock")
         now = self._clock()
-        lock = Lock(run.procedure, run.execution, run.started_by, now, now + timedelta(minutes=event.lock.minutes))
-        self._take(event.lock.key, lock)
+        lease = timedelta(minutes=event.lock.minutes)
+        self._take(event.lock.key, Lock(run.procedure, run.execution, run.started_by, now, lease, now))
         self._runs.took_lock(run)
-        return {"said": f"{approved}The lock of the {event.lock.key} is taken until {lock.until:%H:%M} UTC at the latest."}
+        return {"said": f"{approved}The lock of the {event.lock.key} is taken."}
 
     def _approved(self, run: Run, execution: Execution) -> str:
         """Who approved, in words; RefusedError unless it was another than who started."""

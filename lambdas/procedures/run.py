@@ -8,6 +8,10 @@ class RefusedError(Exception):
     """A step does not do what it was asked for, in one sentence for people; it has changed nothing."""
 
 
+class UnreadError(RefusedError):
+    """A fact that a step rests on could not be read: in a loop, the next round reads it again."""
+
+
 class VerifyError(Exception):
     """What was done did not lead where it should have, in one sentence for people."""
 

@@ -28,7 +28,12 @@ class Recorded:
     problem_kind: str = ""
     """`refused` or `failed`."""
     problem_step: str = ""
+    waiting: str = ""
+    """Of a loop whose last round still waited, or why it ended badly."""
     result: str = ""
+
+
+_TEXTS = ("begun_at", "problem", "problem_kind", "problem_step", "waiting", "result")
 
 
 class Runs:
@@ -43,7 +48,7 @@ class Runs:
         """What is recorded of a run so far; raises what AWS raises, as everything here."""
         item = self._table.get_item(Key=_key(run), ConsistentRead=True).get("Item", {})
         kept = {name.removeprefix("kept "): str(value) for name, value in item.items() if name.startswith("kept ")}
-        texts = {name: str(item.get(name, "")) for name in ("begun_at", "problem", "problem_kind", "problem_step", "result")}
+        texts = {name: str(item.get(name, "")) for name in _TEXTS}
         return Recorded(kept=kept, **texts)
 
     def begin(self, run: Run) -> None:
@@ -85,6 +90,10 @@ class Runs:
         """Record why a step did not do what it was asked for."""
         self._set(run, {"problem": words, "problem_kind": kind, "problem_step": step})
         self.note(run, step, words)
+
+    def waits(self, run: Run, said: str) -> None:
+        """Record what a loop waits for, or why it ended badly; nothing when it ended well."""
+        self._set(run, {"waiting": said})
 
     def end(self, run: Run, result: Result) -> None:
         """Record how the run ended."""

@@ -11,8 +11,9 @@ from lambdas.rollback.decisions import Change, Evidence
 
 from ..world import NOON, World, refusal, rollback_clients
 
-ADA = Lock("backend-deploy", "ada's", "ada", NOON, NOON + timedelta(minutes=30))
-BOB = replace(ADA, execution="bob's", started_by="bob", at=NOON + timedelta(minutes=1), until=NOON + timedelta(minutes=31))
+ADA = Lock("backend-deploy", "ada's", "ada", NOON, timedelta(minutes=30), NOON)
+SOON = NOON + timedelta(minutes=1)
+BOB = replace(ADA, execution="bob's", started_by="bob", at=SOON, renewed=SOON)
 CLAIM = Change("update", "arn:a-deployment", "bad", "good", "image", NOON + timedelta(minutes=2))
 
 
@@ -42,16 +43,30 @@ def test_another_thing_has_another_lock(locks: Locks) -> None:
 
 def test_its_own_execution_takes_it_again(locks: Locks) -> None:
     locks.take("frontend", ADA, version=0)
-    later = replace(ADA, at=BOB.at, until=BOB.until)
+    later = replace(ADA, at=SOON, renewed=SOON)
     locks.take("frontend", later, version=0)
     assert locks.read() == {"frontend": later}
 
 
 def test_it_ends_by_itself(locks: Locks) -> None:
     locks.take("frontend", ADA, version=0)
-    late = replace(BOB, at=ADA.until + timedelta(seconds=1))
+    late = replace(BOB, renewed=ADA.until + timedelta(seconds=1))
     locks.take("frontend", late, version=0)
     assert locks.read() == {"frontend": late}
+
+
+def test_it_lasts_as_long_as_it_is_renewed(locks: Locks) -> None:
+    locks.take("frontend", ADA, version=0)
+    assert locks.renew(ADA.execution, ADA.until)
+    assert locks.read()["frontend"].until == ADA.until + ADA.lease
+    with pytest.raises(LockedError):
+        locks.take("frontend", replace(BOB, renewed=ADA.until + timedelta(minutes=1)), version=0)
+
+
+def test_who_lost_it_is_told_so(locks: Locks) -> None:
+    locks.take("frontend", ADA, version=0)
+    locks.take("frontend", replace(BOB, renewed=ADA.until + timedelta(seconds=1)), version=0)
+    assert not locks.renew(ADA.execution, ADA.until)
 
 
 def test_it_is_taken_over_from_a_holder_that_has_ended(locks: Locks) -> None:

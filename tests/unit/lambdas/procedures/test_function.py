@@ -8,7 +8,7 @@ import pytest
 
 from lambdas.common.events import EventError
 from lambdas.common.locks import SERVICE, Lock, Locks
-from lambdas.procedures.run import RefusedError
+from lambdas.procedures.run import WAITING, RefusedError, VerifyError
 from lambdas.rollback.changes import Changes
 from lambdas.rollback.decisions import Change, Evidence
 from procedures.catalog import procedure
@@ -85,7 +85,7 @@ def test_another_persons_approval_is_enough(aws: World) -> None:
     started = Started(aws, APPROVED)
     started.step("Plan")
     started.approved(by=BOB)
-    assert started.step("Begin")["said"].startswith(f"{BOB} approved. The lock of the service is taken")
+    assert started.step("Begin")["said"] == f"{BOB} approved. The lock of the service is taken."
 
 
 @pytest.mark.parametrize(
@@ -125,6 +125,9 @@ def test_a_procedure_takes_the_lock_and_gives_it_back(aws: World) -> None:
     (lock,) = locks().values()
     assert (lock.procedure, lock.execution, lock.started_by) == ("backend-deploy", started.id, ADA)
     assert lock.until - aws.now == timedelta(minutes=procedure("backend-deploy").minutes)
+    aws.wait(minutes=4)
+    started.step("Deploy")
+    assert [one.until - aws.now for one in locks().values()] == [lock.lease]
     started.step("Record")
     assert locks() == {}
 
@@ -193,6 +196,38 @@ def test_what_automation_claims_at_the_same_moment_is_seen(aws: World) -> None:
     aws.meanwhile["dynamodb:GetItem"] = lambda: claim(aws.now) and None
     with pytest.raises(RefusedError, match="Automation changed the service just now"):
         started.step("Begin")
+
+
+def test_a_run_that_lost_its_lock_changes_nothing_more(aws: World) -> None:
+    started = deploy(aws)
+    started.steps("Plan", "Begin")
+    aws.wait(hours=1)
+    deploy(aws, by=BOB).steps("Plan", "Begin")
+    with pytest.raises(VerifyError, match="took longer than its lock lasts, and lost it"):
+        started.step("Deploy")
+    assert aws.ecs.changes == []
+
+
+# Loops
+
+
+def test_a_loop_that_waits_to_its_end_fails_the_step_after_it(aws: World) -> None:
+    started = deploy(aws)
+    started.steps("Plan", "Begin", "Deploy", "Settled")
+    with pytest.raises(VerifyError, match=r"Deployment 0003 is IN_PROGRESS\. That was waited for too long\."):
+        started.step("Verify")
+
+
+def test_a_round_in_which_aws_is_in_trouble_is_one_more_to_wait(aws: World) -> None:
+    started = deploy(aws)
+    started.steps("Plan", "Begin", "Deploy")
+    for call in ("ecs:DescribeServiceRevisions", "dynamodb:GetItem"):
+        aws.refusals[call] = refusal("ServerException")
+        assert started.step("Settled")["wait"] == WAITING
+        aws.refusals.clear()
+    aws.ecs.settle()
+    assert started.step("Settled")["said"].startswith("Deployment 0003 has succeeded")
+    assert started.step("Record")["said"] == "backend-deploy succeeded."
 
 
 # Automation beside a procedure

@@ -60,7 +60,8 @@ def change(cause: Deployment, to: int, *, minutes: float, state: State = "done")
 
 def lock(*, minutes: float) -> Lock:
     """A procedure's lock of the service, which ends this many minutes after the alarm."""
-    return Lock("backend-deploy", "an-execution", "arn:aws:iam::123456789012:user/ada", ago(5), ago(-minutes))
+    user = "arn:aws:iam::123456789012:user/ada"
+    return Lock("backend-deploy", "an-execution", user, ago(5), timedelta(minutes=10), ago(10 - minutes))
 
 
 def spent(number: int = BUDGET) -> tuple[Change, ...]:
