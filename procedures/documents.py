@@ -95,7 +95,8 @@ def _told(procedure: Procedure) -> Iterator[str]:
 
 def _steps(procedure: Procedure, environment: Environment) -> Iterator[Members]:
     approved = procedure.changes and procedure.approval
-    first = "Begin" if procedure.changes else procedure.steps[0].name
+    own = procedure.steps[0]
+    first = "Begin" if procedure.changes else f"Until{own.name}" if isinstance(own, Until) else own.name
     yield _call(procedure, environment, "Plan", "Says what would be done, or refuses.", procedure.plan_seconds)
     choices: list[Members] = [{"NextStep": "Record", "Variable": "{{ DryRun }}", "StringEquals": "true"}]
     if procedure.approval_for:
