@@ -297,7 +297,7 @@ class Procedures(ConfigSection):
             raise ValueError(f'procedures.approvers has "{twice}" twice, and should have each approver once')
         if self.email and not self.approvers:
             raise ValueError(
-                "procedures.approvers is missing and should name who reads procedures.email, such as "
+                "procedures.approvers should name who reads procedures.email, such as "
                 '["arn:aws:iam::210987654321:role/on-call"]'
             )
         return self
@@ -403,6 +403,7 @@ class Environment(Names):
         yield from self._long_names()
         yield from self._what_aws_lacks()
         yield from self._foreign_certificates()
+        yield from self._foreign_approvers()
         yield from filter(None, (_threshold_problem(self.row(slug), own) for slug, own in self.thresholds.items()))
         yield from self._connections()
 
@@ -440,6 +441,14 @@ class Environment(Names):
             start = f"arn:aws:acm:{region}:{self.account}:certificate/"
             if arn and not arn.startswith(start):
                 yield f'domain.{key} = "{arn}" should be a certificate of this account in {region}: "{start}..."'
+
+    def _foreign_approvers(self) -> Iterator[str]:
+        for approver in self.procedures.approvers:
+            if f"::{self.account}:" not in approver:
+                yield (
+                    f'procedures.approvers has "{approver}", which should be a role or a user of this account, such as '
+                    f'"arn:aws:iam::{self.account}:role/approvers"'
+                )
 
     def _connections(self) -> Iterator[str]:
         """What the tasks may open has to stay under the critical line, and the line under what the database has."""

@@ -39,6 +39,7 @@ EXAMPLES = (
     Example(
         "docs_url", rf"https://([^/]*\.)?{re.escape(RESERVED)}(/.*)?", "where you read docs/ in a browser: messages link there"
     ),
+    Example("procedures.approvers", f"arn:aws:iam::{EXAMPLE_ACCOUNT}:.*", "a role or a user of the account that you deploy to"),
 )
 """A value that is left of the shipped files can be told from any real one, with one exception: the domain is the runbook's own,
 and belongs to whoever has its hosted zone."""
@@ -48,8 +49,10 @@ def examples(settings: Mapping[str, Any]) -> Iterator[str]:
     """A sentence for each value of a shipped file that is still in an environment's settings."""
     for example in EXAMPLES:
         section, _, name = example.key.rpartition(".")
-        value = (settings.get(section) or {} if section else settings).get(name)
-        if isinstance(value, str) and re.fullmatch(example.pattern, value):
+        found = (settings.get(section) or {} if section else settings).get(name)
+        for value in found if isinstance(found, list | tuple) else (found,):
+            if not isinstance(value, str) or not re.fullmatch(example.pattern, value):
+                continue
             yield f'{example.key} = "{value}" is an example and should be {example.should}'
             if name == "hosted_zone_id":
                 yield (

@@ -41,7 +41,9 @@ def own(checker: "Checker", path: Path, inputs: Inputs, action: str) -> None:
         elif one.required:
             checker.add(path, f"{action} needs {key}")
     for key in inputs:
-        if key not in known.inputs and not known.api:
+        if key in known.not_run:
+            checker.add((*path, key), f"{key} of {action} is not run on the local cloud")
+        elif key not in known.inputs and not known.api:
             names = ", ".join(known.inputs) or "none"
             checker.add((*path, key), f"{action} has no input {key}, it has {names}")
 

@@ -27,6 +27,7 @@ class Action:
     """What an action takes and gives. `seconds` is its time-out, None when it has none; `longest` is what AWS lets it be.
 
     With `api`, it takes the inputs of an API operation as well. With `selects`, its outputs are the document's to choose.
+    `not_run` are inputs that it has on AWS only.
     """
 
     inputs: Mapping[str, Input] = field(default_factory=dict)
@@ -35,6 +36,7 @@ class Action:
     longest: int | None = None
     api: bool = False
     selects: bool = False
+    not_run: tuple[str, ...] = ()
 
 
 _API = {"Service": Input("String", required=True), "Api": Input("String", required=True)}
@@ -65,6 +67,15 @@ ACTIONS: Mapping[str, Action] = {
             "RuntimeParameters": Input("StringMap"),
         },
         {"Output": "StringList", "ExecutionId": "String", "Status": "String"},
+        not_run=(
+            "MaxConcurrency",
+            "MaxErrors",
+            "Tags",
+            "TargetLocations",
+            "TargetMaps",
+            "TargetParameterName",
+            "Targets",
+        ),
     ),
     "aws:executeAwsApi": Action(_API, {"OutputPayload": "StringMap"}, seconds=25, api=True, selects=True),
     "aws:invokeLambdaFunction": Action(

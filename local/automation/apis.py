@@ -1,5 +1,6 @@
 """The APIs that a step may call, by botocore's models: what an operation takes and what it answers."""
 
+import difflib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -12,6 +13,8 @@ from botocore.model import OperationModel, Shape
 from local.automation.reading import Path
 from local.automation.selectors import Segment
 from local.automation.values import in_text, referred
+
+_MOST_NAMES = 8
 
 KindOf = Callable[[str], str]
 """The data type of what a name refers to; "" when it is not known."""
@@ -89,7 +92,7 @@ def _members(shape: Any, value: dict[str, Any], kind_of: KindOf, path: Path) -> 
         if name in shape.members:
             yield from refused(shape.members[name], item, kind_of, (*path, name))
         else:
-            yield (*path, name), f"there is no such input: {shape.name} has {_some(shape.members)}"
+            yield (*path, name), f"there is no such input: {_known(shape, name)}"
 
 
 def _items(shape: Any, value: list[Any], kind_of: KindOf, path: Path) -> Iterator[tuple[Path, str]]:
@@ -134,9 +137,14 @@ def _article(kind: str) -> str:
     return "an integer" if kind in ("integer", "long") else named
 
 
-def _some(names: Any) -> str:
-    listed = list(names)
-    return ", ".join(listed[:8]) + (", …" if len(listed) > 8 else "") if listed else "none"
+def _known(shape: Any, name: Any) -> str:
+    """What a shape has in place of a name that it has not."""
+    if shape.type_name != "structure":
+        return f"{shape.name} is {_article(shape.type_name)}"
+    if near := difflib.get_close_matches(str(name), shape.members, 1, 0.5):
+        return f"{shape.name} has {near[0]}"
+    names = list(shape.members)
+    return f"{shape.name} has {', '.join(names[:_MOST_NAMES]) or 'none'}{', …' if len(names) > _MOST_NAMES else ''}"
 
 
 def answered(shape: Shape | None, segments: Sequence[Segment]) -> str:
@@ -152,7 +160,7 @@ def answered(shape: Shape | None, segments: Sequence[Segment]) -> str:
         for one in shapes:
             found += _below(one, segment) if segment.deep else _children(one, segment)
         if not found and not any(_open(one) for one in shapes):
-            raise ValueError(f"{shapes[0].name} has no {segment.child}, it has {_has(shapes[0])}")
+            raise ValueError(f"there is no {segment.child}: {_known(shapes[0], segment.child)}")
         if not found:
             return ""
         listed = listed or segment.deep or segment.child is None
@@ -174,10 +182,6 @@ def _kind(shape: Shape) -> str:
 def _open(shape: Shape) -> bool:
     """Whether anything may be in a shape."""
     return bool(getattr(shape, "is_document_type", False))
-
-
-def _has(shape: Any) -> str:
-    return _some(shape.members) if shape.type_name == "structure" else _article(shape.type_name)
 
 
 def _children(shape: Any, segment: Segment) -> list[Shape]:

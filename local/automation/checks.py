@@ -83,14 +83,13 @@ class Checker:
         if not isinstance(data, dict):
             self.add((), "a document is a map with schemaVersion and mainSteps")
             return
-        version = str(data.get("schemaVersion", ""))
-        if version != "0.3":
-            self.add(
-                ("schemaVersion",) if version else (),
-                f"this is a document of schema {version}, and only Automation documents, of schema 0.3, are checked"
-                if version
-                else "schemaVersion is missing: an Automation document has '0.3'",
-            )
+        version = data.get("schemaVersion")
+        if str(version) != "0.3":
+            if isinstance(version, str | float | int) and version:
+                only = "and only Automation documents, of schema 0.3, are checked"
+                self.add(("schemaVersion",), f"this is a document of schema {version}, {only}")
+            else:
+                self.add(("schemaVersion",), "schemaVersion is missing: an Automation document has '0.3'")
             return
         self.keys((), data, _TOP, "a document")
         self.text(("description",), data.get("description", ""))
@@ -309,7 +308,7 @@ class Checker:
             return
         target = str(step.get("onCancel", "")).removeprefix("step:")
         moved_to = next((one for one in scope.steps if isinstance(one, dict) and one.get("name") == target), {})
-        if moved_to.get("action") in NOT_AFTER_CANCEL:
+        if str(moved_to.get("action")) in NOT_AFTER_CANCEL:
             self.add((*path, "onCancel"), f"onCancel cannot move to {moved_to['action']}")
         inputs = step.get("inputs", {})
         if "inputs" not in step:
@@ -386,9 +385,10 @@ class Checker:
             if not isinstance(out, dict):
                 self.add(where, "an output is a map with Name, Selector and Type")
                 continue
-            if out.get("Name") in names:
-                self.add((*where, "Name"), f"there is another output {out['Name']}")
-            names.append(out.get("Name"))
+            name = out.get("Name")
+            if name and name in names:
+                self.add((*where, "Name"), f"there is another output {in_text(name)}")
+            names.append(name)
             self.chosen_one(where, step, out)
 
     def chosen_one(self, path: Path, step: Mapping[str, Any], out: Mapping[str, Any]) -> None:

@@ -95,10 +95,8 @@ def read(text: str) -> Source:
     if text.lstrip()[:1] in "{[":
         try:
             data = json.loads(text)
-        except RecursionError:
-            raise UnreadableError(f"this is nested deeper than {_DEEPEST} levels") from None
-        except ValueError:
-            pass  # YAML has such brackets too
+        except (ValueError, RecursionError):
+            pass  # YAML has such brackets too, and says where they are too deep
         else:
             # A tab is white space to JSON, and in its strings there is none.
             return _located(data, text.replace("\t", " "))

@@ -17,8 +17,9 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -29,7 +30,7 @@ from ministack.core import iam_evaluator
 from ministack.core.iam_evaluator import CredentialResolutionError, EvalContext
 from ministack.core.responses import error_response_json, get_account_id, get_region, json_response, new_uuid
 from ministack.core.router import extract_access_key_id
-from ministack.services import iam, ssm, sts
+from ministack.services import eventbridge, iam, ssm, sts
 
 from local.automation import apis
 from local.automation.execution import Execution
@@ -96,6 +97,7 @@ class Automation:
         self._tokens: dict[str, tuple[Request, str]] = {}
         self._faults: dict[tuple[str, str], Fault] = {}
         self._turn = threading.Condition()
+        self._pool = ThreadPoolExecutor(thread_name_prefix="automation")  # whoever waits for idleness holds one of the loop's
         self._operations: Mapping[str, Callable[[Request], Answer]] = {
             **self.documents.operations,
             "StartAutomationExecution": self.start,
@@ -126,7 +128,8 @@ class Automation:
             return error_response_json("ValidationException", message, HTTPStatus.BAD_REQUEST)
         try:
             # Documents are checked against the SDK's models, which takes a moment: away from the server's loop.
-            return json_response(await asyncio.to_thread(answer, request))
+            call = functools.partial(contextvars.copy_context().run, answer, request)
+            return json_response(await asyncio.get_running_loop().run_in_executor(self._pool, call))
         except RefusedError as error:
             return error_response_json(error.code, str(error), HTTPStatus.BAD_REQUEST, message_key="Message")
 
@@ -143,13 +146,13 @@ class Automation:
             return self._turn.wait_for(lambda: not any(self._is_busy(one) for one in self._started.values()), timeout=seconds)
 
     def _is_busy(self, one: Started) -> bool:
-        return not one.execution.over and (one.running or one.execution.due(self._clock.time(), self._over))
+        return one.running or one.execution.due(self._clock.time(), self._over)
 
     def _over(self, execution: str) -> bool:
         return execution not in self._started or self._started[execution].execution.over
 
     def _run(self, one: Started) -> None:
-        execution = one.execution
+        execution, shown = one.execution, ""
         while not execution.over:
             with self._turn:
                 one.running = False
@@ -163,9 +166,43 @@ class Automation:
             except Exception:
                 logger.exception("the execution %s ended", execution.id)
                 execution.crash(f"Internal Server Error. {GUIDE}")
+            if execution.status != shown:
+                shown = execution.status
+                self._tell(one)
         with self._turn:
             one.running = False
             self._turn.notify_all()
+
+    def _tell(self, one: Started) -> None:
+        """EventBridge's event of a new status.
+
+        https://docs.aws.amazon.com/systems-manager/latest/userguide/monitoring-systems-manager-event-examples.html
+        """
+        execution, prefix = one.execution, f"arn:aws:ssm:{get_region()}:{get_account_id()}"
+        begin, end = (datetime.fromtimestamp(at, UTC) for at in (execution.started, execution.ended or self._clock.time()))
+        detail = {
+            "ExecutionId": execution.id,
+            "Definition": one.document.name,
+            "DefinitionVersion": float(one.version.number),
+            "Status": execution.status,
+            "StartTime": f"{begin:%b %d, %Y %I:%M:%S %p}",
+            "EndTime": f"{end:%b %d, %Y %I:%M:%S %p}",
+            "Time": (end - begin).total_seconds() * 1000,
+            "ExecutedBy": one.by,
+        }
+        definition = f"{prefix}:automation-definition/{one.document.name}:{one.version.number}"
+        eventbridge._dispatch_event(
+            {
+                "EventId": new_uuid(),
+                "Source": "aws.ssm",
+                "DetailType": "EC2 Automation Execution Status-change Notification",
+                "Detail": json.dumps(detail),
+                "Time": int(self._clock.time()),
+                "Resources": [f"{prefix}:automation-execution/{execution.id}", definition],
+                "Account": get_account_id(),
+                "Region": get_region(),
+            }
+        )
 
     # Executions
 

@@ -59,7 +59,7 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
     def idle(seconds: float) -> bool:
         until = time.monotonic() + seconds
         while functions.idle(until - time.monotonic()) and automation.idle(until - time.monotonic()):
-            if functions.idle(0):
+            if functions.idle(0) and automation.idle(0):
                 return True
         return False
 

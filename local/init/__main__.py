@@ -76,6 +76,12 @@ QUESTIONS = (
     Question("network.cidr", "cidr", "CIDR block of the network"),
     Question("contacts.email", "email", "E-mail address that pages go to; nobody, if nobody is to be told"),
     Question("docs_url", "docs-url", "Where docs/ is read in a browser, if anywhere", needed=False),
+    Question(
+        "procedures.approvers",
+        "approvers",
+        "ARNs of the roles or users that approve procedures, with commas between them, if anybody does",
+        needed=False,
+    ),
 )
 NOBODY = "nobody"
 _FOLLOWS = {"network.zones": "region"} | dict.fromkeys(
@@ -160,6 +166,8 @@ class Draft:
             self.text = put(self.text, key, json.dumps(zones))
             gateways = min(len(zones), self.settings["network"]["nat_gateways"])
             self.text = put(self.text, "network.nat_gateways", str(gateways))
+        elif key == "procedures.approvers" and value:
+            self.text = put(self.text, key, json.dumps([one.strip() for one in value.split(",")]))
         elif key == "contacts.email" and value == NOBODY:
             self.text = put(without(self.text, key), "contacts.nobody", "true")
         else:

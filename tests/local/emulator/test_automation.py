@@ -594,6 +594,25 @@ def test_a_cancelled_automation_stops_and_goes_where_on_cancel_says(runbooks: Ru
         runbooks.ssm.stop_automation_execution(AutomationExecutionId=execution)
 
 
+def test_eventbridge_is_told_of_each_status(runbooks: Runbooks) -> None:
+    events, logs, group = (
+        runbooks.cloud.client("events"),
+        runbooks.cloud.client("logs"),
+        f"/aws/events/statuses-{next(_numbers)}",
+    )
+    logs.create_log_group(logGroupName=group)
+    document = runbooks.document(sleep())
+    rule = group.rpartition("/")[2]
+    events.put_rule(Name=rule, EventPattern=json.dumps({"source": ["aws.ssm"], "detail": {"Definition": [document]}}))
+    events.put_targets(Rule=rule, Targets=[{"Id": "1", "Arn": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group}"}])
+    execution = runbooks.start(document)
+    runbooks.later(execution, hours=2)
+    told = [json.loads(one["message"]) for one in logs.filter_log_events(logGroupName=group)["events"]]
+    assert {one["detail-type"] for one in told} == {"EC2 Automation Execution Status-change Notification"}
+    statuses = [(one["detail"]["ExecutionId"], one["detail"]["Status"]) for one in told]
+    assert statuses == [(execution, "InProgress"), (execution, "Success")]
+
+
 # Failures on purpose
 
 

@@ -349,7 +349,8 @@ def test_properties_become_members_by_name_and_type() -> None:
 
 
 @pytest.mark.parametrize(
-    ("heading", "types"), [("Plugged in", BY_API.keys() | {"AWS::ECS::Service"}), ("Only recorded", RECORDED.keys())]
+    ("heading", "types"),
+    [("Plugged in", BY_API.keys() | {"AWS::ECS::Service", "AWS::SSM::Document"}), ("Only recorded", RECORDED.keys())],
 )
 def test_the_documentation_lists_the_types_of_the_code(heading: str, types: set[str]) -> None:
     page = (ROOT / "docs" / "local-cloud.md").read_text()

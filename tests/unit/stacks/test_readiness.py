@@ -30,6 +30,7 @@ def test_examples_are_refused_with_credentials_for_aws_and_not_for_the_local_clo
         ("domain.hosted_zone_id", "Z0EXAMPLEPROD"),
         ("contacts.email", "on-call@example.com"),
         ("contacts.email", "on-call@eu.example.com"),
+        ("procedures.approvers", "arn:aws:iam::123456789012:role/approvers"),
     ],
 )
 def test_one_example_value_alone_is_found(key: str, value: str) -> None:
@@ -38,6 +39,7 @@ def test_one_example_value_alone_is_found(key: str, value: str) -> None:
         "docs_url": "https://git.acme.example/docs",
         "domain": {"zone": "hz-navigator.com", "hosted_zone_id": "Z08194101P8EXK"},
         "contacts": {"email": "on-call@acme.example"},
+        "procedures": {"approvers": "arn:aws:iam::210987654321:role/approvers"},
     }
     assert list(examples(own)) == []
     section, _, name = key.rpartition(".")
@@ -62,6 +64,7 @@ def test_nothing_of_the_shipped_files_is_anybodys() -> None:
     for settings in (read(CONFIG / f"{name}.toml") for name in names(CONFIG)):
         if settings["account"] == EXAMPLE_ACCOUNT:
             keys = ["account", "domain.hosted_zone_id", "domain.zone", "contacts.email", "docs_url"]
+            keys += ["procedures.approvers"]
             assert [said.partition(" =")[0] for said in examples(settings)] == keys
 
 

@@ -351,6 +351,30 @@ WRONG: dict[str, dict[str, list[str | None]]] = {
             "1"
         ],
     },
+    "procedures.approvers": {
+        'procedures.approvers = "ada" should be up to 10 ARNs of roles and users, such as ["arn:aws:iam::210987654321:role/on-call"]': [
+            '["ada"]'
+        ],
+        'procedures.approvers = "arn:aws:sts::123456789012:assumed-role/on-call/ada" should be up to 10 ARNs of roles and users, such as ["arn:aws:iam::210987654321:role/on-call"]': [
+            '["arn:aws:sts::123456789012:assumed-role/on-call/ada"]'
+        ],
+        'procedures.approvers should name who reads procedures.email, such as ["arn:aws:iam::210987654321:role/on-call"]': [
+            '[]\nemail = "approvers@acme.example"'
+        ],
+        '... should be up to 10 ARNs of roles and users, such as ["arn:aws:iam::210987654321:role/on-call"]': [
+            '"arn:aws:iam::123456789012:role/on-call"',
+            "true",
+        ],
+        'procedures.approvers has "arn:aws:iam::123456789012:role/a" twice, and should have each approver once': [
+            '["arn:aws:iam::123456789012:role/a", "arn:aws:iam::123456789012:role/a"]'
+        ],
+        'procedures.approvers has "arn:aws:iam::999999999999:role/a", which should be a role or a user of this account, such as "arn:aws:iam::123456789012:role/approvers"': [
+            '["arn:aws:iam::999999999999:role/a"]'
+        ],
+    },
+    "procedures.email": {
+        '... should be an e-mail address, such as "approvers@acme.example"': ['"approvers"', "1"],
+    },
     "thresholds": {
         "... should be a section, such as [thresholds] with its keys below it": ["3"],
     },

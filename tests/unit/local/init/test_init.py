@@ -30,6 +30,7 @@ VALUES = {
     "--hosted-zone-id": "Z08194101P8EXK",
     "--email": "on-call@acme.example",
     "--docs-url": "https://git.acme.example/operations/docs",
+    "--approvers": "arn:aws:iam::210987654321:role/approvers",
 }
 
 
@@ -83,7 +84,7 @@ def test_only_the_values_and_the_note_of_the_example_change(folder: Path) -> Non
     before = [line for line in before if not line.startswith(EXAMPLE_NOTE)]
     assert len(before) == len(after)
     changed = [new.partition(" ")[0] for old, new in zip(before, after, strict=True) if old != new]
-    assert changed == ["account", "docs_url", "zone", "hosted_zone_id", "frontend", "api", "email"]
+    assert changed == ["account", "docs_url", "zone", "hosted_zone_id", "frontend", "api", "email", "approvers"]
     assert [line.partition("#")[2] for line in before] == [line.partition("#")[2] for line in after]
 
 
@@ -91,7 +92,7 @@ def test_the_shipped_files_say_that_they_are_examples() -> None:
     for name in ("production", "staging"):
         text = (CONFIG / f"{name}.toml").read_text()
         assert f"\n{EXAMPLE_NOTE}" in text
-        assert len(list(examples(tomllib.loads(text)))) == 5
+        assert len(list(examples(tomllib.loads(text)))) == 6
 
 
 def test_again_it_writes_the_same(folder: Path) -> None:
@@ -187,7 +188,7 @@ def test_a_name_that_is_too_long_is_told(folder: Path, capsys: pytest.CaptureFix
 
 
 def test_the_account_and_its_zones_are_proposed_when_it_answers(folder: Path, account: str) -> None:
-    assert init(folder, account=None, region="eu-central-1") == 0
+    assert init(folder, account=None, region="eu-central-1", approvers=None) == 0
     made = load("production", folder)
     seen = boto3.client("ec2", region_name="eu-central-1").describe_availability_zones()["AvailabilityZones"]
     assert made.account == account != "210987654321"
@@ -288,6 +289,7 @@ def test_at_a_terminal_it_asks_and_asks_again_for_what_is_wrong(terminal: Termin
         "CIDR block": "",
         "E-mail address": "on-call@acme.example",
         "Where docs/ is read": "",
+        "that approve procedures": "arn:aws:iam::210987654321:role/a, arn:aws:iam::210987654321:user/b",
     }
     for question, answer in answers.items():
         terminal.until(question)
@@ -296,6 +298,7 @@ def test_at_a_terminal_it_asks_and_asks_again_for_what_is_wrong(terminal: Termin
     assert terminal.process.wait() == 0
     made = load("production", folder)
     assert (made.account, made.domain.api, made.docs_url) == ("210987654321", "api.acme.example", None)
+    assert made.procedures.approvers == ("arn:aws:iam::210987654321:role/a", "arn:aws:iam::210987654321:user/b")
 
 
 def test_an_interrupt_prints_one_line_and_leaves_nothing(terminal: Terminal, folder: Path) -> None:
