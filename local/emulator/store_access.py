@@ -45,6 +45,8 @@ def resources(service: str, request: Members, region: str, account: str) -> list
     options = (_source(request) or {}).get("OptionGroupMemberships", ()) if service == "rds" else ()
     groups = [f"{prefix}:og:{one['OptionGroupName']}" for one in options]
     named = [f"{prefix}:{kind}:{request[member]}" for kind, member in kinds if request.get(member)] + groups
+    if request.get("Action") == "DescribeDBSnapshots":
+        return [f"{prefix}:{kind}:{request.get(member) or '*'}" for kind, member in kinds]
     return named or [f"{prefix}:{kind}:*" for kind, _ in kinds[:1]]
 
 

@@ -33,22 +33,21 @@ def database(environment: Environment, key: str) -> Statements:
     live = environment.database_instance
     restored, before = f"{live}-restored", f"{live}-before-*"
     manual = environment.arn("rds", f"snapshot:{environment.application.name}-manual-*")
+    any_snapshot = environment.arn("rds", "snapshot:*")
     parameters = environment.arn("rds", f"pg:{environment.database_parameter_group}")
+    made_with = [
+        parameters,
+        # CloudFormation names the subnet group after its stack.
+        environment.arn("rds", f"subgrp:{environment.stack('database')}-*"),
+        environment.arn("rds", "og:default:*"),
+    ]
     return [
         # The names of the instances that were put aside are found among all.
-        _allow(["rds:DescribeDBInstances", "rds:DescribeDBSnapshots"], instances("*")),
+        _allow(["rds:DescribeDBInstances"], instances("*")),
+        _allow(["rds:DescribeDBSnapshots"], [*instances(live), any_snapshot]),
         _allow(["rds:CreateDBSnapshot"], [*instances(live), manual]),
-        _allow(
-            ["rds:RestoreDBInstanceFromDBSnapshot", "rds:RestoreDBInstanceToPointInTime"],
-            [
-                *instances(live, restored),
-                environment.arn("rds", "snapshot:*"),
-                parameters,
-                # CloudFormation names the subnet group after its stack.
-                environment.arn("rds", f"subgrp:{environment.stack('database')}-*"),
-                environment.arn("rds", "og:default:*"),
-            ],
-        ),
+        _allow(["rds:RestoreDBInstanceFromDBSnapshot"], [*instances(restored), any_snapshot, *made_with]),
+        _allow(["rds:RestoreDBInstanceToPointInTime"], [*instances(live, restored), *made_with]),
         _allow(["rds:ModifyDBInstance"], instances(live, restored, before)),
         _allow(["rds:AddTagsToResource"], [*instances(restored, before), manual]),
         _allow(["rds:DescribeDBParameters", "rds:ModifyDBParameterGroup"], [parameters]),
