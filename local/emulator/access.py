@@ -116,7 +116,7 @@ class Access:
             ("iam:PassRole", role, {"iam:PassedToService": receiver})
             for role, receiver in passed_roles(action, request.members, account)
         )
-        further = store_access.further(service, request.members, region, account)
+        further = store_access.further(action, request.members, region, account)
         for needed, resource, context in () if denied else (*passed, *further):
             other = needed.partition(":")[0]
             denied = self._enforce(access_key, needed, other, region, resource_arn=resource, service_context=context)

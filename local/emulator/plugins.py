@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ministack.services import cloudwatch, cloudwatch_logs, ecs, eventbridge, route53
 
-from local.emulator import access, logs_insights, notifications, refusals, resource_types
+from local.emulator import access, generated_secrets, logs_insights, notifications, refusals, resource_types
 from local.emulator.alarm_actions import AlarmActions
 from local.emulator.application import Application
 from local.emulator.automation import Automation
@@ -43,6 +43,7 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
     groups.install()
     functions = Functions(clock)
     functions.install()
+    generated_secrets.install()
     logs_insights.install()
     notifications.install()
     automation = Automation(clock, port)

@@ -47,6 +47,8 @@ class ReplicationGroups:
         self._clock.drive(elasticache)
         self._handle, self._rg_xml = elasticache.handle_request, elasticache._rg_xml
         elasticache.handle_request, elasticache._rg_xml = self.handle_request, self.group_xml
+        self._create = elasticache._create_replication_group
+        elasticache._create_replication_group = self.create  # CloudFormation calls it by name
 
     async def handle_request(self, method: str, path: str, headers: Any, body: bytes, query: Any) -> Any:
         operations: dict[str, Callable[[Parameters], Response]] = {
@@ -85,6 +87,14 @@ class ReplicationGroups:
         """Something that happens so long after what is already to happen."""
         due = record.setdefault("_due", [])
         due.append(((due[-1][0] if due else self._clock.time()) + seconds, happens))
+
+    def create(self, parameters: Parameters) -> Response:
+        """A group at once, as the emulator makes it, unless its token has a wrong form."""
+        token = elasticache._p(parameters, "AuthToken")
+        if token and not _TOKEN.fullmatch(token):
+            return elasticache._error("InvalidParameterValue", "Invalid AuthToken provided.", 400)  # type: ignore[no-any-return]
+        answer: Response = self._create(parameters)
+        return answer
 
     def modify(self, parameters: Parameters) -> Response:
         """https://docs.aws.amazon.com/AmazonElastiCache/latest/APIReference/API_ModifyReplicationGroup.html"""

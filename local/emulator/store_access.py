@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonel
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ministack.services import rds
+from ministack.services import rds, secretsmanager
 
 Members = Mapping[str, Any]
 
@@ -37,6 +37,9 @@ _ON: dict[str, tuple[tuple[str, str], ...]] = {  # the kinds of resource, and th
 }
 
 
+_OF_A_SECRETS_KEY = {"GetSecretValue": ("kms:Decrypt",), "PutSecretValue": ("kms:GenerateDataKey", "kms:Decrypt")}
+
+
 def resources(service: str, request: Members, region: str, account: str) -> list[str]:
     """The ARNs that an operation is authorized on, all of the first kind where it names none; none for other operations."""
     prefix, kinds = f"arn:aws:{service}:{region}:{account}", _ON.get(f"{service}:{request.get('Action')}", ())
@@ -50,13 +53,19 @@ def resources(service: str, request: Members, region: str, account: str) -> list
     return named or [f"{prefix}:{kind}:*" for kind, _ in kinds[:1]]
 
 
-def further(service: str, request: Members, region: str, account: str) -> Iterator[tuple[str, str, dict[str, str]]]:
+def further(action: str, request: Members, region: str, account: str) -> Iterator[tuple[str, str, dict[str, str]]]:
     """What the caller needs besides: an action, a resource and its context.
 
-    Tags on what is made, and the key of what is restored, which RDS uses as its caller:
+    Tags on what is made; the key of what is restored, which RDS uses as its caller, and the key of a secret:
     https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Overview.Encryption.Keys.html
+    https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
     """
-    action = str(request.get("Action"))
+    service, _, action = action.partition(":")
+    if service == "secretsmanager":
+        _, secret = secretsmanager._resolve(str(request.get("SecretId")))
+        key = (secret or {}).get("KmsKeyId") or ""
+        for needed in _OF_A_SECRETS_KEY.get(action, ()) if key.startswith("arn:") else ():
+            yield needed, key, {"kms:ViaService": f"secretsmanager.{region}.amazonaws.com"}
     made = {
         "CreateDBSnapshot": ("snapshot", "DBSnapshotIdentifier"),
         "RestoreDBInstanceFromDBSnapshot": ("db", "DBInstanceIdentifier"),

@@ -147,3 +147,13 @@ def test_a_snapshot_takes_time_and_the_group_takes_no_change_meanwhile(group: Gr
     group.settle()
     (made,) = group.client.describe_snapshots(SnapshotName=name)["Snapshots"]
     assert (made["SnapshotStatus"], group.look()["Status"]) == ("available", "available")
+
+
+def test_a_group_is_not_made_with_a_token_of_a_wrong_form(empty_cloud: Cloud) -> None:
+    with refused("InvalidParameterValue"):
+        empty_cloud.client("elasticache").create_replication_group(
+            ReplicationGroupId="wrong-token",
+            ReplicationGroupDescription="of the test",
+            TransitEncryptionEnabled=True,
+            AuthToken="has a space, and is long",
+        )
