@@ -199,7 +199,7 @@ class DatabaseInstances:
         return rds._single_instance_response("CreateDBInstanceResponse", "CreateDBInstanceResult", instance)  # type: ignore[no-any-return]
 
     def _made_now(self, instance: Record) -> Record:
-        now = self._clock.time()
+        now = float(int(self._clock.time()))
         instance |= {"_made": now, "InstanceCreateTime": rds._format_time(now)}
         self._place(instance)
         return instance
@@ -281,7 +281,7 @@ class DatabaseInstances:
             )
         self._check_class(source, asked("DBInstanceClass", source["DBInstanceClass"]))
         arn = f"arn:aws:rds:{get_region()}:{get_account_id()}:db:{target}"
-        now = self._clock.time()
+        now = float(int(self._clock.time()))
         instance: Record = {
             **{key: source[key] for key in _INHERITED if key in source},
             "DBInstanceIdentifier": target,

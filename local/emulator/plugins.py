@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ministack.services import cloudwatch, cloudwatch_logs, ecs, eventbridge, route53
 
-from local.emulator import access, generated_secrets, logs_insights, notifications, refusals, resource_types
+from local.emulator import access, generated_secrets, logs_insights, notifications, refusals, resource_types, scaling
 from local.emulator.alarm_actions import AlarmActions
 from local.emulator.application import Application
 from local.emulator.automation import Automation
@@ -46,6 +46,7 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
     generated_secrets.install()
     logs_insights.install()
     notifications.install()
+    scaling.install()
     automation = Automation(clock, port)
     client = resource_types.clients(port)
 
