@@ -74,6 +74,11 @@ class Day:
         return {one["DBInstanceIdentifier"]: one["DbiResourceId"] for one in self.rds.describe_db_instances()["DBInstances"]}
 
     @property
+    def token(self) -> str:
+        secret = self.secrets.get_secret_value(SecretId=self.environment.cache_secret)["SecretString"]
+        return str(json.loads(secret)["token"])
+
+    @property
     def password(self) -> str:
         secret = self.secrets.get_secret_value(SecretId=self.environment.database_secret)["SecretString"]
         return str(json.loads(secret)["password"])
@@ -155,6 +160,28 @@ def test_sizes_are_changed_and_the_line_of_the_file_is_said(day: Day) -> None:
         in day.ran["database-resize"].said["Verify"]
     )
     assert 'node_type = "cache.r6g.xlarge" under [cache] of config/production.toml' in day.ran["cache-resize"].said["Verify"]
+
+
+FAULTS = [(kind, when, times) for kind in ("fail", "time out", "interrupt") for when in ("before", "after") for times in (1, 2)]
+BROKEN = [
+    *(("database-slow-queries", step, {"Milliseconds": "500"}) for step in ("Plan", "Begin", "Set", "Record")),
+    *(("database-snapshot", step, {}) for step in ("Snapshot",)),
+    *(("rotate-cache-token", step, {}) for step in ("Prepare", "Rotate", "Promote", "Restart", "Restarted", "Set", "Finish")),
+]
+
+
+@pytest.mark.parametrize(("procedure", "step", "inputs"), BROKEN, ids=[f"{name} {step}" for name, step, _ in BROKEN])
+def test_a_procedure_whose_step_breaks_is_ended_by_the_next_run(
+    day: Day, procedure: str, step: str, inputs: dict[str, str]
+) -> None:
+    faults = FAULTS if procedure == "database-slow-queries" else FAULTS[1:4:2]
+    for kind, when, times in faults:
+        day.cloud.break_step(day.environment.document(procedure), step, kind, when, times)
+        day.desk.run(procedure, **inputs)
+        again = day.desk.run(procedure, **inputs)
+        assert again.status == "Success", (kind, when, times, again.said)
+        assert day.cloud.control("accepts_token", day.environment.replication_group, day.token)
+        assert day.resources[day.live] == day.back[day.live]
 
 
 def test_no_value_of_a_secret_is_in_what_automation_shows_or_the_functions_log_has(day: Day) -> None:
