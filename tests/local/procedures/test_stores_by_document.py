@@ -4,6 +4,7 @@ under their roles, with the approval of another person, and with no more permiss
 import fnmatch
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -162,24 +163,26 @@ def test_sizes_are_changed_and_the_line_of_the_file_is_said(day: Day) -> None:
     assert 'node_type = "cache.r6g.xlarge" under [cache] of config/production.toml' in day.ran["cache-resize"].said["Verify"]
 
 
-FAULTS = [(kind, when, times) for kind in ("fail", "time out", "interrupt") for when in ("before", "after") for times in (1, 2)]
+FAULTS = [(kind, when) for kind in ("fail", "time out", "interrupt") for when in ("before", "after")]
 BROKEN = [
-    *(("database-slow-queries", step, {"Milliseconds": "500"}) for step in ("Plan", "Begin", "Set", "Record")),
-    *(("database-snapshot", step, {}) for step in ("Snapshot",)),
-    *(("rotate-cache-token", step, {}) for step in ("Prepare", "Rotate", "Promote", "Restart", "Restarted", "Set", "Finish")),
+    *(("database-slow-queries", step, FAULTS) for step in ("Plan", "Begin", "Set", "Record")),
+    *(("rotate-cache-token", step, FAULTS[1:2]) for step in ("Rotate", "Promote", "Set")),
 ]
 
 
-@pytest.mark.parametrize(("procedure", "step", "inputs"), BROKEN, ids=[f"{name} {step}" for name, step, _ in BROKEN])
+@pytest.mark.parametrize(("procedure", "step", "faults"), BROKEN, ids=[f"{name} {step}" for name, step, _ in BROKEN])
 def test_a_procedure_whose_step_breaks_is_ended_by_the_next_run(
-    day: Day, procedure: str, step: str, inputs: dict[str, str]
+    day: Day, procedure: str, step: str, faults: list[tuple[str, str]]
 ) -> None:
-    faults = FAULTS if procedure == "database-slow-queries" else FAULTS[1:4:2]
-    for kind, when, times in faults:
-        day.cloud.break_step(day.environment.document(procedure), step, kind, when, times)
+    inputs = {"Milliseconds": "500"} if procedure == "database-slow-queries" else {}
+    document = day.environment.document(procedure)
+    for kind, when in faults:
+        day.cloud.break_step(document, step, kind, when, 2)  # as often as a step is tried
         day.desk.run(procedure, **inputs)
+        day.cloud.break_step(document, step, kind, when, 0)
+        day.cloud.advance(timedelta(minutes=30))  # what is still changing is not changed
         again = day.desk.run(procedure, **inputs)
-        assert again.status == "Success", (kind, when, times, again.said)
+        assert again.status == "Success", (kind, when, again.said)
         assert day.cloud.control("accepts_token", day.environment.replication_group, day.token)
         assert day.resources[day.live] == day.back[day.live]
 
