@@ -230,7 +230,7 @@ class Stores:
                 answer = step(run)
                 if "wait" not in answer:
                     break
-                self.after(60)
+                self.after(150)
             else:
                 raise AssertionError(f"{name} waits for ever: {answer['said']}")
             said[name] = answer["said"]
