@@ -1,5 +1,6 @@
 """Plugs everything into the emulator; each module says what it replaces, and why."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ministack.services import cloudwatch, cloudwatch_logs, ecs, eventbridge, route53
+from ministack.services import cloudwatch, cloudwatch_logs, ecs, eventbridge, route53, secretsmanager
 
 from local.emulator import access, generated_secrets, logs_insights, notifications, refusals, resource_types, scaling
 from local.emulator.alarm_actions import AlarmActions
@@ -87,23 +88,39 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
     }
 
 
+_READ = "_read_at_start"
+"""In the emulator's record of a task: the password that the database's secret had when the task started."""
+
+
 def _application(settings: "Settings", deployments: Deployments, instances: DatabaseInstances) -> dict[str, Callable[..., Any]]:
     """The application that the environment's service runs. Over HTTPS, functions reach it and no other host."""
     environment = settings.environment
 
-    def running_images() -> list[str]:
+    def running() -> list[dict[str, Any]]:
         deployments.progress()
         group = f"service:{environment.service}"
-        tasks = [task for task in ecs._tasks.values() if task.get("group") == group and task["lastStatus"] == "RUNNING"]
-        return [container["image"] for task in tasks for container in task["containers"]]
+        return [task for task in ecs._tasks.values() if task.get("group") == group and task["lastStatus"] == "RUNNING"]
 
-    application = Application(
-        environment, Path(tempfile.gettempdir()), running_images, lambda: instances.answers(environment.database_instance)
-    )
+    def running_images() -> list[str]:
+        return [container["image"] for task in running() for container in task["containers"]]
+
+    def read_password(task: dict[str, Any]) -> None:
+        """A task reads the secret when it starts, and never again."""
+        value = secretsmanager.resolve_secret_string(environment.database_secret)
+        task[_READ] = json.loads(value)["password"] if value else None
+
+    def database_available() -> bool:
+        """Whether the database answers, and lets in every task that runs."""
+        passwords = {task.get(_READ) for task in running()} or {None}
+        return all(instances.answers(environment.database_instance, password) for password in passwords)
+
+    deployments.started = read_password
+    application = Application(environment, Path(tempfile.gettempdir()), running_images, database_available)
     os.environ.update(application.client_environment)  # what functions see
     os.environ.update(settings.function_environment)
     return {
         "application": lambda: application.client_environment,
+        "answer": application.answer,
         "fail_requests_of": application.faulty.add,
         "fill_cache": application.fill_cache,
         "cache_is_full": lambda: application.cache_is_full,

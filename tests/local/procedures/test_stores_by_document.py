@@ -141,6 +141,16 @@ def test_the_password_is_another_and_the_service_is_healthy_with_it(day: Day) ->
     assert "healthy" in day.ran["rotate-database-password"].said["Health"]
 
 
+def test_until_they_are_replaced_tasks_with_the_old_password_are_unhealthy(day: Day) -> None:
+    report = [day.cloud.control("answer", day.environment.domain.api, day.environment.backend.health_check_path)[0]]
+    day.rds.modify_db_instance(DBInstanceIdentifier=day.live, MasterUserPassword="another-password", ApplyImmediately=True)
+    day.cloud.advance(timedelta(minutes=5))
+    report.append(day.cloud.control("answer", day.environment.domain.api, day.environment.backend.health_check_path)[0])
+    day.desk.run("rotate-database-password")
+    report.append(day.cloud.control("answer", day.environment.domain.api, day.environment.backend.health_check_path)[0])
+    assert report == [200, 503, 200]
+
+
 def test_what_tasks_wrote_is_said(day: Day) -> None:
     assert day.ran["migrations up"].said["Migrate"].startswith("up is done")
     assert day.ran["database-compare"].said["Compare"].startswith("1 of 3 tables differ: public.claims")
