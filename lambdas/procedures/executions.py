@@ -53,6 +53,8 @@ class Event(BaseModel):
     """The only value of an input for which an approval is needed."""
     loop: bool = False
     """Whether the step is one of a loop, and must not fail."""
+    after: tuple[str, ...] = ()
+    """The steps of loops that have to have ended well before."""
 
 
 def parse(event: Any) -> Event:
