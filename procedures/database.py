@@ -74,7 +74,7 @@ DATABASE = (
                 name="Snapshot",
                 what="The snapshot's name, as database-snapshots lists it.",
                 pattern="^(rds:)?[A-Za-z][A-Za-z0-9-]{0,250}$",
-                example="hz-navigator-manual-20260301-023000",
+                example="manual-20260301-023000",
             ),
         ),
         steps=_RESTORE,
@@ -124,7 +124,7 @@ DATABASE = (
         inputs=(
             Input(
                 name="Milliseconds",
-                what="-1 logs none, 0 logs every statement with what users entered.",
+                what="From how many milliseconds on: -1 logs none, 0 logs every statement with what users entered.",
                 pattern="^(-1|0|[1-9][0-9]{0,6})$",
                 example="1000",
             ),

@@ -8,14 +8,11 @@ import boto3
 from lambdas.common import clock, settings
 from lambdas.common.aws import CLIENT
 from lambdas.common.parallel import at_once
-from lambdas.procedures.backend import Backend
 from lambdas.procedures.clients import Clients
-from lambdas.procedures.database import Database
+from lambdas.procedures.families import families
 from lambdas.procedures.function import Procedures
-from lambdas.procedures.rotation import Rotation
 from lambdas.procedures.runs import Runs
 from lambdas.procedures.settings import ProceduresSettings
-from lambdas.procedures.size import Size
 
 
 def handle(event: Any, _context: object) -> dict[str, str]:
@@ -44,13 +41,4 @@ def _function() -> Procedures:
         incidents=boto3.resource("dynamodb", config=CLIENT).Table(configured.incidents_table),
     )
     runs = Runs(clients.incidents, configured.retention_days, clock.now)
-    backend = Backend(configured, clients, clock.now, runs, at_once)
-    stores: Any = {"rds": clients.rds, "clock": clock.now}
-    tasks = {"ecs": clients.ecs, "logs": clients.logs, "secrets": clients.secrets}
-    families = (
-        backend.steps(),
-        Database(configured, **stores, **tasks, healthy=backend.verify).steps(),
-        Size(configured, **stores, elasticache=clients.elasticache, healthy=backend.verify).steps(),
-        Rotation(configured, **stores, **tasks, elasticache=clients.elasticache, healthy=backend.verify).steps(),
-    )
-    return Procedures(configured, clients, clock.now, runs, families)
+    return Procedures(configured, clients, clock.now, runs, families(configured, clients, clock.now, runs, at_once))
