@@ -1,10 +1,13 @@
 """Every procedure, in the order in which they are listed."""
 
 from procedures.backend import BACKEND
+from procedures.database import DATABASE
 from procedures.frontend import FRONTEND
 from procedures.model import Procedure
+from procedures.rotation import ROTATION
+from procedures.size import SIZE
 
-PROCEDURES: tuple[Procedure, ...] = (*BACKEND, *FRONTEND)
+PROCEDURES: tuple[Procedure, ...] = (*BACKEND, *FRONTEND, *DATABASE, *SIZE, *ROTATION)
 
 
 def procedure(name: str) -> Procedure:

@@ -68,11 +68,18 @@ def _description(procedure: Procedure) -> str:
     parts = (
         procedure.effect,
         f"Takes {procedure.duration}.",
-        "Another person has to approve it." if procedure.approval else "",
+        _approval(procedure),
         f"To undo it: {procedure.undo}",
         f"Runbook {procedure.section.heading}.",
     )
     return " ".join(filter(None, parts))
+
+
+def _approval(procedure: Procedure) -> str:
+    if not procedure.approval:
+        return ""
+    where = f" when {' is '.join(procedure.approval_for)}" if procedure.approval_for else ""
+    return f"Another person has to approve it{where}."
 
 
 def _parameter(one: Input) -> Members:
@@ -88,15 +95,20 @@ def _told(procedure: Procedure) -> Iterator[str]:
 
 def _steps(procedure: Procedure, environment: Environment) -> Iterator[Members]:
     approved = procedure.changes and procedure.approval
-    first = "Begin" if procedure.changes else procedure.steps[0].name
+    own = procedure.steps[0]
+    first = "Begin" if procedure.changes else f"Until{own.name}" if isinstance(own, Until) else own.name
     loops: list[str] = []
     yield _call(procedure, environment, "Plan", "Says what would be done, or refuses.", procedure.plan_seconds)
+    choices: list[Members] = [{"NextStep": "Record", "Variable": "{{ DryRun }}", "StringEquals": "true"}]
+    if procedure.approval_for:
+        name, value = procedure.approval_for
+        choices.append({"NextStep": first, "Not": {"Variable": f"{{{{ {name} }}}}", "StringEquals": value}})
     yield {
         "name": "OnlyADryRun",
         "description": "A dry run ends here.",
         "action": "aws:branch",
         "inputs": {
-            "Choices": [{"NextStep": "Record", "Variable": "{{ DryRun }}", "StringEquals": "true"}],
+            "Choices": choices,
             "Default": APPROVE if approved and environment.procedures.approvers else first,
         },
         **_TO_FAILED,
@@ -106,6 +118,8 @@ def _steps(procedure: Procedure, environment: Environment) -> Iterator[Members]:
     if procedure.changes:
         lock = {"key": procedure.lock, "minutes": procedure.minutes}
         more = {"lock": lock, **({"approval": True} if approved else {})}
+        if procedure.approval_for:
+            more["approval_for"] = list(procedure.approval_for)
         what = "Takes the lock" + (", once somebody else has approved." if approved else ".")
         yield _call(procedure, environment, "Begin", what, 60, **more)
     for step in procedure.steps:

@@ -112,9 +112,10 @@ class Grant:
 class Procedure:
     """One operation of the runbook.
 
-    `changes` tells it from one that only reads; `approval` says that another person has to approve it; `lock` is what it locks
-    while it changes something, for `minutes` after each step of the function: longer than any of its own waits lasts. `steps`
-    are its own: every document begins with Plan and ends with Record or Failed.
+    `changes` tells it from one that only reads; `approval` says that another person has to approve it, and `approval_for` that
+    this is so for one value of an input only; `lock` is what it locks while it changes something, for `minutes` after each step
+    of the function: longer than any of its own waits lasts. `steps` are its own: every document begins with Plan and ends with
+    Record or Failed.
     """
 
     name: str
@@ -126,6 +127,7 @@ class Procedure:
     inputs: tuple[Input, ...] = ()
     changes: bool = True
     approval: bool = False
+    approval_for: tuple[str, str] | None = None
     lock: str = SERVICE
     minutes: int = 60
     grants: tuple[Grant, ...] = ()

@@ -96,6 +96,7 @@ class Database(EnvironmentStack):
             monitoring_role=iam.Role(
                 self,
                 "MonitoringRole",
+                role_name=environment.database_monitoring_role,
                 description=f"Writes the enhanced monitoring of {environment.database_instance}",
                 assumed_by=iam.ServicePrincipal(
                     "monitoring.rds.amazonaws.com",

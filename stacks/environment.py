@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
+from lambdas.common.instance_classes import most_connections
 from runbook.failures import FAILURES, Failure
 from runbook.pages import PAGES, Page
 from runbook.rows import ROWS, Row, rows_with
@@ -453,7 +454,7 @@ class Environment(Names):
     def _connections(self) -> Iterator[str]:
         """What the tasks may open has to stay under the critical line, and the line under what the database has."""
         has, instance_class = self.database.max_connections, self.database.instance_class
-        serves = catalog.most_connections(instance_class)
+        serves = most_connections(instance_class)
         if serves is not None and has > serves:
             larger = catalog.class_for(has, self.region, self.application.database.version, instance_class)
             yield f"database.max_connections = {has} should be at most {serves}, what the memory of {instance_class} serves" + (

@@ -99,6 +99,11 @@ class Names(ConfigSection):
         return f"{self.prefix}-pg{'' if major == RUNBOOK_POSTGRESQL else major}-params"
 
     @property
+    def database_monitoring_role(self) -> str:
+        """Writes the enhanced monitoring; who restores the database passes it by that name."""
+        return f"{self.database_instance}-monitoring"
+
+    @property
     def database_secret(self) -> str:
         """JSON keys: username, password, host, port, dbname."""
         return f"{self.prefix}-db-password"

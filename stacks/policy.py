@@ -120,7 +120,8 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
             "Secret/Resource",
             _ROTATION,
             "Running tasks read the password only when they start: a rotation on a schedule would lock them out until they are "
-            "replaced. It is changed by hand together with a new deployment; nothing outside the VPC can use it.",
+            "replaced. The procedure rotate-database-password changes it when a person says so, has it approved, and restarts the "
+            "service. Nothing outside the VPC can use it.",
         ),
         Acknowledgement(
             "MonitoringRole/Resource",
@@ -151,7 +152,7 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
             "Secret/Resource",
             _ROTATION,
             "A new token has to reach Redis, the URL's secret and every running task in that order, while the old one still "
-            "works: a person does that. Nothing outside the VPC can use it.",
+            "works: the procedure rotate-cache-token does that when a person says so. Nothing outside the VPC can use it.",
         ),
         Acknowledgement(
             "ReplicationGroup",
@@ -167,7 +168,7 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
         Acknowledgement(
             "UrlSecret/Resource",
             _ROTATION,
-            "It repeats the auth token, inside the URL that the application reads, and is changed together with it.",
+            "It repeats the auth token, inside the URL that the application reads, and rotate-cache-token changes both together.",
         ),
     ),
     "registry": (),
@@ -355,6 +356,51 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
             "ProceduresFrontendPolicy/Resource",
             ("AwsSolutions-IAM5[Resource::*]",),
             "One read: cloudfront:ListDistributions has no resource-level permissions.",
+        ),
+        Acknowledgement(
+            "ProceduresDatabasePolicy/Resource",
+            (
+                "AwsSolutions-IAM5[Resource::arn:aws:rds:{environment.region}:{environment.account}:db:*]",
+                "AwsSolutions-IAM5[Resource::arn:aws:rds:{environment.region}:{environment.account}:snapshot:*]",
+            ),
+            "Reads of instances and snapshots, whose names carry the time that they were made at; and a restore may be from any "
+            "snapshot of the account, into one instance's name.",
+        ),
+        Acknowledgement(
+            "ProceduresDatabasePolicy/Resource",
+            (
+                "AwsSolutions-IAM5[Resource::arn:aws:rds:{environment.region}:{environment.account}:db:{environment.database_instance}-before-*]",
+                "AwsSolutions-IAM5[Resource::arn:aws:rds:{environment.region}:{environment.account}:og:default:*]",
+                "AwsSolutions-IAM5[Resource::arn:aws:rds:{environment.region}:{environment.account}:snapshot:{environment.application.name}-manual-*]",
+                "AwsSolutions-IAM5[Resource::arn:aws:rds:{environment.region}:{environment.account}:subgrp:{environment.prefix}-database-*]",
+            ),
+            "Names that end with a time, with RDS's own words or with what CloudFormation generates, of this one database.",
+        ),
+        Acknowledgement(
+            "ProceduresDatabasePolicy/Resource",
+            ("AwsSolutions-IAM5[Resource::*]",),
+            "One read of what RDS offers, rds:DescribeOrderableDBInstanceOptions, which has no resource-level permissions.",
+        ),
+        Acknowledgement(
+            "ProceduresCachePolicy/Resource",
+            (
+                "AwsSolutions-IAM5[Resource::arn:aws:elasticache:{environment.region}:{environment.account}:cluster:{environment.replication_group}-*]",
+                "AwsSolutions-IAM5[Resource::arn:aws:elasticache:{environment.region}:{environment.account}:snapshot:{environment.application.name}-manual-*]",
+            ),
+            "ElastiCache numbers the nodes of the one replication group; a snapshot's name ends with the run that made it.",
+        ),
+        Acknowledgement(
+            "ProceduresTasksPolicy/Resource",
+            (
+                "AwsSolutions-IAM5[Resource::arn:aws:ecs:{environment.region}:{environment.account}:task-definition/{environment.family}:*]",
+                "AwsSolutions-IAM5[Resource::arn:aws:logs:{environment.region}:{environment.account}:log-group:{environment.backend_log_group}:log-stream:{environment.application.container.name}/{environment.application.container.name}/*]",
+            ),
+            "A one-off task runs whatever revision the service runs, in its own cluster only, and ECS generates the name of its log.",
+        ),
+        Acknowledgement(
+            "ProceduresRotationPolicy/Resource",
+            ("AwsSolutions-IAM5[Resource::*]",),
+            "secretsmanager:GetRandomPassword only answers with a new value, and has no resource-level permissions.",
         ),
         Acknowledgement(
             "Procedures/Resource",

@@ -10,6 +10,8 @@ from procedures.catalog import PROCEDURES
 from procedures.documents import document
 from procedures.model import Invoke, Procedure
 from stacks.base import EnvironmentStack
+from stacks.cache import Cache
+from stacks.database import Database
 from stacks.environment import Environment
 from stacks.functions.procedures import procedures
 from stacks.remediation import Remediation
@@ -18,10 +20,12 @@ from stacks.remediation import Remediation
 class Procedures(EnvironmentStack):
     """Deployed last: it acts on everything else, and nothing needs it."""
 
-    def __init__(self, scope: Construct, environment: Environment, remediation: Remediation) -> None:
+    def __init__(
+        self, scope: Construct, environment: Environment, remediation: Remediation, database: Database, cache: Cache
+    ) -> None:
         super().__init__(scope, "procedures", environment, "the procedures that people start, and their approvals")
         self._environment = environment
-        self._function = procedures(self, environment, remediation)
+        self._function = procedures(self, environment, remediation, database.key.key_arn, cache.key.key_arn)
         self._approvals = self._topic()
         for one in PROCEDURES:
             self._document(one)

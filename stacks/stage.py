@@ -32,7 +32,7 @@ class EnvironmentStage(cdk.Stage):
         self.backend = Backend(self, environment, self.network, self.load_balancer, self.database, self.cache, self.registry)
         self.backend.add_stack_dependency(self.monitoring)  # the service names its deployment alarms: they have to exist
         self.frontend = Frontend(self, environment)
-        self.procedures = Procedures(self, environment, self.remediation)
+        self.procedures = Procedures(self, environment, self.remediation, self.database, self.cache)
         for acted_on in (self.backend, self.frontend):
             self.procedures.add_stack_dependency(acted_on)
 

@@ -47,25 +47,25 @@ class Backend:
                 "Plan": self._plan_rollback,
                 "RollBack": self._roll_back,
                 "Settled": self._rolled_back,
-                "Verify": self._verify,
+                "Verify": self.verify,
             },
             "backend-deploy": {
                 "Plan": self._plan_deploy,
                 "Deploy": self._deploy,
                 "Settled": self._deployed,
-                "Verify": self._verify,
+                "Verify": self.verify,
             },
             "backend-scale": {
                 "Plan": self._plan_scale,
                 "Scale": self._scale,
                 "Settled": self._scaled,
-                "Verify": self._verify,
+                "Verify": self.verify,
             },
             "backend-restart-task": {
                 "Plan": self._plan_restart,
                 "Restart": self._restart,
                 "Settled": self._restarted,
-                "Verify": self._verify,
+                "Verify": self.verify,
             },
             "service-status": {"Plan": self._plan_status, "Look": self._status},
             "health-check": {"Plan": self._plan_health, "Look": self._health},
@@ -317,7 +317,7 @@ class Backend:
 
     # What they share
 
-    def _verify(self, _: Run) -> Answer:
+    def verify(self, _: Run) -> Answer:
         """The API answers as it should, and its database with it; VerifyError when not."""
         seen = self._probe_api()
         if seen.problem:

@@ -13,4 +13,6 @@ class Clients(RollbackClients):
     autoscaling: Any
     cloudfront: Any
     ecr: Any
+    logs: Any
     s3: Any
+    secrets: Any

@@ -49,6 +49,8 @@ class Event(BaseModel):
     inputs: dict[str, str]
     lock: LockWanted | None = None
     approval: bool = False
+    approval_for: tuple[str, str] | None = None
+    """The only value of an input for which an approval is needed."""
     loop: bool = False
     """Whether the step is one of a loop, and must not fail."""
     after: tuple[str, ...] = ()

@@ -112,7 +112,8 @@ class Procedures:
 
     def _begin(self, run: Run, event: Event, execution: Execution) -> Answer:
         """Take the lock, once the approval is seen to be another person's."""
-        approved = self._approved(run, execution) if event.approval else ""
+        needed = event.approval and (event.approval_for is None or event.approval_for in run.inputs.items())
+        approved = self._approved(run, execution) if needed else ""
         if run.dry_run or event.lock is None:
             raise EventError("a dry run takes no lock")
         now = self._clock()

@@ -8,9 +8,8 @@ import boto3
 from lambdas.common import clock, settings
 from lambdas.common.aws import CLIENT
 from lambdas.common.parallel import at_once
-from lambdas.procedures.backend import Backend
 from lambdas.procedures.clients import Clients
-from lambdas.procedures.frontend import Frontend
+from lambdas.procedures.families import families
 from lambdas.procedures.function import Procedures
 from lambdas.procedures.objects import MANY_COPIES
 from lambdas.procedures.runs import Runs
@@ -36,15 +35,13 @@ def _function() -> Procedures:
         ecr=boto3.client("ecr", config=CLIENT),
         ecs=boto3.client("ecs", config=CLIENT),
         elasticache=boto3.client("elasticache", config=CLIENT),
+        logs=boto3.client("logs", config=CLIENT),
         rds=boto3.client("rds", config=CLIENT),
         s3=boto3.client("s3", region_name=configured.frontend_region, config=MANY_COPIES),
+        secrets=boto3.client("secretsmanager", config=CLIENT),
         sns=boto3.client("sns", config=CLIENT),
         ssm=boto3.client("ssm", config=CLIENT),
         incidents=boto3.resource("dynamodb", config=CLIENT).Table(configured.incidents_table),
     )
     runs = Runs(clients.incidents, configured.retention_days, clock.now)
-    families = (
-        Backend(configured, clients, clock.now, runs, at_once).steps(),
-        Frontend(configured, clients, clock.now, runs).steps(),
-    )
-    return Procedures(configured, clients, clock.now, runs, families)
+    return Procedures(configured, clients, clock.now, runs, families(configured, clients, clock.now, runs, at_once))

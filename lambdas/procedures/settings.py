@@ -6,6 +6,7 @@ from pydantic import Field
 
 from lambdas.common.settings import FROM_JSON, Name, Origin, Settings, Topic
 from lambdas.health_check.settings import HealthReport
+from lambdas.procedures.stores import StoresSettings
 from lambdas.rollback.settings import EvidenceSettings
 
 
@@ -21,7 +22,7 @@ class FrontendSettings(Settings):
     frontend_backups_bucket: Name
 
 
-class ProceduresSettings(EvidenceSettings, FrontendSettings):
+class ProceduresSettings(EvidenceSettings, FrontendSettings, StoresSettings):
     """What the procedures read and change."""
 
     repository: Name

@@ -4,7 +4,8 @@ Replaced in ministack 1.5.33:
 - `app.pin_request_origin`: loopback is plain HTTP, which the `aws:SecureTransport` bucket policies of `enforce_ssl` deny. So
   every request counts as sent over TLS.
 - `iam_actions.extract_resource_arn` for ECS: it gives the cluster for every action, and no policy on a service would match.
-- the same for Systems Manager's documents and automations;
+- the same for what CloudWatch Logs authorizes on a log stream;
+- the same for Systems Manager's documents and automations, and for RDS and ElastiCache (`local.emulator.store_access`);
 - the resource of DescribeAlarms: AWS authorizes it on alarms, and on `*` when composite alarms are asked for;
   that of ListAlarmMuteRules.
 - `iam_evaluator.enforce`: called through, and its calls are recorded. A call that passes a role needs `iam:PassRole` too.
@@ -24,6 +25,7 @@ from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id
 from ministack.services import ecs, tagging
 
+from local.emulator import store_access
 from local.emulator.clock import Clock
 
 Members = dict[str, Any]
@@ -74,6 +76,12 @@ class Access:
         if service == "ssm" and (resources := _ssm_resources(headers, request.members, f"arn:aws:ssm:{region}:{account}")):
             request.also = resources[1:]
             return resources[0]
+        if resources := store_access.resources(service, request.members, region, account):
+            request.also = resources[1:]
+            return resources[0]
+        if service == "logs" and (stream := request.members.get("logStreamName")):
+            group = request.members.get("logGroupName") or str(request.members.get("logGroupIdentifier")).rpartition(":")[2]
+            return f"arn:aws:logs:{region}:{account}:log-group:{group}:log-stream:{stream}"
         if service != "ecs":
             return str(self._resource_arn(service, method, path, headers, body, params, region, account))
         prefix = f"arn:aws:ecs:{region}:{account}"
@@ -106,12 +114,17 @@ class Access:
             if denied:
                 request.denied = action, resource
                 break
-        for role, receiver in () if denied else passed_roles(action, request.members, account):
-            context = {"iam:PassedToService": receiver}
-            denied = self._enforce(access_key, "iam:PassRole", "iam", region, resource_arn=role, service_context=context)
-            self._record("iam", "iam:PassRole", role, denied)
+        passed = (
+            ("iam:PassRole", role, {"iam:PassedToService": receiver})
+            for role, receiver in passed_roles(action, request.members, account)
+        )
+        further = store_access.further(action, request.members, region, account)
+        for needed, resource, context in () if denied else (*passed, *further):
+            other = needed.partition(":")[0]
+            denied = self._enforce(access_key, needed, other, region, resource_arn=resource, service_context=context)
+            self._record(other, needed, resource, denied)
             if denied:
-                request.denied = "iam:PassRole", role
+                request.denied = needed, resource
                 break
         return denied
 

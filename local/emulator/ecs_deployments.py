@@ -72,6 +72,8 @@ class Deployments:
         self.services: dict[str, Service] = {}
         self.observer: Callable[[Turn], None] = lambda _: None
         """Called with each turn of a deployment."""
+        self.started: Callable[[Record], None] = lambda _: None
+        """Called with each task that a service starts."""
         self._lock = threading.RLock()
         self._addresses = itertools.count(20)
 
@@ -178,6 +180,7 @@ class Deployments:
         task["attachments"] = [
             {"id": secrets.token_hex(16), "type": "ElasticNetworkInterface", "status": "ATTACHED", "details": details}
         ]
+        self.started(task)
         return task
 
     def _start_and_fail(self, service: Service, failure: TaskFailure) -> None:

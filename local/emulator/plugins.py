@@ -1,5 +1,6 @@
 """Plugs everything into the emulator; each module says what it replaces, and why."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,17 +11,20 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ministack.services import cloudwatch, cloudwatch_logs, ecs, eventbridge, rds, route53, s3
+from ministack.services import cloudwatch, cloudwatch_logs, ecs, eventbridge, route53, s3, secretsmanager
 
-from local.emulator import access, logs_insights, notifications, refusals, resource_types, scaling
+from local.emulator import access, generated_secrets, logs_insights, notifications, refusals, resource_types, scaling
 from local.emulator.alarm_actions import AlarmActions
 from local.emulator.application import Application
 from local.emulator.automation import Automation
 from local.emulator.clock import Clock
+from local.emulator.database_instances import DatabaseInstances
 from local.emulator.ecs_deployments import Deployments
 from local.emulator.functions import Functions
 from local.emulator.mute_rules import MuteRules
+from local.emulator.replication_groups import ReplicationGroups
 from local.emulator.service_events import ServiceEvents
+from local.emulator.tasks import tasks_write
 
 if TYPE_CHECKING:
     from local.emulator.server import Settings
@@ -36,8 +40,12 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
     mute_rules = MuteRules(clock)
     mute_rules.install()
     AlarmActions(clock, before_actions=deployments.progress, muted=mute_rules.muted).install()
+    instances, groups = DatabaseInstances(clock), ReplicationGroups(clock)
+    instances.install()
+    groups.install()
     functions = Functions(clock)
     functions.install()
+    generated_secrets.install()
     logs_insights.install()
     notifications.install()
     scaling.install()
@@ -47,6 +55,8 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
     def advance(seconds: float) -> float:
         clock.advance(seconds)
         deployments.progress()
+        instances.progress()
+        groups.progress()
         automation.tick()
         return clock.time()
 
@@ -68,7 +78,10 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
         "idle": idle,
         "logs": functions.logs,
         "hosted_zone": _hosted_zone,
-        **_application(settings, deployments),
+        "accepts_password": instances.answers,
+        "accepts_token": groups.accepts,
+        "tasks_write": tasks_write,
+        **_application(settings, deployments, instances),
         **access.install(clock),
         **automation.install(),
         **resource_types.install(client, deployments),
@@ -76,19 +89,33 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
     }
 
 
-def _application(settings: "Settings", deployments: Deployments) -> dict[str, Callable[..., Any]]:
+_READ = "_read_at_start"
+"""In the emulator's record of a task: the password that the database's secret had when the task started."""
+
+
+def _application(settings: "Settings", deployments: Deployments, instances: DatabaseInstances) -> dict[str, Callable[..., Any]]:
     """The application that the environment's service runs. Over HTTPS, functions reach it and no other host."""
     environment = settings.environment
 
-    def running_images() -> list[str]:
+    def running() -> list[dict[str, Any]]:
         deployments.progress()
         group = f"service:{environment.service}"
-        tasks = [task for task in ecs._tasks.values() if task.get("group") == group and task["lastStatus"] == "RUNNING"]
-        return [container["image"] for task in tasks for container in task["containers"]]
+        return [task for task in ecs._tasks.values() if task.get("group") == group and task["lastStatus"] == "RUNNING"]
+
+    def running_images() -> list[str]:
+        return [container["image"] for task in running() for container in task["containers"]]
+
+    def read_password(task: dict[str, Any]) -> None:
+        """A task reads the secret when it starts, and never again."""
+        value = secretsmanager.resolve_secret_string(environment.database_secret)
+        task[_READ] = json.loads(value)["password"] if value else None
 
     def database_available() -> bool:
-        instance = rds._instances.get(environment.database_instance) or {}
-        return instance.get("DBInstanceStatus") == "available"
+        """Whether the database answers, and lets in every task that runs."""
+        passwords = {task.get(_READ) for task in running()} or {None}
+        return all(instances.answers(environment.database_instance, password) for password in passwords)
+
+    deployments.started = read_password
 
     def frontend_file(key: str) -> tuple[str, bytes] | None:
         if environment.frontend_bucket not in s3._buckets:
@@ -102,6 +129,7 @@ def _application(settings: "Settings", deployments: Deployments) -> dict[str, Ca
     os.environ.update(settings.function_environment)
     return {
         "application": lambda: application.client_environment,
+        "answer": application.answer,
         "fail_requests_of": application.faulty.add,
         "fill_cache": application.fill_cache,
         "cache_is_full": lambda: application.cache_is_full,

@@ -2,9 +2,10 @@
 
 Replaced in ministack 1.5.33: RunTask, which is called through. It makes a cluster that does not exist, and runs anything.
 No container runs here. So a task has ended with exit code 0 when it is looked at, its log says what would have run, and its
-network interface stays to be looked at.
+network interface stays to be looked at. The control call `tasks_write` says what tasks write instead, and how they end.
 """
 
+import copy
 import json
 import secrets
 from typing import Any
@@ -20,9 +21,37 @@ Response = tuple[int, dict[str, str], bytes]
 
 NOT_RUN = "The local cloud runs no containers. This was not run: "
 
+_started: dict[tuple[str, str], tuple[Request, Response]] = {}
+"""The first request with a client token in a cluster, and its answer."""
+_written: dict[str, tuple[list[str], int]] = {}
+"""What tasks write whose command has a word in it, and their exit code, by that word."""
+
+
+def tasks_write(word: str, lines: list[str], exit_code: int = 0) -> None:
+    """From now on tasks whose command has this word write these lines, and end with this code."""
+    _written[word] = (lines, exit_code)
+
 
 def run_task(request: Request) -> Response:
-    """RunTask; RefusedError for what ECS refuses."""
+    """RunTask, once for each client token in a cluster; RefusedError for what ECS refuses.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html
+    """
+    token = request.get("clientToken")
+    if not token:
+        return _run_task(request)
+    key, asked = (ecs._resolve_cluster_name(request.get("cluster", "default")), token), copy.deepcopy(request)
+    if key not in _started:
+        _started[key] = (asked, _run_task(request))
+    first, answer = _started[key]
+    if first != asked:
+        arns = [task["taskArn"] for task in json.loads(answer[2])["tasks"]]
+        body = {"__type": "ConflictException", "message": "Conflict with a different RunTask request.", "resourceIds": arns}
+        return 400, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(body).encode()
+    return answer
+
+
+def _run_task(request: Request) -> Response:
     definition: Record = ecs._task_defs.get(ecs._resolve_td_key(request.get("taskDefinition", ""))) or {}
     _check(request, definition)
     request.setdefault("group", f"family:{definition['family']}")
@@ -30,12 +59,18 @@ def run_task(request: Request) -> Response:
     if answer[0] == 200:
         for started in json.loads(answer[2])["tasks"]:
             task: Record = ecs._tasks[started["taskArn"]]
+            code = 0
             if network := _network(request):
                 task["attachments"] = [_interface(network)]
             for container in definition["containerDefinitions"]:
-                _log(task["taskArn"], container, _command(request, container))
+                command = _command(request, container)
+                lines, ended = next(
+                    (found for word, found in _written.items() if word in " ".join(command)), ([NOT_RUN + " ".join(command)], 0)
+                )
+                _log(task["taskArn"], container, lines)
+                code = code or ended
             ecs._mark_task_stopped(
-                task["taskArn"], task, "Essential container in task exited", "EssentialContainerExited", exit_code=0
+                task["taskArn"], task, "Essential container in task exited", "EssentialContainerExited", exit_code=code
             )
     return answer
 
@@ -97,13 +132,13 @@ def _command(request: Request, container: Record) -> list[str]:
     return list(given[0] if given else container.get("command") or ["the image's own command"])
 
 
-def _log(task: str, container: Record, command: list[str]) -> None:
-    """A line in the stream that the awslogs driver would write to."""
+def _log(task: str, container: Record, lines: list[str]) -> None:
+    """Lines in the stream that the awslogs driver would write to."""
     options = (container.get("logConfiguration") or {}).get("options") or {}
     group, prefix = options.get("awslogs-group"), options.get("awslogs-stream-prefix")
     if group not in cloudwatch_logs._log_groups or not prefix:
         return
     stream = {"logGroupName": group, "logStreamName": f"{prefix}/{container['name']}/{task.rpartition('/')[2]}"}
     cloudwatch_logs._create_log_stream(stream)
-    line = {"timestamp": int(ecs.time.time() * 1000), "message": NOT_RUN + " ".join(command)}
-    cloudwatch_logs._put_log_events({**stream, "logEvents": [line]})
+    at = int(ecs.time.time() * 1000)
+    cloudwatch_logs._put_log_events({**stream, "logEvents": [{"timestamp": at, "message": line} for line in lines]})

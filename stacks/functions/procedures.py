@@ -10,12 +10,15 @@ from stacks.base import EnvironmentStack
 from stacks.environment import Environment
 from stacks.frontend import REGION as FRONTEND_REGION
 from stacks.frontend import SITE
+from stacks.functions import stores
 from stacks.functions.base import function
 from stacks.remediation import Remediation
 
 
-def procedures(stack: EnvironmentStack, environment: Environment, remediation: Remediation) -> lambda_.Function:
-    """The function, with what it may do: a policy for each family of procedures."""
+def procedures(
+    stack: EnvironmentStack, environment: Environment, remediation: Remediation, database_key: str, cache_key: str
+) -> lambda_.Function:
+    """The function, with what it may do: a policy for each family of procedures. The keys are ARNs."""
     report = environment.application.health_report
     return function(
         stack,
@@ -46,6 +49,7 @@ def procedures(stack: EnvironmentStack, environment: Environment, remediation: R
             frontend_backups_bucket=environment.frontend_backups_bucket,
             incidents_table=environment.incidents_table,
             retention_days=environment.log_retention_days,
+            **stores.settings(environment),
             outcomes_topic=environment.arn("sns", environment.outcomes_topic),
         ),
         statements=[
@@ -64,7 +68,14 @@ def procedures(stack: EnvironmentStack, environment: Environment, remediation: R
             ),
             iam.PolicyStatement(actions=["sns:Publish"], resources=[remediation.topics.outcomes.topic_arn]),
         ],
-        more={"ProceduresBackendPolicy": _backend(environment), "ProceduresFrontendPolicy": _frontend(environment)},
+        more={
+            "ProceduresBackendPolicy": _backend(environment),
+            "ProceduresFrontendPolicy": _frontend(environment),
+            "ProceduresDatabasePolicy": stores.database(environment, database_key),
+            "ProceduresCachePolicy": stores.cache(environment),
+            "ProceduresTasksPolicy": stores.tasks(environment),
+            "ProceduresRotationPolicy": stores.rotation(environment, database_key, cache_key),
+        },
         dead_letters=remediation.topics.outcomes,  # none: it is never called without somebody who waits for its answer
         timeout=cdk.Duration.seconds(290),  # Automation waits for 300 s
         reserved_concurrent_executions=5,

@@ -138,6 +138,25 @@ def _live_page(cloud: Cloud) -> bytes:
     return bytes(cloud.client("s3").get_object(Bucket=bucket, Key="index.html")["Body"].read())
 
 
+def _the_database_is_available(cloud: Cloud) -> None:
+    """Whatever an earlier command asked for is done."""
+    instance = cloud.environment.database_instance
+    while True:
+        found = cloud.client("rds").describe_db_instances(DBInstanceIdentifier=instance)["DBInstances"][0]
+        if found["DBInstanceStatus"] == "available" and not found["PendingModifiedValues"]:
+            return
+        cloud.advance(timedelta(minutes=1))
+
+
+def _nothing_is_restored(cloud: Cloud) -> None:
+    """The options of a restore have one name for what they make."""
+    _the_database_is_available(cloud)
+    rds, restored = cloud.client("rds"), f"{cloud.environment.database_instance}-restored"
+    found = rds.describe_db_instances()["DBInstances"]
+    if restored in [instance["DBInstanceIdentifier"] for instance in found]:
+        rds.delete_db_instance(DBInstanceIdentifier=restored, SkipFinalSnapshot=True)
+
+
 def _a_new_frontend_is_live(cloud: Cloud) -> None:
     bucket = cloud.environment.frontend_bucket
     cloud.client("s3").delete_object(Bucket=bucket, Key="assets/app.js")
@@ -174,9 +193,11 @@ EXPECTED = {
     ("3.3", "Check task status"): Expected(r'"lastStatus": "RUNNING"'),
     ("3.3", "Check stopped task reason"): Expected(r'"Runbook"'),
     ("3.3", "Stopped tasks"): Expected(r'"taskArns": \[\s+"arn:aws:ecs:'),
-    ("3.4", "Check RDS status"): Expected(r'"Status": "available",\s+"Connections": "available"'),
+    ("3.4", "Check RDS status"): Expected(
+        r'"Status": "available",\s+"Connections": "available"', before=_the_database_is_available
+    ),
     ("3.4", "Check connection count"): Expected(rf'"Maximum": {CONNECTIONS}\.0,'),
-    ("3.4", "Database status"): Expected(r"^available$"),
+    ("3.4", "Database status"): Expected(r"^available$", before=_the_database_is_available),
     ("3.4", "Database connections in the newest minute"): Expected(rf"\t{CONNECTIONS}\.0$"),
     ("3.5", "Check ElastiCache status"): Expected(r'"Status": "available"'),
     ("3.5", "Check Redis metrics"): Expected(NOTHING),
@@ -202,9 +223,12 @@ EXPECTED = {
     ("4.2", "Restore every file of a backup"): Expected(before=_a_new_frontend_is_live, after=_the_old_page_is_back),
     ("4.2", "Invalidate CloudFront"): Expected(r'"Id": "\w+"'),
     ("4.2", "Wait for invalidation"): Expected(),
-    ("4.3", "Option 2: Restore from snapshot"): Expected(
-        r'"DBInstanceIdentifier": "hz-navigator-production-postgres-restored"'
-    ),
+    **{
+        ("4.3", option): Expected(
+            r'"DBInstanceIdentifier": "hz-navigator-production-postgres-restored"', before=_nothing_is_restored
+        )
+        for option in ("Option 1: Point-in-time restore (creates new instance)", "Option 2: Restore from snapshot")
+    },
     **{
         (section, title): expected
         for section, first, direction in (
@@ -228,9 +252,13 @@ EXPECTED = {
     ("5.1", "Check current capacity"): Expected(r'"desired": \d+,\s+"running": \d+,\s+"pending": \d+'),
     ("5.1", "Scale up"): Expected(r'"desiredCount": 6'),
     ("5.1", "Scale down"): Expected(r'"desiredCount": 2'),
-    ("5.2", "Modify instance class (causes brief downtime with Multi-AZ)"): Expected(r'"DBInstanceClass": "db\.r5\.large"'),
+    ("5.2", "Modify instance class (causes brief downtime with Multi-AZ)"): Expected(
+        r'"DBInstanceClass": "db\.r5\.large"', before=_the_database_is_available
+    ),
     ("5.2", "Modify node type"): Expected(r'"ReplicationGroupId": "hz-navigator-production-redis"'),
-    ("6.1", "Create manual snapshot"): Expected(r'"DBSnapshotIdentifier": "hz-navigator-manual-\d{8}-\d{6}"'),
+    ("6.1", "Create manual snapshot"): Expected(
+        r'"DBSnapshotIdentifier": "hz-navigator-manual-\d{8}-\d{6}"', before=_the_database_is_available
+    ),
     ("6.1", "List snapshots"): Expected(r'"ID": "hz-navigator-manual-\d{8}-\d{6}"'),
     ("6.2", "Get database credentials"): Expected(
         r"^postgresql://hz_admin:[^:@/]{16,}@[\w.-]+:5432/hz_navigator\?sslmode=require$", then='echo "$DB_URL"'
@@ -250,7 +278,6 @@ EXPECTED = {
 
 NOT_HERE = {
     "aws logs tail": "AWS CLI v1 does not have it, and v2 is not on PyPI; the API call under it, FilterLogEvents, is tested",
-    "aws rds restore-db-instance-to-point-in-time": "the emulator has no point-in-time recovery",
     "npx node-pg-migrate": "needs the application's own repository, and a PostgreSQL server behind the RDS API",
 }
 """What cannot be answered here, and why. Each is proven on AWS only."""
@@ -314,8 +341,11 @@ def placeholders(runbook_cloud: Cloud) -> dict[str, str]:
     client("ecs").stop_task(cluster=environment.cluster, task=task, reason="Runbook")
     snapshot = "hz-navigator-before-restore"
     client("rds").create_db_snapshot(DBInstanceIdentifier=environment.database_instance, DBSnapshotIdentifier=snapshot)
+    _the_database_is_available(runbook_cloud)
+    database = client("rds").describe_db_instances(DBInstanceIdentifier=environment.database_instance)["DBInstances"][0]
     return {
         "<STOPPED_TASK_ARN>": task,
+        "<ISO_TIMESTAMP>": database["LatestRestorableTime"].isoformat(),
         "<TARGET_GROUP_ARN>": group,
         "<DISTRIBUTION_ID>": distribution,
         "<INVALIDATION_ID>": invalidation,

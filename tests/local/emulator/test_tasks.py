@@ -105,3 +105,20 @@ def test_a_task_has_an_interface_with_the_security_groups_that_were_asked_for(fa
     ]
     assert details["subnetId"] == family.network["subnets"][0]
     assert [group["GroupId"] for group in interface["Groups"]] == [family.group]
+
+
+def test_a_client_token_starts_one_task(family: Family) -> None:
+    first, again = (family.run("migrate up", clientToken="a" * 64)["taskArn"] for _ in range(2))
+    assert first == again
+    with pytest.raises(family.ecs.exceptions.ConflictException) as conflict:
+        family.run("migrate down", clientToken="a" * 64)
+    assert conflict.value.response["resourceIds"] == [first]
+
+
+def test_a_task_writes_and_ends_as_it_was_told_to(family: Family) -> None:
+    family.cloud.control("tasks_write", "told-to-fail", ["one", "two"], 3)
+    task = family.run("told-to-fail")
+    assert [container["exitCode"] for container in task["containers"]] == [3]
+    stream = f"app/app/{task['taskArn'].rpartition('/')[2]}"
+    logged = family.cloud.client("logs").get_log_events(logGroupName=family.name, logStreamName=stream)["events"]
+    assert [event["message"] for event in logged] == ["one", "two"]

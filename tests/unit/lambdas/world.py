@@ -119,6 +119,14 @@ PROCEDURES = ProceduresSettings(
     incidents_table=PRODUCTION.incidents_table,
     retention_days=365,
     outcomes_topic=PRODUCTION.arn("sns", PRODUCTION.outcomes_topic),
+    application=PRODUCTION.application.name,
+    database_parameter_group=PRODUCTION.database_parameter_group,
+    database_secret=PRODUCTION.database_secret,
+    database_variables={key: name for name, key in PRODUCTION.application.container.database_secret.items()},
+    cache_secret=PRODUCTION.cache_secret,
+    cache_url_secret=PRODUCTION.cache_url_secret,
+    backend_log_group=PRODUCTION.backend_log_group,
+    config_file="config/production.toml",
 )
 DEPENDENCIES = [f"{PRODUCTION.prefix}-{name}" for name in DEPENDENCY_ALARMS]
 TOPICS = (
@@ -524,7 +532,9 @@ def procedures_clients() -> ProceduresClients:
         autoscaling=session().client("application-autoscaling"),
         cloudfront=session().client("cloudfront"),
         ecr=session().client("ecr"),
+        logs=client("logs"),
         s3=session().client("s3"),
+        secrets=client("secretsmanager"),
     )
 
 

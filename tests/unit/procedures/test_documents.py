@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from lambdas.procedures.backend import Backend
 from lambdas.procedures.executions import parse
-from lambdas.procedures.frontend import Frontend
+from lambdas.procedures.families import families
 from lambdas.procedures.run import WAITING
 from local.automation import problems
 from procedures.catalog import PROCEDURES, procedure
@@ -76,9 +75,8 @@ def test_a_change_is_a_dry_run_unless_said_otherwise_and_has_a_reason(one: Proce
 
 
 def test_every_step_is_one_of_the_functions_and_every_step_of_the_function_is_one_of_a_document(aws: World) -> None:
-    shared: Any = (SETTINGS, procedures_clients(), aws.clock, None)
-    families = (Backend(*shared, one_by_one), Frontend(*shared))
-    known = {name: set(own) for family in families for name, own in family.steps().items()}
+    made = families(SETTINGS, procedures_clients(), aws.clock, None, one_by_one)  # type: ignore[arg-type]
+    known = {name: set(own) for family in made for name, own in family.items()}
     assert known == {
         one.name: {"Plan", *(step.name for step in one.steps if isinstance(step, Call | Until))} for one in PROCEDURES
     }
@@ -119,8 +117,11 @@ def test_no_script_runs_in_it_and_it_waits_only_in_steps_of_automation(one: Proc
 
 @any_procedure
 def test_a_dry_run_ends_after_the_plan(one: Procedure) -> None:
-    (choice,) = steps(one)["OnlyADryRun"]["inputs"]["Choices"]
-    assert choice == {"NextStep": "Record", "Variable": "{{ DryRun }}", "StringEquals": "true"}
+    assert steps(one)["OnlyADryRun"]["inputs"]["Choices"][0] == {
+        "NextStep": "Record",
+        "Variable": "{{ DryRun }}",
+        "StringEquals": "true",
+    }
 
 
 @any_procedure

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from lambdas.common.instance_classes import most_connections
 from local.init.edit import put
-from stacks import catalog
 from stacks.config import ConfigError, load, load_all, names
 from tests.environments import CONFIG, ENVIRONMENTS, PRODUCTION
 
@@ -291,7 +291,7 @@ def test_more_tasks_as_the_docs_say(folder: Path) -> None:
 
 def test_the_most_connections_of_a_class_in_the_docs() -> None:
     assert "112 for a GiB, 901 for the 8 GiB of a `db.t4g.large`" in DEPLOYING
-    assert [catalog.most_connections(one) for one in ("db.t4g.micro", "db.t4g.large")] == [112, 901]
+    assert [most_connections(one) for one in ("db.t4g.micro", "db.t4g.large")] == [112, 901]
 
 
 # A file more is an environment more
