@@ -1,11 +1,11 @@
 """What every alarm says of itself, by its name below the environment's prefix: from its row, page or failure."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from runbook.failures import FAILURES
-from runbook.pages import PAGES
-from runbook.rows import LEVELS, ROWS, Dependency, Level, Row
+from runbook.pages import PAGES, Page
+from runbook.rows import LEVELS, RECENT, RECURRING, ROWS, Dependency, Level, Row, Window
 from runbook.sections import Section
 from runbook.severities import RESPONSE_TIMES, Severity
 
@@ -38,6 +38,10 @@ def alarm_name(slug: str, level: Level) -> str:
     return f"{slug}-{level}"
 
 
+LOOKING_BACK = "recurring"
+SPELLS = {LOOKING_BACK: RECURRING, "recent": RECENT}
+"""The two further alarms of a row that may recur, named as those of a level are."""
+
 _LOG = "aws logs tail /aws/lambda/{{alarm_prefix}}{function} --since 30m"
 
 NOT_ARMED = "not-armed"
@@ -68,9 +72,17 @@ AFFECTING_ALARMS = frozenset(alarm_name(row.slug, "critical") for row in ROWS if
 """The alarms, by their names below the prefix, that say that users are affected."""
 
 
-def descriptions(rows: Iterable[Row] = ROWS) -> Mapping[str, Description]:
+def behind_page(page: Page) -> frozenset[str]:
+    """The alarms, by their names below the prefix, that are the reason of a page."""
+    return frozenset([alarm_name(row, "critical") for row in page.rows] + [f"{row}-{LOOKING_BACK}" for row in page.recurring])
+
+
+def descriptions(rows: Sequence[Row] = ROWS) -> Mapping[str, Description]:
     """The description of every alarm, by its name below the prefix; `rows` are the table as the environment has it."""
     found = {alarm_name(row.slug, level): _of_row(row, level) for row in rows for level in LEVELS}
+    for row in rows:
+        if row.recurs:
+            found |= {f"{row.slug}-{name}": _of_spell(row, window) for name, window in SPELLS.items()}
     for failure in FAILURES:
         found[alarm_name(failure.slug, failure.level)] = Description(
             failure.title,
@@ -97,6 +109,12 @@ def _of_row(row: Row, level: Level) -> Description:
     automation = "nothing is done about a warning" if level == "warning" else "nothing"
     (command,) = (page.command for page in PAGES if row.slug in page.rows)
     return Description(title, row.cause, row.severity.at(level), row.section, automation, command)
+
+
+def _of_spell(row: Row, window: Window) -> Description:
+    """Of an alarm that tells nobody by itself: the page over it does."""
+    critical = _of_row(row, "critical")
+    return replace(critical, title=f"{critical.title}, in {window.breaching} of {window.periods} minutes", severity="P2")
 
 
 def _amount(row: Row, value: float) -> str:

@@ -85,6 +85,17 @@ FAILURES: tuple[Failure, ...] = (
         cause=_LOG,
     ),
     Failure(
+        slug="health-check-silent",
+        title="The health check does not run: an outage would be seen by its users alone",
+        signal=_of_function("health-check", "Invocations"),
+        window=Window(4, 5),  # as the warnings of what it measures, which nobody is sent while this is told
+        section=Section.HIGH_ERROR_RATE,
+        cause="its schedule is off, or the account's Lambda concurrency is used up",
+        line=1,
+        worse="below",
+        missing="breaching",
+    ),
+    Failure(
         slug="notify-errors",
         title="The notify function fails: alarms reach people late or not at all",
         signal=_of_function("notify", "Errors"),

@@ -27,6 +27,8 @@ class Page:
     automation: str
     command: str
     unless: tuple[str, ...] = ()
+    recurring: tuple[str, ...] = ()
+    """The page also lasts while one of these rows is past its critical line again and again."""
     waits: bool = False
     """A deployment may be the cause: while one is under way nobody is called, since its own rollback may repair it."""
 
@@ -55,7 +57,7 @@ PAGES: tuple[Page, ...] = (  # what explains others comes first
         title="The service fails for its users",
         severity="P1",
         section=Section.HIGH_ERROR_RATE,
-        rows=("api-availability", "alb-5xx-rate"),
+        rows=("api-availability", "alb-5xx-rate", "alb-5xx-rate-low-traffic"),
         cause="a bad release, or something behind the backend that fails",
         service="the {product} API",
         symptoms="errors, or no answer at all",
@@ -83,8 +85,8 @@ PAGES: tuple[Page, ...] = (  # what explains others comes first
         title="The database is close to its limits",
         severity="P2",
         section=Section.DATABASE_CONNECTIONS,
-        rows=("rds-cpu", "rds-connections"),
-        cause="slow queries, or connections that are not given back",
+        rows=("rds-cpu", "rds-connections", "rds-free-storage", "rds-free-memory", "rds-failovers"),
+        cause="slow queries, connections that are not given back, or data that outgrew it",
         service="{product}",
         symptoms="slow pages",
         component="our database",
@@ -96,15 +98,15 @@ PAGES: tuple[Page, ...] = (  # what explains others comes first
     ),
     Page(
         slug="cache-impaired",
-        title="The cache is close to its limits",
+        title="The cache is down, or close to its limits",
         severity="P2",
         section=Section.REDIS_CONNECTIONS,
-        rows=("redis-memory",),
-        cause="keys that never expire, or nodes that are too small",
+        rows=("redis-nodes", "redis-memory", "redis-evictions", "redis-replication-lag"),
+        cause="a node that is down, keys that never expire, or nodes that are too small",
         service="{product}",
         symptoms="slow pages, or being signed out",
         component="our cache",
-        automation="Redis evicts keys that have an expiry",
+        automation="ElastiCache replaces a node that is down, and Redis evicts keys that have an expiry",
         command="aws elasticache describe-replication-groups --replication-group-id {replication_group}"
         " --query 'ReplicationGroups[0].Status'",
         unless=("database-down", "service-down"),
@@ -114,7 +116,18 @@ PAGES: tuple[Page, ...] = (  # what explains others comes first
         title="The service is slow, or short of tasks",
         severity="P2",
         section=Section.HIGH_LATENCY,
-        rows=("alb-latency-p95", "unhealthy-hosts", "ecs-cpu", "ecs-memory", "sentry-errors"),
+        rows=(
+            "alb-latency-p95",
+            "alb-latency-p95-low-traffic",
+            "unhealthy-hosts",
+            "tasks-running",
+            "target-connections",
+            "nat-ports",
+            "ecs-cpu",
+            "ecs-cpu-hottest",
+            "ecs-memory",
+            "sentry-errors",
+        ),
         cause="a release that costs more, slow queries, or more traffic than the tasks can serve",
         service="{product}",
         symptoms="slow pages, or some errors",
@@ -124,5 +137,50 @@ PAGES: tuple[Page, ...] = (  # what explains others comes first
         " --query 'services[0].{{status:status,running:runningCount,desired:desiredCount}}'",
         unless=("database-down", "service-down", "database-impaired", "cache-impaired"),
         waits=True,
+    ),
+    Page(
+        slug="service-unsteady",
+        title="The service fails for some minutes again and again",
+        severity="P2",
+        section=Section.HIGH_ERROR_RATE,
+        rows=(),
+        recurring=("alb-5xx-rate", "alb-latency-p95", "api-availability", "frontend-availability"),
+        cause="one task of several that fails, a job that runs every few minutes, or something behind the backend",
+        service="{product}",
+        symptoms="errors or slow pages from time to time",
+        component="our application servers",
+        automation="nothing: no single minute of it is long enough to act on",
+        command="aws ecs describe-services --cluster {cluster} --services {service} --query 'services[0].events[:10]'",
+        unless=("database-down", "service-down", "frontend-down", "database-impaired", "cache-impaired", "service-degraded"),
+    ),
+    Page(
+        slug="database-credits",
+        title="The database spends CPU credits that it does not have",
+        severity="P3",
+        section=Section.VERTICAL_SCALING,
+        rows=("rds-cpu-credits",),
+        cause="a class that is too small for its work",
+        service="{product}",
+        symptoms="nothing yet",
+        component="our database",
+        automation="RDS charges for each credit that it lacks, and the database runs on",
+        command="aws cloudwatch get-metric-statistics --namespace AWS/RDS --metric-name CPUCreditBalance"
+        " --dimensions Name=DBInstanceIdentifier,Value={database_instance}"
+        " --start-time $(date -u -d '3 hours ago' +%Y-%m-%dT%H:%M:%SZ) --end-time $(date -u +%Y-%m-%dT%H:%M:%SZ)"
+        " --period 300 --statistics Minimum",
+    ),
+    Page(
+        slug="certificate-expires",
+        title="The API's certificate expires within days",
+        severity="P2",
+        section=Section.KEY_METRICS,
+        rows=("certificate-days",),
+        cause="its validation record is gone, so ACM cannot renew it; or it was imported, and nobody has imported the next",
+        service="the {product} API",
+        symptoms="no answer at all, once it has expired",
+        component="our certificate",
+        automation="ACM renews a certificate that it can validate",
+        command="aws cloudwatch describe-alarms --alarm-names {alarm_prefix}certificate-days-critical"
+        " --query 'MetricAlarms[0].[StateReason,Dimensions[0].Value]'",
     ),
 )

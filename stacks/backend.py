@@ -10,13 +10,12 @@ from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from runbook.rules import ROLLOUT
-from stacks.base import KEPT, EnvironmentStack
+from stacks.base import KEPT, EnvironmentStack, LoggedEvents
 from stacks.cache import Cache
 from stacks.database import Database
 from stacks.environment import Environment
@@ -332,51 +331,21 @@ class Backend(EnvironmentStack):
         https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_cwe_events.html
         """
         environment = self._environment
-        group = self.log_group("EventLogs", environment.events_log_group)
-        arn = environment.arn("logs", f"log-group:{group.log_group_name}")
         service = environment.arn("ecs", f"service/{environment.cluster}/{environment.service}")
-        rules = [
-            events.CfnRule(
-                self,
-                construct_id,
-                description=f"To {environment.events_log_group}: {detail_type}",
-                event_pattern={"source": ["aws.ecs"], "detail-type": [detail_type], **pattern},
-                targets=[events.CfnRule.TargetProperty(id="Logs", arn=arn)],
-            )
-            for construct_id, detail_type, pattern in (
-                ("DeploymentEvents", "ECS Deployment State Change", {"resources": [service]}),
-                ("ServiceEvents", "ECS Service Action", {"resources": [service], "detail": {"eventType": ["WARN", "ERROR"]}}),
-                (
-                    "StoppedTaskEvents",
-                    "ECS Task State Change",
-                    {
-                        "detail": {
-                            "clusterArn": [environment.arn("ecs", f"cluster/{environment.cluster}")],
-                            "lastStatus": ["STOPPED"],
-                        }
-                    },
-                ),
-            )
-        ]
-        # As https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html has it.
-        principals: list[iam.IPrincipal] = [
-            iam.ServicePrincipal(name) for name in ("events.amazonaws.com", "delivery.logs.amazonaws.com")
-        ]
-        logs.ResourcePolicy(
-            self,
-            "EventLogsPolicy",
-            resource_policy_name=f"{environment.prefix}-ecs-events",
-            policy_statements=[
-                iam.PolicyStatement(principals=principals, actions=["logs:CreateLogStream"], resources=[f"{arn}:*"]),
-                iam.PolicyStatement(
-                    principals=principals,
-                    actions=["logs:PutLogEvents"],
-                    resources=[f"{arn}:*:*"],
-                    conditions={"ArnEquals": {"aws:SourceArn": [rule.attr_arn for rule in rules]}},
-                ),
+        stopped = {
+            "clusterArn": [environment.arn("ecs", f"cluster/{environment.cluster}")],
+            "lastStatus": ["STOPPED"],
+        }
+        failing = {"resources": [service], "detail": {"eventType": ["WARN", "ERROR"]}}
+        return self.log_events(
+            "ecs",
+            environment.events_log_group,
+            [
+                LoggedEvents("DeploymentEvents", "ECS Deployment State Change", {"resources": [service]}),
+                LoggedEvents("ServiceEvents", "ECS Service Action", failing),
+                LoggedEvents("StoppedTaskEvents", "ECS Task State Change", {"detail": stopped}),
             ],
         )
-        return rules
 
     def _scale(self, load_balancer: LoadBalancer) -> None:
         """Keep CPU and memory at what the table calls normal, and a task's requests at what its connections can serve."""

@@ -1,10 +1,13 @@
 """What every stack has: its place in an environment, a customer key, a bucket for access logs, encrypted log groups."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import cast
+from typing import Any, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
@@ -21,6 +24,16 @@ KEPT = cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
 A first deployment that failed leaves no name taken, so the same command can be run again:
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
 """
+
+
+@dataclass(frozen=True)
+class LoggedEvents:
+    """Events of one service that a rule takes to a log group: their detail type, and what else of the pattern."""
+
+    construct_id: str
+    detail_type: str
+    pattern: dict[str, Any]
+    rule_name: str | None = None
 
 
 class EnvironmentStack(cdk.Stack):
@@ -98,6 +111,44 @@ class EnvironmentStack(cdk.Stack):
                     query_string=query.text,
                 )
         return group
+
+    def log_events(self, service: str, group_name: str, logged: Sequence[LoggedEvents]) -> list[events.CfnRule]:
+        """Log events of an AWS service, `ecs` of `aws.ecs`. Returns the rules, in order.
+
+        The group's policy is as https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html has it.
+        """
+        environment = self._environment
+        group = self.log_group("EventLogs", group_name)
+        arn = environment.arn("logs", f"log-group:{group.log_group_name}")
+        rules = [
+            events.CfnRule(
+                self,
+                one.construct_id,
+                name=one.rule_name,
+                description=f"To {group_name}: {one.detail_type}",
+                event_pattern={"source": [f"aws.{service}"], "detail-type": [one.detail_type], **one.pattern},
+                targets=[events.CfnRule.TargetProperty(id="Logs", arn=arn)],
+            )
+            for one in logged
+        ]
+        principals: list[iam.IPrincipal] = [
+            iam.ServicePrincipal(name) for name in ("events.amazonaws.com", "delivery.logs.amazonaws.com")
+        ]
+        logs.ResourcePolicy(
+            self,
+            "EventLogsPolicy",
+            resource_policy_name=f"{environment.prefix}-{service}-events",
+            policy_statements=[
+                iam.PolicyStatement(principals=principals, actions=["logs:CreateLogStream"], resources=[f"{arn}:*"]),
+                iam.PolicyStatement(
+                    principals=principals,
+                    actions=["logs:PutLogEvents"],
+                    resources=[f"{arn}:*:*"],
+                    conditions={"ArnEquals": {"aws:SourceArn": [rule.attr_arn for rule in rules]}},
+                ),
+            ],
+        )
+        return rules
 
     @cached_property
     def zone(self) -> route53.IHostedZone | None:

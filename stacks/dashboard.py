@@ -58,6 +58,8 @@ class Section:
     graphs: tuple[Graph, ...] = ()
     queries: tuple[str, ...] = ()
     console: str = ""
+    states: tuple[str, ...] = ()
+    """Rows that a graph shows without bands, or that change too seldom for one: only the states of their alarms."""
 
 
 def _probe(target: str, title: str) -> Graph:
@@ -72,6 +74,7 @@ SECTIONS: tuple[Section, ...] = (
         (_probe("api", "API health check, from outside"),),
         ("told",),
         console="ec2/home?region={environment.region}#LoadBalancers:search={environment.load_balancer}",
+        states=("target-connections", "alb-latency-p95-low-traffic", "certificate-days"),
     ),
     Section(
         "Errors",
@@ -90,6 +93,7 @@ SECTIONS: tuple[Section, ...] = (
         ),
         ("errors", "stopped-tasks"),
         console="cloudwatch/home?region={environment.region}#logsV2:logs-insights",
+        states=("alb-5xx-rate-low-traffic",),
     ),
     Section(
         "ECS",
@@ -116,6 +120,7 @@ SECTIONS: tuple[Section, ...] = (
         ),
         ("rollbacks", "deployments"),
         console="ecs/v2/clusters/{environment.cluster}/services/{environment.service}/deployments?region={environment.region}",
+        states=("tasks-running", "ecs-cpu-hottest", "nat-ports"),
     ),
     Section(
         "Database",
@@ -134,6 +139,7 @@ SECTIONS: tuple[Section, ...] = (
         ),
         ("slow-queries",),
         console="rds/home?region={environment.region}#database:id={environment.database_instance};is-cluster=false",
+        states=("rds-free-storage", "rds-free-memory", "rds-cpu-credits", "rds-failovers"),
     ),
     Section(
         "Cache",
@@ -147,6 +153,7 @@ SECTIONS: tuple[Section, ...] = (
             Graph("Redis evictions, by node", "a minute", (Signal("AWS/ElastiCache", "Evictions", _NODE, "Sum"),)),
         ),
         console="elasticache/home?region={environment.region}#/redis/{environment.replication_group}",
+        states=("redis-nodes", "redis-evictions", "redis-replication-lag"),
     ),
     Section(
         "Frontend",
@@ -183,6 +190,7 @@ class Dashboard(Construct):
         *,
         states: Mapping[str, Sequence[cloudwatch.IAlarm]],
         alarms: Mapping[tuple[str, Level], cloudwatch.IAlarm],
+        spells: Mapping[str, Sequence[cloudwatch.IAlarm]],
         failures: Sequence[cloudwatch.IAlarm],
     ) -> None:
         super().__init__(scope, construct_id)
@@ -190,7 +198,14 @@ class Dashboard(Construct):
         self._metrics = metrics
         self._colors = (cloudwatch.Color.GREEN, cloudwatch.Color.ORANGE, cloudwatch.Color.RED)
         tiled = {
-            **{section.title: [alarms[slug, level] for slug in section.rows for level in LEVELS] for section in SECTIONS},
+            **{
+                section.title: [
+                    alarm
+                    for slug in (*section.rows, *section.states)
+                    for alarm in (*(alarms[slug, level] for level in LEVELS if (slug, level) in alarms), *spells.get(slug, ()))
+                ]
+                for section in SECTIONS
+            },
             "Automation": failures,
         }
         third = _WIDTH // 3

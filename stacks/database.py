@@ -12,7 +12,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from runbook.rules import SLOW_QUERY_MILLISECONDS
-from stacks.base import KEPT, EnvironmentStack
+from stacks.base import KEPT, EnvironmentStack, LoggedEvents
 from stacks.environment import Environment
 from stacks.network import DATABASE_PORT, Network
 
@@ -112,3 +112,22 @@ class Database(EnvironmentStack):
         )
         self.instance.node.add_dependency(*log_groups)
         self.secret = cast("secretsmanager.ISecret", self.instance.secret)  # the credentials above
+        # Failovers have a rule of their own: how often it matches is a metric, and a row of the table.
+        # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_Events.Messages.html
+        of_instance = [environment.arn("rds", f"db:{environment.database_instance}")]
+        detail_type, started = "RDS DB Instance Event", "RDS-EVENT-0013"
+        self.log_events(
+            "rds",
+            environment.database_events_log_group,
+            [
+                LoggedEvents(
+                    "Failovers",
+                    detail_type,
+                    {"resources": of_instance, "detail": {"EventID": [started]}},
+                    environment.failover_rule,
+                ),
+                LoggedEvents(
+                    "Events", detail_type, {"resources": of_instance, "detail": {"EventID": [{"anything-but": started}]}}
+                ),
+            ],
+        )

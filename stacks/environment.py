@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from runbook.failures import FAILURES, Failure
+from runbook.pages import PAGES, Page
 from runbook.rows import ROWS, Row, rows_with
 from runbook.rules import ROLLOUT
 from stacks import catalog
@@ -496,7 +497,18 @@ class Environment(Names):
     @cached_property
     def table(self) -> tuple[Row, ...]:
         """The threshold table with this environment's overrides."""
-        return rows_with(self.lines)
+        return tuple(row for row in rows_with(self.lines) if not row.only or getattr(self, row.only))
+
+    @property
+    def pages(self) -> tuple[Page, ...]:
+        """The pages over the rows that it has."""
+        slugs = {row.slug for row in self.table}
+        return tuple(page for page in PAGES if page.recurring or slugs & {*page.rows})
+
+    @property
+    def burstable_database(self) -> bool:
+        """Whether the database earns and spends CPU credits."""
+        return self.database.instance_class.startswith("db.t")
 
     @property
     def failures(self) -> tuple[Failure, ...]:

@@ -59,11 +59,12 @@ class LoadBalancer(EnvironmentStack):
                 unhealthy_threshold_count=4,
             ),
         )
+        self.tls_certificate = self.certificate(environment.domain.api, environment.domain.certificate_arn)
         self.listener = self.load_balancer.add_listener(
             "Https",
             port=443,
             protocol=elbv2.ApplicationProtocol.HTTPS,
-            certificates=[self.certificate(environment.domain.api, environment.domain.certificate_arn)],
+            certificates=[self.tls_certificate],
             default_target_groups=[self.target_group],
             open=False,  # the network's security groups say who may connect
         )

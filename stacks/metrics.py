@@ -11,6 +11,7 @@ from runbook.failures import Failure
 from runbook.rows import Row, Signal
 from stacks.environment import Environment
 from stacks.load_balancer import LoadBalancer
+from stacks.network import Network
 
 
 class Metrics:
@@ -19,7 +20,7 @@ class Metrics:
     What several alarms and graphs read is made once: each object is a call into the CDK's Node process.
     """
 
-    def __init__(self, environment: Environment, load_balancer: LoadBalancer) -> None:
+    def __init__(self, environment: Environment, network: Network, load_balancer: LoadBalancer) -> None:
         self._environment = environment
         self._seconds = cache(cdk.Duration.seconds)
         self.of_row = cache(self._of_row)
@@ -30,6 +31,9 @@ class Metrics:
             "CacheClusterId": environment.cache_nodes,
             "LoadBalancer": (load_balancer.load_balancer.load_balancer_full_name,),
             "TargetGroup": (load_balancer.target_group.target_group_full_name,),
+            "CertificateArn": (load_balancer.tls_certificate.certificate_arn,),
+            "RuleName": (environment.failover_rule,),
+            "NatGatewayId": network.nat_gateway_ids,
             "Environment": (environment.name,),
         }
 

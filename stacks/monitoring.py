@@ -8,9 +8,9 @@ from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from runbook.alarms import NOT_ARMED_DESCRIPTION, alarm_name, descriptions
+from runbook.alarms import NOT_ARMED_DESCRIPTION, SPELLS, alarm_name, descriptions
 from runbook.failures import Failure
-from runbook.pages import PAGES, Page
+from runbook.pages import Page
 from runbook.rows import LEVELS, Level, Row, Window
 from runbook.sections import Section
 from stacks.base import EnvironmentStack
@@ -18,6 +18,7 @@ from stacks.dashboard import Dashboard
 from stacks.environment import Environment
 from stacks.load_balancer import LoadBalancer
 from stacks.metrics import Metrics
+from stacks.network import Network
 from stacks.remediation import Remediation
 
 _MISSING = {
@@ -33,14 +34,20 @@ _PAST = {
 
 
 class Monitoring(EnvironmentStack):
-    """Two alarms a row of the table, the pages and the rollback's over them, alarms on our own functions, the dashboard."""
+    """The alarms of the table's rows, the pages and the rollback's over them, alarms on our own functions, the dashboard."""
 
     def __init__(
-        self, scope: Construct, environment: Environment, load_balancer: LoadBalancer, remediation: Remediation
+        self,
+        scope: Construct,
+        environment: Environment,
+        network: Network,
+        load_balancer: LoadBalancer,
+        remediation: Remediation,
     ) -> None:
         super().__init__(scope, "monitoring", environment, "the alarms of the threshold table and the dashboard")
-        self._metrics = Metrics(environment, load_balancer)
+        self._metrics = Metrics(environment, network, load_balancer)
         self._topics = remediation.topics
+        self._spells: dict[str, list[cloudwatch.Alarm]] = {}
         self._to_notify = actions.SnsAction(remediation.topics.alarms)
         self._descriptions = descriptions(environment.table)
         maintenance = self._switch(
@@ -54,10 +61,11 @@ class Monitoring(EnvironmentStack):
         self._not_armed = self._switch("not-armed", environment.not_armed_alarm, str(NOT_ARMED_DESCRIPTION), begins=True)
         self._notify_both_ways(self._not_armed)
         alarms = {(row.slug, level): self._row_alarm(row, level) for row in environment.table for level in LEVELS}
+        recurring = {row.slug: self._recurring(row) for row in environment.table if row.recurs}
         failures = [alarm for failure in environment.failures for alarm in self._failure_alarms(failure)]
         pages: dict[str, cloudwatch.CompositeAlarm] = {}
-        for page in PAGES:
-            pages[page.slug] = self._page(page, alarms, pages)
+        for page in environment.pages:
+            pages[page.slug] = self._page(page, alarms, recurring, pages)
         affected = cloudwatch.AlarmRule.any_of(
             *(alarms[row.slug, "critical"] for row in environment.table if row.users_affected)
         )
@@ -85,6 +93,7 @@ class Monitoring(EnvironmentStack):
             self._metrics,
             states={"Service": [impaired, *pages.values(), maintenance, self._not_armed]},
             alarms=alarms,
+            spells=self._spells,
             failures=failures,
         )
 
@@ -103,6 +112,24 @@ class Monitoring(EnvironmentStack):
         else:
             self._notify_when_over(alarm)
         return alarm
+
+    def _recurring(self, row: Row) -> cloudwatch.IAlarmRule:
+        """While the row is past its critical line again and again."""
+        alarms = [
+            self._alarm(
+                f"{row.slug}-{name}",
+                window,
+                metric=self._metrics.of_row(row),
+                threshold=row.critical,
+                comparison_operator=_PAST[row.worse],
+                treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            )
+            for name, window in SPELLS.items()
+        ]
+        for alarm in alarms:
+            self._notify_when_over(alarm)
+        self._spells[row.slug] = alarms
+        return cloudwatch.AlarmRule.all_of(*alarms)
 
     def _failure_alarms(self, failure: Failure) -> list[cloudwatch.AlarmBase]:
         alarm = self._alarm(
@@ -139,9 +166,11 @@ class Monitoring(EnvironmentStack):
         self,
         page: Page,
         alarms: Mapping[tuple[str, Level], cloudwatch.IAlarm],
+        recurring: Mapping[str, cloudwatch.IAlarmRule],
         pages: Mapping[str, cloudwatch.IAlarm],
     ) -> cloudwatch.CompositeAlarm:
-        rule = cloudwatch.AlarmRule.any_of(*(alarms[slug, "critical"] for slug in page.rows))
+        critical = (alarms[slug, "critical"] for slug in page.rows if (slug, "critical") in alarms)
+        rule = cloudwatch.AlarmRule.any_of(*critical, *(recurring[slug] for slug in page.recurring))
         if page.unless:
             explained = cloudwatch.AlarmRule.any_of(*(pages[slug] for slug in page.unless))
             rule = cloudwatch.AlarmRule.all_of(rule, cloudwatch.AlarmRule.not_(explained))

@@ -167,6 +167,16 @@ class Names(ConfigSection):
         return f"/aws/events/{self.prefix}-ecs"
 
     @property
+    def database_events_log_group(self) -> str:
+        """What RDS says of the database: failovers, maintenance, failures."""
+        return f"/aws/events/{self.prefix}-rds"
+
+    @property
+    def failover_rule(self) -> str:
+        """The EventBridge rule that matches when the database fails over to its standby."""
+        return f"{self.prefix}-database-failover"
+
+    @property
     def database_log_group(self) -> str:
         return f"/aws/rds/instance/{self.database_instance}/postgresql"
 

@@ -1,5 +1,7 @@
 """The network: a VPC of three tiers, what the private tasks need to reach AWS, and the flows that are allowed."""
 
+from typing import cast
+
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
@@ -40,6 +42,8 @@ class Network(EnvironmentStack):
             ],
             gateway_endpoints={"S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3)},
         )
+        gateways = [subnet.node.try_find_child("NATGateway") for subnet in self.vpc.public_subnets]
+        self.nat_gateway_ids = tuple(cast("ec2.CfnNatGateway", gateway).attr_nat_gateway_id for gateway in gateways if gateway)
         self._flow_logs()
 
         self.load_balancer_security_group = self._security_group("LoadBalancer", "The load balancer")

@@ -28,7 +28,7 @@ class EnvironmentStage(cdk.Stage):
         self.load_balancer = LoadBalancer(self, environment, self.network)
         self.registry = Registry(self, environment)
         self.remediation = Remediation(self, environment)
-        self.monitoring = Monitoring(self, environment, self.load_balancer, self.remediation)
+        self.monitoring = Monitoring(self, environment, self.network, self.load_balancer, self.remediation)
         self.backend = Backend(self, environment, self.network, self.load_balancer, self.database, self.cache, self.registry)
         self.backend.add_stack_dependency(self.monitoring)  # the service names its deployment alarms: they have to exist
         self.frontend = Frontend(self, environment)

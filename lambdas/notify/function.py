@@ -34,7 +34,7 @@ from lambdas.notify.memory import CHANNELS, Channel, Memories
 from lambdas.notify.messages import Situation, for_chat, for_pagerduty, subject, text
 from lambdas.notify.plan import ENDS, Memory, Notification, plan
 from lambdas.notify.settings import NotifySettings
-from runbook.alarms import DEPENDENCY_ALARMS, alarm_name
+from runbook.alarms import DEPENDENCY_ALARMS, behind_page
 from runbook.rules import ARMING, CALM, DEPLOYMENT_AGE, HOLD, LASTING, MAINTENANCE, REPEAT, RETRY, SETTLED
 
 if TYPE_CHECKING:
@@ -402,8 +402,7 @@ def _belongs(incident: str, since: datetime) -> bool:
 
 def _silent(notification: Notification, alarms: Sequence[Alarm]) -> list[Alarm]:
     """The critical alarms of a page that lost their data while it lasted: what ended may only be the data."""
-    rows = notification.alarm.page.rows if notification.alarm.page else ()
-    slugs = {alarm_name(row, "critical") for row in rows}
+    slugs = behind_page(notification.alarm.page) if notification.alarm.page else frozenset()
     return [one for one in alarms if one.slug in slugs and not one.judged and one.since >= notification.memory.since]
 
 
@@ -411,5 +410,5 @@ def _behind(alarm: Alarm, alarms: Sequence[Alarm]) -> list[Alarm]:
     """The critical alarms that fire behind a page: those of its rows, and those of the dependencies."""
     if alarm.page is None:
         return []
-    slugs = {alarm_name(row, "critical") for row in alarm.page.rows} | DEPENDENCY_ALARMS.keys()
+    slugs = behind_page(alarm.page) | DEPENDENCY_ALARMS.keys()
     return [one for one in alarms if one.firing and one.slug in slugs]

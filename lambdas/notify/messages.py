@@ -140,7 +140,7 @@ def _parts(notification: Notification, situation: Situation, settings: NotifySet
         "Automation": _automation(alarm, situation),
         "Last deployment": situation.deployment,
         "First command": alarm.description.command.format_map(settings.model_dump()),
-        "Runbook": alarm.description.section.link(settings.runbook_url),
+        "Runbook": _sections(alarm, situation, settings),
         "Alarm": links.alarm(console, alarm.name),
         "Logs": _logs(alarm, console, memory.since, end, settings),
         "Dashboard": links.dashboard(settings.dashboard_url, memory.since, end),
@@ -161,6 +161,12 @@ def _incident(notification: Notification, settings: NotifySettings) -> str:
     memory = notification.memory
     record = f"\nrollback's record: {memory.incident} in {settings.incidents_table}" if memory.incident else ""
     return f"{settings.environment}-{memory.since:%m%d-%H%M}{record}"
+
+
+def _sections(alarm: Alarm, situation: Situation, settings: NotifySettings) -> str:
+    """The sections of what fires behind a page; the page's own where nothing does any more."""
+    sections = dict.fromkeys(one.description.section for one in situation.behind) or [alarm.description.section]
+    return "\n".join(section.link(settings.runbook_url) for section in sections)
 
 
 def _logs(alarm: Alarm, console: str, begin: datetime, end: datetime, settings: NotifySettings) -> str:

@@ -2,6 +2,7 @@
 
 The rules of quiet:
 - a page that another may explain is held back for a moment: the other may come a minute later and replace it;
+- one that looks back says nothing of an outage that was told already;
 - while a deployment is under way, a page that it may have caused waits for the deployment's own rollback, but not for long, and
   not while a dependency is to blame;
 - an alarm that fires again soon after it ended is the same notification;
@@ -15,11 +16,12 @@ And one of noise: a warning that lasts is told once more, louder.
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from lambdas.notify.alarms import Alarm
-from runbook.alarms import AFFECTING_ALARMS, DEPENDENCY_ALARMS, LASTING_SEVERITIES, alarm_name
+from runbook.alarms import AFFECTING_ALARMS, DEPENDENCY_ALARMS, LASTING_SEVERITIES, behind_page
+from runbook.rows import RECURRING
 from runbook.rules import CALM, DEPLOYMENT_WAIT, FLAPPING, HOLD, LASTING, RECALL, SETTLED
 from runbook.severities import CALLED, Severity
 
@@ -102,14 +104,15 @@ def plan(
         was = memory.get(alarm.name)
         if alarm.firing:
             found = _fires(was, alarm)
-            held, waits = _held(alarm, found, now, deploying=deploying, paging=paging)
+            told = _told_lately(alarm, watched, memory, now)
+            held, waits = _held(alarm, found, now, deploying=deploying, paging=paging, told=told)
             found = replace(found, waited=found.waited or waits)
-            behind = firing & {alarm_name(row, "critical") for row in alarm.page.rows} if alarm.page else set()
+            behind = firing & behind_page(alarm.page) if alarm.page else set()
             if not held and (new := _news(alarm, found, now, behind)):
                 kind, severity = new
-                told = _told(alarm, found, kind, severity, now)
-                news.append(Notification(kind, alarm, told, found))
-                found = told
+                after = _after(alarm, found, kind, severity, now)
+                news.append(Notification(kind, alarm, after, found))
+                found = after
             kept[alarm.name] = replace(found, behind=found.behind | behind) if found.told_at else found
         elif was and was.over:
             kept |= {alarm.name: was} if _matters(was, now) else {}
@@ -146,8 +149,19 @@ def _matters(over: Memory, now: datetime) -> bool:
     return any(moment and now - moment < span for moment, span in since)
 
 
-def _held(alarm: Alarm, found: Memory, now: datetime, *, deploying: bool, paging: bool) -> tuple[bool, bool]:
-    """Whether nothing is sent yet, and whether that is because of a deployment."""
+def _told_lately(alarm: Alarm, watched: Iterable[Alarm], memory: Mapping[str, Memory], now: datetime) -> bool:
+    """Whether people were told of what a page looks back on, by a page that explains it."""
+    if not (alarm.page and alarm.page.recurring):
+        return False
+    explaining = (memory.get(other.name) for other in watched if other.slug in alarm.page.unless)
+    since = now - timedelta(minutes=RECURRING.periods)
+    return any(one and one.told_at and (one.calm_since or now) > since for one in explaining)
+
+
+def _held(alarm: Alarm, found: Memory, now: datetime, *, deploying: bool, paging: bool, told: bool) -> tuple[bool, bool]:
+    """Whether nothing is sent yet, and whether that is because of a deployment. `told`: people know of it by another page."""
+    if told and found.told_at is None:
+        return True, False
     if alarm.description.severity not in CALLED:
         return paging, False
     if alarm.page is None:  # something of our own failed: nothing explains that
@@ -179,7 +193,7 @@ def _news(alarm: Alarm, found: Memory, now: datetime, behind: AbstractSet[str]) 
     return "lasting", LASTING_SEVERITIES.get(alarm.slug, "P3")
 
 
-def _told(alarm: Alarm, found: Memory, kind: Kind, severity: Severity, now: datetime) -> Memory:
+def _after(alarm: Alarm, found: Memory, kind: Kind, severity: Severity, now: datetime) -> Memory:
     """What is known of an alarm once people are told."""
     louder = severity <= alarm.description.severity and (found.told_as is None or severity < found.told_as)
     return replace(

@@ -137,7 +137,7 @@ class AlarmLoop:
                 verdicts = (evaluate(alarm, measured.seen_by(alarm, at), at) for at in moments)
                 states = (verdict.state if verdict else None for verdict in verdicts)
             unknown = 0
-            if measured.since and alarm.get("TreatMissingData") == "breaching":
+            if measured.since and _silence_breaches(alarm, starts[0]):
                 unknown = max((measured.since - start) // MINUTE, 0)
             actual = self._actual.setdefault(name, alarm["StateValue"])
             for change in _changes(alarm, actual, measured, islice(zip(moments, states, strict=False), unknown, None)):
@@ -187,6 +187,14 @@ class AlarmLoop:
             verdict = evaluate_composite(alarm, known.values())
             if verdict.state != alarm["StateValue"]:
                 yield _made(_transition(alarm, alarm["StateValue"], verdict, at), known)
+
+
+def _silence_breaches(alarm: Alarm, start: datetime) -> bool:
+    """Whether an alarm breaches where nothing is measured: as missing data, or as what its expression fills in."""
+    value = watched(alarm, {name: {} for name in metrics(alarm)}, [start]).get(start)
+    if value is None:
+        return bool(alarm.get("TreatMissingData") == "breaching")
+    return breaches(value, alarm["ComparisonOperator"], float(alarm["Threshold"]))
 
 
 def _changes(

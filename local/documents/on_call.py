@@ -41,10 +41,10 @@ def render(environment: Environment) -> str:
 
 def _pages(environment: Environment) -> str:
     """A list item for each severity, with its pages."""
-    return "\n".join(
-        f"   - {severity}: " + ", ".join(f"`{environment.page(page.slug)}`" for page in PAGES if page.severity == severity)
-        for severity in CALLED
-    )
+    names = {
+        severity: [environment.page(one.slug) for one in environment.pages if one.severity == severity] for severity in CALLED
+    }
+    return "\n".join(f"   - {severity}: " + ", ".join(f"`{name}`" for name in those) for severity, those in names.items())
 
 
 def _minutes(window: Window, which: str = "") -> str:

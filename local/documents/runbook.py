@@ -12,9 +12,9 @@ from pathlib import Path
 from local.documents.markdown import fill, table
 from local.documents.wording import capitalized, line, normal, respond_within, window
 from runbook import rules, status_page
-from runbook.pages import PAGES
+from runbook.alarms import SPELLS
 from runbook.queries import QUERIES
-from runbook.rows import LEVELS
+from runbook.rows import LEVELS, TABLE
 from runbook.sections import Section
 from runbook.severities import CALLED, ESCALATION_PATH, RESPONSE_TIMES
 from stacks.config import CONFIG, ConfigError, load, load_all
@@ -122,18 +122,31 @@ def _pages(environment: Environment) -> str:
         (
             f"`{environment.page(page.slug)}`",
             page.title,
-            ", ".join(titles[slug] for slug in page.rows),
+            ", ".join(
+                [titles[slug] for slug in page.rows if slug in titles]
+                + [f"{titles[slug]}, again and again" for slug in page.recurring]
+            ),
             respond_within(page.severity),
             _link(page.section),
         )
-        for page in PAGES
+        for page in environment.pages
     ]
     return table(("Page", "What is wrong", "Past the critical line", "Respond within", "Section"), cells)
 
 
 def _threshold_table(environment: Environment) -> str:
-    cells = [(row.title, normal(row), *(line(row, level) for level in LEVELS), _link(row.section)) for row in environment.table]
-    return table(("Metric", "Normal", "Warning", "Critical", "Section"), cells)
+    own = {row.slug for row in TABLE}
+    cells = [
+        (
+            row.title,
+            normal(row),
+            *(line(row, level) for level in LEVELS),
+            _link(row.section),
+            "this runbook" if row.slug in own else f"ours, [metric]({row.source})" if row.source else "ours",
+        )
+        for row in environment.table
+    ]
+    return table(("Metric", "Normal", "Warning", "Critical", "Section", "Lines from"), cells)
 
 
 def _section(environment: Environment, section: Section) -> str:
@@ -151,6 +164,16 @@ def _section(environment: Environment, section: Section) -> str:
     cells = [
         (f"`{environment.alarm(slug, level)}`", what, minutes, respond_within(severity))
         for slug, level, what, minutes, severity in alarms
+    ] + [
+        (
+            f"`{environment.prefix}-{row.slug}-{name}`",
+            f"{row.title} {line(row, 'critical')}",
+            window(of),
+            respond_within("P2"),
+        )
+        for row in environment.table
+        if row.recurs and row.section == section
+        for name, of in SPELLS.items()
     ]
     queries = ", ".join(query.title for query in QUERIES if query.section == section)
     parts = (

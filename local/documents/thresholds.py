@@ -10,8 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from local.documents.wording import line, normal, respond_within, window
+from runbook.alarms import SPELLS
 from runbook.failures import Failure
-from runbook.rows import LEVELS, ROWS, Row
+from runbook.rows import LEVELS, ROWS, Row, Window
 from stacks.config import CONFIG, ConfigError, load
 from stacks.environment import Environment
 
@@ -22,9 +23,12 @@ def table(environment: Environment) -> Table:
     """A line for each alarm; a line that the environment's file sets is marked, with the table's own line beside it."""
     shown = Table(*_HEADINGS, title=f"{environment.name}: the threshold table as deployed", title_justify="left")
     shown.add_column("alarm", no_wrap=True)
-    for row, standard in zip(environment.table, ROWS, strict=True):
-        for cells in _of_row(environment, row, standard):
+    standards = {row.slug: row for row in ROWS}
+    for row in environment.table:
+        for cells in _of_row(environment, row, standards[row.slug]):
             shown.add_row(*cells)
+        for name, spell in SPELLS.items() if row.recurs else ():
+            shown.add_row(*_of_spell(environment, row, name, spell))
         shown.add_section()
     for failure in environment.failures:
         shown.add_row(*_of_failure(environment, failure))
@@ -46,6 +50,20 @@ def _of_row(environment: Environment, row: Row, standard: Row) -> Iterator[tuple
             row.section,
             environment.alarm(row.slug, level),
         )
+
+
+def _of_spell(environment: Environment, row: Row, name: str, spell: Window) -> tuple[str, ...]:
+    return (
+        row.title,
+        "",
+        name,
+        line(row, "critical"),
+        window(spell),
+        "notBreaching",
+        respond_within("P2"),
+        row.section,
+        f"{environment.prefix}-{row.slug}-{name}",
+    )
 
 
 def _of_failure(environment: Environment, failure: Failure) -> tuple[str, ...]:

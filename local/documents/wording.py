@@ -30,8 +30,9 @@ def line(row: Row, level: Level) -> str:
 
 
 def window(of: Window, period: int = 60) -> str:
-    """M of N, such as `2 of 3 min`; `period` is in seconds."""
-    return f"{of.breaching} of {of.periods} {'min' if period == 60 else f'x {period} s'}"
+    """M of N, such as `2 of 3 min` or `2 of 3 x 10 min`; `period` is in seconds."""
+    times = {60: "min", 3600: "hours", 86400: "days"}.get(period) or f"x {period // 60} min"
+    return f"{of.breaching} of {of.periods} {times}"
 
 
 def respond_within(severity: Severity) -> str:

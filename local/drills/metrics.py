@@ -8,9 +8,24 @@ from typing import Any
 from local.cloud import Cloud
 from local.drills.users import PATH, Answer
 
-_QUIET_DATABASE = {"ReadLatency": 0.0008, "WriteLatency": 0.0021, "FreeStorageSpace": 68e9}
-_QUIET_CACHE = {"EngineCPUUtilization": 9.0, "CurrConnections": 24.0, "Evictions": 0.0}
-"""What no row of the threshold table watches; the rows' metrics are at half of their warning lines."""
+_QUIET_SERVICE = {"CPUUtilization": 35.0, "MemoryUtilization": 40.0}
+_QUIET_DATABASE = {
+    "CPUUtilization": 37.5,
+    "DatabaseConnections": 75.0,
+    "ReadLatency": 0.0008,
+    "WriteLatency": 0.0021,
+    "FreeStorageSpace": 68e9,
+    "FreeableMemory": 3e9,
+    "CPUCreditBalance": 576.0,
+}
+_QUIET_CACHE = {
+    "DatabaseMemoryUsagePercentage": 40.0,
+    "EngineCPUUtilization": 9.0,
+    "CurrConnections": 24.0,
+    "Evictions": 0.0,
+}
+_QUIET_REPLICA = {"ReplicationLag": 0.2}
+"""A quiet day. What AWS publishes seldom is published each minute here: CPU credits each five minutes."""
 _FULL_CACHE = _QUIET_CACHE | {"DatabaseMemoryUsagePercentage": 100.0, "Evictions": 240.0}
 
 Datum = Mapping[str, Any]
@@ -27,11 +42,16 @@ class Metrics:
         self._rds = cloud.client("rds")
 
     def publish(self, begin: datetime, answers: Sequence[Answer], health: Answer, service: Mapping[str, Any]) -> None:
-        """Publish the minute from `begin` on: the users' answers, the answer of the health check, and the service in ECS."""
+        """Publish the minute from `begin` on: the users' answers, the answer of the health check, and the service in ECS.
+
+        What the load balancer publishes, and when: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
+        """
         environment = self._environment
         balancer, targets = self._load_balancer
-        errors = sum(answer.status >= 500 for answer in answers)
         tasks = service["runningCount"]
+        # Requests for which no target could be chosen are only in the load balancer's own 503s.
+        answered = [answer for answer in answers if tasks]
+        refused, errors = len(answers) - len(answered), sum(answer.status >= 500 for answer in answered)
         healthy = tasks if accepted(health.status, environment.backend.health_check_codes) else 0
 
         def metric(name: str, value: float | list[float], **dimensions: str) -> Datum:
@@ -39,30 +59,47 @@ class Metrics:
             named = [{"Name": key, "Value": of} for key, of in dimensions.items()]
             return {"MetricName": name, "Timestamp": begin, "Dimensions": named, **values}
 
-        def quiet(namespace: str, others: dict[str, float], **dimensions: str) -> list[Datum]:
-            return [metric(name, value, **dimensions) for name, value in (self._quiet(namespace) | others).items()]
+        def quiet(values: Mapping[str, float], **dimensions: str) -> list[Datum]:
+            return [metric(name, value, **dimensions) for name, value in values.items()]
+
+        def counted(name: str, count: int) -> list[Datum]:
+            """What is published only where there is some."""
+            return [metric(name, count, LoadBalancer=balancer)] if count else []
 
         of_service = {"ClusterName": environment.cluster, "ServiceName": environment.service}
         cache = _FULL_CACHE if self._cloud.cache_is_full else _QUIET_CACHE
         of_database = {"DBInstanceIdentifier": environment.database_instance}
         published = {
             "AWS/ApplicationELB": [
-                metric("RequestCount", len(answers), LoadBalancer=balancer),
-                metric("TargetResponseTime", [answer.seconds for answer in answers], LoadBalancer=balancer),
-                metric("HealthyHostCount", healthy, LoadBalancer=balancer, TargetGroup=targets),
-                metric("UnHealthyHostCount", tasks - healthy, LoadBalancer=balancer, TargetGroup=targets),
-                *([metric("HTTPCode_Target_5XX_Count", errors, LoadBalancer=balancer)] if errors else []),
+                *counted("RequestCount", len(answered)),
+                *counted("HTTPCode_Target_5XX_Count", errors),
+                *counted("HTTPCode_ELB_5XX_Count", refused),
+                *(
+                    [metric("TargetResponseTime", [answer.seconds for answer in answered], LoadBalancer=balancer)]
+                    if answered
+                    else []
+                ),
+                *(
+                    [
+                        metric("HealthyHostCount", healthy, LoadBalancer=balancer, TargetGroup=targets),
+                        metric("UnHealthyHostCount", tasks - healthy, LoadBalancer=balancer, TargetGroup=targets),
+                    ]
+                    if tasks
+                    else []
+                ),
             ],
-            "AWS/ECS": quiet("AWS/ECS", {}, **of_service),
+            "AWS/ECS": quiet(_QUIET_SERVICE, **of_service) if tasks else [],
             "ECS/ContainerInsights": [
                 metric("RunningTaskCount", tasks, **of_service),
                 metric("DesiredTaskCount", service["desiredCount"], **of_service),
                 metric("PendingTaskCount", service["pendingCount"], **of_service),
                 metric("DeploymentCount", len(service["deployments"]), **of_service),
             ],
-            "AWS/RDS": quiet("AWS/RDS", _QUIET_DATABASE, **of_database) if self._database_available else [],
+            "AWS/RDS": quiet(_QUIET_DATABASE, **of_database) if self._database_available else [],
             "AWS/ElastiCache": [
-                one for node in environment.cache_nodes for one in quiet("AWS/ElastiCache", cache, CacheClusterId=node)
+                one
+                for number, node in enumerate(environment.cache_nodes)
+                for one in quiet(cache | (_QUIET_REPLICA if number else {}), CacheClusterId=node)
             ],
             environment.application.metrics_namespace: (
                 [metric("SentryErrors", 0, Environment=environment.name)] if environment.sentry else []
@@ -72,15 +109,6 @@ class Metrics:
             if data:
                 self._cloudwatch.put_metric_data(Namespace=namespace, MetricData=data)
         self._log(begin, answers)
-
-    def _quiet(self, namespace: str) -> dict[str, float]:
-        """The metrics that the threshold table watches one by one, where nothing is wrong."""
-        return {
-            signal.metric: row.warning / 2
-            for row in self._environment.table
-            for signal in row.signals
-            if signal.namespace == namespace
-        }
 
     def _log(self, begin: datetime, answers: Sequence[Answer]) -> None:
         """The backend's access lines of the requests that failed."""

@@ -20,18 +20,22 @@ alarm stored by `cloudformation_put_metric_alarm` has.
 """
 
 import logging
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from local.cloudwatch.alarms import Alarm, AlarmError, Datapoint, Metric, evaluation_range, metrics
-from local.cloudwatch.loop import AlarmLoop, Measured, Transition
+from local.cloudwatch.loop import MINUTE, AlarmLoop, Measured, Transition
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_cloudwatch.type_defs import MetricDataQueryTypeDef
 
 logger = logging.getLogger(__name__)
+
+_EVERYTHING = 10**10
+"""A period, in seconds, that no two times are on both sides of: the emulator's first ends in the year 2286."""
 
 
 class AlarmEvaluator:
@@ -54,8 +58,7 @@ class AlarmEvaluator:
         pages = self._cloudwatch.get_paginator("describe_alarms").paginate(AlarmTypes=["MetricAlarm", "CompositeAlarm"])
         alarms: list[Alarm] = [alarm for page in pages for alarm in (*page["MetricAlarms"], *page["CompositeAlarms"])]
         unreadable: dict[str, str] = {}
-        wanted: set[Metric] = set()
-        start = end = now.replace(second=0, microsecond=0)  # the minute under way does not count
+        wanted: defaultdict[Metric, set[datetime]] = defaultdict(set)
         for alarm in alarms:
             if "AlarmRule" in alarm:
                 continue
@@ -65,9 +68,9 @@ class AlarmEvaluator:
             except AlarmError as error:
                 unreadable[alarm["AlarmName"]] = str(error)
                 continue
-            wanted |= {*found}
-            start = min(start, *evaluation_range(alarm, now))
-        read = self.read(wanted, start, end) if wanted else {}
+            for metric in found:
+                wanted[metric] |= {*evaluation_range(alarm, now)}
+        read = self.read(wanted)
         measured = Measured(
             {metric: {time: point.value for time, point in points.items()} for metric, points in read.items()},
             {metric: {time: point.samples for time, point in points.items()} for metric, points in read.items()},
@@ -82,38 +85,55 @@ class AlarmEvaluator:
             logger.warning("not evaluated: %s", self.refused[name])
         return changes
 
-    def read(self, wanted: Iterable[Metric], start: datetime, end: datetime) -> dict[Metric, dict[datetime, Datapoint]]:
-        """The datapoints of each metric, its statistic and its sample count, from the minute of `start` until before `end`."""
+    def read(self, wanted: Mapping[Metric, Collection[datetime]]) -> dict[Metric, dict[datetime, Datapoint]]:
+        """The datapoints of each metric, its statistic and its sample count, in the periods that start at the times given.
+
+        The emulator aligns periods to their own multiples, and alarms end theirs on any minute. So minutes are read at once,
+        and each longer period by itself, as all that there is between its start and its end.
+        """
+        found: dict[Metric, dict[datetime, Datapoint]] = {}
+        minutes = {metric: times for metric, times in wanted.items() if metric.period == 60}
+        if starts := {time for times in minutes.values() for time in times}:
+            found = self._read(minutes, min(starts), max(starts) + MINUTE, 60)
+        longer: defaultdict[tuple[datetime, int], list[Metric]] = defaultdict(list)
+        for metric, times in wanted.items():
+            for time in times if metric.period > 60 else ():
+                longer[time, metric.period].append(metric)
+        for (time, period), those in longer.items():
+            for metric, points in self._read(those, time, time + timedelta(seconds=period), _EVERYTHING).items():
+                found.setdefault(metric, {})[time] = next(iter(points.values()))
+        return found
+
+    def _read(
+        self, wanted: Iterable[Metric], start: datetime, end: datetime, period: int
+    ) -> dict[Metric, dict[datetime, Datapoint]]:
         queries: list[MetricDataQueryTypeDef] = []
         numbered = dict(enumerate(wanted))
         for number, metric in numbered.items():
             dimensions = [{"Name": name, "Value": value} for name, value in sorted(metric.dimensions)]
             described = {"Namespace": metric.namespace, "MetricName": metric.name, "Dimensions": dimensions}
             for prefix, statistic in (("v", metric.statistic), ("n", "SampleCount")):
-                stat = {"Metric": described, "Period": metric.period, "Stat": statistic}
+                stat = {"Metric": described, "Period": period, "Stat": statistic}
                 queries.append({"Id": f"{prefix}{number}", "MetricStat": stat})  # type: ignore[typeddict-item] # built above
         values: dict[str, dict[datetime, float]] = {}
         for page in self._cloudwatch.get_paginator("get_metric_data").paginate(
-            MetricDataQueries=queries, StartTime=start.replace(second=0, microsecond=0), EndTime=end
+            MetricDataQueries=queries, StartTime=start, EndTime=end
         ):
             for result in page["MetricDataResults"]:
                 values.setdefault(result["Id"], {}).update(zip(result["Timestamps"], result["Values"], strict=True))
         return {
             metric: {time.astimezone(UTC): Datapoint(value, values[f"n{number}"][time]) for time, value in found.items()}
             for number, metric in numbered.items()
-            for found in (values.get(f"v{number}", {}),)
+            if (found := values.get(f"v{number}"))
         }
 
 
 def _refuse_unreadable(alarm: str, wanted: Iterable[Metric]) -> None:
     """AlarmError for what ministack's GetMetricData would answer wrongly.
 
-    Without dimensions it merges all metrics of a name; periods it aligns to their own multiples, where alarms end theirs on any
-    minute. What it is trusted with is tested: exact dimensions, periods of a minute, statistics of values with counts,
-    percentiles.
+    Without dimensions it merges all metrics of a name. What it is trusted with is tested: exact dimensions, statistics of
+    values with counts, percentiles.
     """
     for metric in wanted:
         if not metric.dimensions:
             raise AlarmError(f"{alarm} watches {metric.name} without dimensions, which the emulator mixes with others")
-        if metric.period != 60:
-            raise AlarmError(f"{alarm} has a period of {metric.period} s, which the emulator does not align as alarms do")

@@ -116,6 +116,7 @@ NAMED: Mapping[str, Named] = {
         "TargetGroups[].TargetGroupName",
         ("TargetGroupNotFound",),
     ),
+    "AWS::Events::Rule": Named("Name", "events", "describe_rule", {"Name": "{name}"}, "Name", ("ResourceNotFoundException",)),
     "AWS::IAM::Role": Named("RoleName", "iam", "get_role", {"RoleName": "{name}"}, "Role.RoleName", ("NoSuchEntity",)),
     "AWS::KMS::Alias": Named("AliasName", "kms", "list_aliases", {}, "Aliases[].AliasName"),
     "AWS::Lambda::Function": Named(

@@ -30,6 +30,7 @@ ACTIONS = (
     "elasticache:DescribeReservedCacheNodesOfferings",
     "elasticloadbalancing:DescribeLoadBalancers",
     "elasticloadbalancing:DescribeTargetGroups",
+    "events:DescribeRule",
     "iam:GetRole",
     "kms:DescribeKey",
     "kms:ListAliases",

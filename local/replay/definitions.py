@@ -11,6 +11,7 @@ from lambdas.common import settings
 from lambdas.notify.settings import NotifySettings
 from local.cloud import synthesize
 from local.cloudwatch.alarms import Alarm
+from runbook.alarms import SPELLS
 from runbook.rows import LEVELS, Level
 from stacks.config import CONFIG
 from stacks.environment import Environment
@@ -99,4 +100,6 @@ def alarms(
 def row_and_level(alarm: Alarm, environment: Environment) -> tuple[str, Level]:
     """What an alarm's name says it watches: a row's slug and a level; a name without a level is taken for critical."""
     name = alarm["AlarmName"].removeprefix(f"{environment.prefix}-")
+    for spell in SPELLS:
+        name = name.removesuffix(f"-{spell}")
     return next(((name.removesuffix(f"-{level}"), level) for level in LEVELS if name.endswith(f"-{level}")), (name, "critical"))

@@ -1,10 +1,12 @@
 """Local clouds to test on: an empty one, and one with production deployed; each started once and shared by one worker."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
 from local.cloud import Cloud
+from local.drills.pipeline import Pipeline
 from tests.environments import CONFIG, PRODUCTION
 
 SHARED = ("empty_cloud", "cloud")
@@ -28,7 +30,26 @@ def empty_cloud() -> Iterator[Cloud]:
 
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[Cloud]:
-    """A local cloud with production deployed by the CDK CLI. Who changes its service takes it back."""
+    """A local cloud with production deployed by the CDK CLI. Who changes its service does it by `pipeline`."""
     with Cloud.start(PRODUCTION, config=CONFIG) as cloud:
         cloud.deploy()
         yield cloud
+
+
+@pytest.fixture
+def pipeline(cloud: Cloud) -> Iterator[Pipeline]:
+    """The pipeline of the shared cloud, which has its service back as it was afterwards."""
+    cloud.wait_until_idle()  # `releases` runs for the first deployment, too
+    pipeline = Pipeline(cloud)
+    before = pipeline.image_of(pipeline.task_definition)
+    assert pipeline.image_to_deploy == before
+    yield pipeline
+    pipeline.release(before.rpartition(":")[2])
+    end(cloud)
+    assert pipeline.image_to_deploy == before
+
+
+def end(cloud: Cloud) -> None:
+    """The deployment under way ends, and the functions that hear of it."""
+    cloud.advance(timedelta(minutes=5))
+    cloud.wait_until_idle()

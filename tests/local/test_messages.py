@@ -18,6 +18,9 @@ SHOWS = {
     "frontend-down": r"^200$",
     "database-impaired": r'"Label": "DatabaseConnections"',
     "cache-impaired": r'^"available"$',
+    "service-unsteady": r'"message": "\(service ',
+    "database-credits": r'"Label": "CPUCreditBalance"',
+    "certificate-expires": r"^\[\s+\".*\",\s+\"arn:aws:acm:",
     "service-degraded": r'"status": "ACTIVE",\s+"running": \d+,\s+"desired": \d+',
 }
 """What each page's first command shows."""

@@ -4,35 +4,13 @@ An operator's rollback is in `test_runbook_commands`, as the runbook prints it, 
 """
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 
 from local.cloud import Cloud
 from local.drills.pipeline import Pipeline
-
-_LONG_ENOUGH = timedelta(minutes=5)
-"""A deployment of the service has ended by then."""
-
-
-@pytest.fixture
-def pipeline(cloud: Cloud) -> Iterator[Pipeline]:
-    """The pipeline of the shared cloud, which has its service back as it was afterwards."""
-    cloud.wait_until_idle()  # the function runs for the first deployment, too
-    pipeline = Pipeline(cloud)
-    before = pipeline.image_of(pipeline.task_definition)
-    assert pipeline.image_to_deploy == before
-    yield pipeline
-    pipeline.release(before.rpartition(":")[2])
-    end(cloud)
-    assert pipeline.image_to_deploy == before
-
-
-def end(cloud: Cloud) -> None:
-    """The deployment under way ends, and the functions that hear of it."""
-    cloud.advance(_LONG_ENOUGH)
-    cloud.wait_until_idle()
+from tests.local.conftest import end
 
 
 def name(cloud: Cloud, image: str) -> None:

@@ -8,8 +8,8 @@ from local.drills.pipeline import Pipeline
 from runbook.alarms import DEPENDENCY_ALARMS
 
 
-def test_productions_rollback_passes_the_backends_roles_and_nothing_is_denied(cloud: Cloud) -> None:
-    environment, pipeline, alarms = cloud.environment, Pipeline(cloud), cloud.client("cloudwatch")
+def test_productions_rollback_passes_the_backends_roles_and_nothing_is_denied(cloud: Cloud, pipeline: Pipeline) -> None:
+    environment, alarms = cloud.environment, cloud.client("cloudwatch")
     cloud.advance(timedelta(hours=25))  # past the budget and the incidents of other tests
     good = pipeline.release("600dca5e")  # nothing goes back to a revision that an incident ran on
     cloud.advance(timedelta(minutes=15))

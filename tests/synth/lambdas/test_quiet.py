@@ -41,6 +41,18 @@ QUIET = {
     "api-availability": 100.0,
     "database-availability": 100.0,
     "frontend-availability": 100.0,
+    "alb-5xx-rate-low-traffic": 0.0,
+    "alb-latency-p95-low-traffic": 0.1,
+    "tasks-running": 100.0,
+    "ecs-cpu-hottest": 60.0,
+    "target-connections": 0.0,
+    "nat-ports": 0.0,
+    "rds-free-storage": 60.0,
+    "rds-free-memory": 2000.0,
+    "rds-cpu-credits": 500.0,
+    "redis-nodes": 6.0,
+    "redis-evictions": 0.0,
+    "redis-replication-lag": 0.1,
 }
 # What the service shows when its database is gone: every task answers 503, to its health check too.
 WITHOUT_DATABASE = {
@@ -51,6 +63,9 @@ WITHOUT_DATABASE = {
     "database-availability": 0.0,
 }
 BAD_RELEASE = {"alb-5xx-rate": 60.0, "sentry-errors": 300.0}
+
+PROBED = f"AWS/Lambda Invocations FunctionName={PRODUCTION.function('health-check')}"
+"""The health check runs each minute."""
 
 Sent = list[tuple[int, str, str]]
 
@@ -98,7 +113,7 @@ def notified(
             for at in range(minutes)
             if (value := bad.get(slug, lambda _, it=usual: it)(at)) is not None
         ]
-        for slug, usual in QUIET.items()
+        for slug, usual in {**QUIET, PROBED: 1.0}.items()
     }
     alarms, seen = monitored()
     states: dict[str, dict[str, Any]] = {one["AlarmName"]: {**one, "StateUpdatedTimestamp": BEGIN} for one in alarms}
@@ -174,6 +189,15 @@ def test_it_pages_once_whichever_alarm_notices_first() -> None:
         ("ecs-memory", 95.0, "service-degraded"),
         ("sentry-errors", 200.0, "service-degraded"),
         ("database-availability", 0.0, "database-down"),
+        ("tasks-running", 0.0, "service-degraded"),
+        ("ecs-cpu-hottest", 100.0, "service-degraded"),
+        ("target-connections", 80.0, "service-degraded"),
+        ("nat-ports", 200.0, "service-degraded"),
+        ("rds-free-storage", 2.0, "database-impaired"),
+        ("rds-free-memory", 60.0, "database-impaired"),
+        ("redis-nodes", 0.0, "cache-impaired"),
+        ("redis-evictions", 3000.0, "cache-impaired"),
+        ("redis-replication-lag", 90.0, "cache-impaired"),
     ],
 )
 def test_each_row_past_its_critical_line_pages_once(slug: str, value: float, page: str) -> None:
@@ -233,6 +257,62 @@ def test_flapping_is_one_call_and_one_word_that_it_flaps() -> None:
 
     found = sent(220, {"alb-5xx-rate": error_rate})
     assert [kind for _, kind, name in found if name == "service-down"] == ["open", "flapping", "close"]
+
+
+@pytest.mark.parametrize("slug", ["alb-5xx-rate", "alb-latency-p95", "api-availability", "frontend-availability"])
+def test_an_outage_of_one_minute_in_three_is_told_within_half_an_hour_and_once(slug: str) -> None:
+    worst = 0.0 if "availability" in slug else 60.0
+    found = sent(270, {slug: lambda at: worst if 20 <= at < 170 and at % 3 == 0 else QUIET[slug]})
+    assert {name for _, _, name in found} == {"service-unsteady"}
+    assert [kind for _, kind, _ in found] == ["open", "flapping", "close"], "one call, one word that it comes and goes, one end"
+    assert found[0][0] - 20 <= 30
+
+
+@pytest.mark.parametrize("minutes", [5, 12, 30, 60])
+def test_an_outage_that_is_over_is_not_told_again_as_one_that_recurs(minutes: int) -> None:
+    found = sent(150, during(range(20, 20 + minutes), {"alb-5xx-rate": 60.0, "api-availability": 0.0}))
+    assert opened(found) == ["service-down"]
+
+
+def test_a_bad_minute_soon_after_an_outage_that_was_told_calls_nobody_again() -> None:
+    def error_rate(at: int) -> float:
+        return 60.0 if 20 <= at < 40 or at in (45, 55, 60) else 0.0
+
+    assert opened(sent(150, {"alb-5xx-rate": error_rate})) == ["service-down"]
+
+
+def test_an_outage_that_was_told_and_goes_on_in_one_minute_of_three_is_told() -> None:
+    def error_rate(at: int) -> float:
+        return 60.0 if 20 <= at < 40 or (40 <= at < 170 and at % 3 == 0) else 0.0
+
+    found = sent(260, {"alb-5xx-rate": error_rate})
+    assert [(kind, name) for _, kind, name in found] == [
+        ("open", "service-down"),
+        ("close", "service-down"),
+        ("flapping", "service-unsteady"),
+        ("close", "service-unsteady"),
+    ]
+    told = next(at for at, _, name in found if name == "service-unsteady")
+    assert told - 40 <= 35, told
+
+
+def test_a_health_check_that_falls_silent_is_one_call_and_no_mail_for_each_thing_that_it_measures() -> None:
+    measures = (PROBED, "api-availability", "database-availability", "frontend-availability")
+    ((called, *what),) = sent(60, dict.fromkeys(measures, lambda at: 100.0 if at < 20 else None))
+    assert what == ["open", "health-check-silent-critical"]
+    assert called - 20 <= 6
+
+
+def test_credits_that_are_used_up_wake_nobody() -> None:
+    found = notified(60, {"rds-cpu-credits": lambda _: 5.0})
+    assert {one.severity for _, one in found} <= {"P3", "P4"}
+    assert [one.alarm.slug for _, one in found if one.severity == "P3"] == ["database-credits"]
+
+
+def test_one_task_of_two_that_is_lost_is_told_and_not_rolled_back() -> None:
+    bad = during(range(20, 40), {"unhealthy-hosts": 50.0, "tasks-running": 50.0})
+    assert opened(sent(60, bad)) == ["service-degraded"]
+    assert not next(row for row in PRODUCTION.table if row.slug == "unhealthy-hosts").users_affected
 
 
 # Series as real ones are: one lives near its line, the other works in bursts. Real traces of two weeks made 85 and 144 calls before.

@@ -21,6 +21,7 @@ GROUPS = {
     "/aws/ecs/hz-navigator-{env}": "backend",
     "/aws/ecs/containerinsights/hz-navigator-{env}-cluster/performance": "backend",
     "/aws/events/hz-navigator-{env}-ecs": "backend",
+    "/aws/events/hz-navigator-{env}-rds": "database",
     "/aws/rds/instance/hz-navigator-{env}-postgres/postgresql": "database",
     "/aws/rds/instance/hz-navigator-{env}-postgres/upgrade": "database",
     "/aws/elasticache/hz-navigator-{env}-redis/slow-log": "cache",
@@ -319,3 +320,34 @@ def test_only_these_rules_may_write_there(template: Get) -> None:
 def test_the_rules_are_there_before_the_service(template: Get) -> None:
     (service,) = template("backend").of_type("AWS::ECS::Service").values()
     assert rules(template).keys() <= set(service["DependsOn"])
+
+
+def test_failovers_are_counted_by_a_rule_of_their_own_and_every_other_event_is_logged(
+    environment: Environment, template: Get
+) -> None:
+    """As in https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-cloud-watch-events.html."""
+    rules = [rule["Properties"] for rule in template("database").of_type("AWS::Events::Rule").values()]
+
+    def matching(event: str, instance: str = environment.database_instance) -> list[str]:
+        said = {
+            "id": "68f6e973-1a0c-d37b-f2f2-94a7f62ffd4e",
+            "account": environment.account,
+            "region": environment.region,
+            "time": "2026-11-26T22:36:43Z",
+            "source": "aws.rds",
+            "detail-type": "RDS DB Instance Event",
+            "resources": [environment.arn("rds", f"db:{instance}")],
+            "detail": {"SourceType": "DB_INSTANCE", "EventID": event, "Message": "..."},
+        }
+        answers = [
+            (
+                rule.get("Name", "the rest"),
+                eventbridge._test_event_pattern({"EventPattern": json.dumps(rule["EventPattern"]), "Event": json.dumps(said)}),
+            )
+            for rule in rules
+        ]
+        return [name for name, (_, _, body) in answers if json.loads(body)["Result"]]
+
+    assert matching("RDS-EVENT-0013") == [environment.failover_rule], "a failover began"
+    assert matching("RDS-EVENT-0049") == ["the rest"], "the same failover has ended"
+    assert matching("RDS-EVENT-0013", "another") == []

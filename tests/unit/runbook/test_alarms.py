@@ -2,7 +2,7 @@
 
 import pytest
 
-from runbook.alarms import NOT_ARMED, alarm_name, descriptions, reading
+from runbook.alarms import NOT_ARMED, SPELLS, alarm_name, descriptions, reading
 from runbook.failures import FAILURES
 from runbook.pages import PAGES
 from runbook.rows import LEVELS, ROWS, rows_with
@@ -12,6 +12,7 @@ from runbook.sections import Section
 def test_every_row_failure_and_page_has_one_description() -> None:
     names = [
         *(alarm_name(row.slug, level) for row in ROWS for level in LEVELS),
+        *(f"{row.slug}-{name}" for row in ROWS if row.recurs for name in SPELLS),
         *(alarm_name(failure.slug, failure.level) for failure in FAILURES),
         *(page.slug for page in PAGES),
         NOT_ARMED,

@@ -347,7 +347,7 @@ WRONG: dict[str, dict[str, list[str | None]]] = {
         ],
     },
     "thresholds.disk.warning": {
-        "thresholds.disk should be a row of the table: ecs-cpu, ecs-memory, rds-cpu, rds-connections, redis-memory, alb-5xx-rate, alb-latency-p95, sentry-errors, unhealthy-hosts, api-availability, database-availability, frontend-availability": [
+        "thresholds.disk should be a row of the table: ecs-cpu, ecs-memory, rds-cpu, rds-connections, redis-memory, alb-5xx-rate, alb-latency-p95, sentry-errors, unhealthy-hosts, api-availability, database-availability, frontend-availability, alb-5xx-rate-low-traffic, alb-latency-p95-low-traffic, tasks-running, ecs-cpu-hottest, target-connections, nat-ports, rds-free-storage, rds-free-memory, rds-cpu-credits, rds-failovers, redis-nodes, redis-evictions, redis-replication-lag, certificate-days": [
             "1"
         ],
     },

@@ -8,6 +8,7 @@ from runbook.severities import RESPONSE_TIMES
 from stacks.environment import Environment
 from tests.synth.template import Template
 
+WRITTEN = {60: "min", 300: "x 5 min", 600: "x 10 min", 86400: "days"}
 COMPARED = ("line", "window", "missing data", "respond within")
 
 
@@ -31,9 +32,10 @@ def deployed(monitoring: Template) -> dict[str, dict[str, str]]:
             continue
         sign = {"GreaterThanThreshold": ">", "LessThanThreshold": "<"}[alarm["ComparisonOperator"]]
         severity = next(level for level in RESPONSE_TIMES if f"{level}:" in alarm["AlarmDescription"])
+        period = alarm.get("Period") or next(one["MetricStat"]["Period"] for one in alarm["Metrics"] if "MetricStat" in one)
         cells[alarm["AlarmName"]] = {
             "line": f"{sign} {alarm['Threshold']}",
-            "window": f"{alarm['DatapointsToAlarm']} of {alarm['EvaluationPeriods']} min",
+            "window": f"{alarm['DatapointsToAlarm']} of {alarm['EvaluationPeriods']} {WRITTEN[period]}",
             "missing data": alarm["TreatMissingData"],
             "respond within": f"{severity}, {RESPONSE_TIMES[severity]}",
         }

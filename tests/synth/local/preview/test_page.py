@@ -16,6 +16,7 @@ from local.preview.page import MARKS, Page, draw, judged
 from local.preview.recorded import RECORDING, Recording, load_recording
 from local.replay import definitions
 from runbook.rows import Row
+from stacks.dashboard import SECTIONS
 from stacks.environment import Environment
 from tests.environments import CONFIG, PRODUCTION, STAGING, VARIANTS, VARIANTS_CONFIG
 from tests.synth.assemblies import templates
@@ -124,13 +125,15 @@ def test_alarm_states_are_those_of_the_incident(html: str) -> None:
     tiles = re.findall(r'style="background:(#\w+)">hz-navigator-production-([\w-]+)<', html)  # by their whole names
     red = {name for color, name in tiles if color == "#d13212"}
     grey = {name for color, name in tiles if color == "#879596"}
-    assert red == {"service-impaired", "service-down", "alb-5xx-rate-critical"}
+    assert red == {"service-impaired", "service-down", "alb-5xx-rate-critical", "alb-5xx-rate-recent"}
     assert grey == {"sentry-errors-warning", "sentry-errors-critical"}  # nothing publishes these in a drill
 
 
 def test_what_fires_comes_first_as_the_widget_sorts_it(html: str) -> None:
     colors = re.findall(r'style="background:(#\w+)"', section(html, "Errors"))
-    assert colors == ["#d13212", "#879596", "#879596", "#1d8102"]
+    red, grey, green = "#d13212", "#879596", "#1d8102"
+    assert colors == sorted(colors, key=[red, grey, green].index)
+    assert (colors[0], colors.count(grey), colors[-1]) == (red, 2, green)
 
 
 def test_a_changed_line_shows_without_another_drill(recording: Recording, page: Page) -> None:
@@ -160,7 +163,7 @@ def test_every_node_is_a_line(page: Page) -> None:
     assert labels == ["hz-navigator-production-redis-001", "hz-navigator-production-redis-002"]
 
 
-@pytest.mark.parametrize("row", PRODUCTION.table, ids=lambda row: row.slug)
+@pytest.mark.parametrize("row", [PRODUCTION.row(slug) for one in SECTIONS for slug in one.rows], ids=lambda row: row.slug)
 def test_the_bands_are_drawn_and_named(row: Row, html: str) -> None:
     graph = section(html, row.title)
     assert re.findall(r'<rect [^>]*fill="(#\w+)"', graph) == ["#2ca02c", "#ff7f0e", "#d62728"]

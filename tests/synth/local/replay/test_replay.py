@@ -38,7 +38,7 @@ def noise(alarms: Sequence[Alarm], minutes: int) -> Trace:
     names = {" ".join((of.namespace, of.name, *(f"{key}={value}" for key, value in sorted(of.dimensions)))) for of in read_by}
 
     def of_metric(chance: random.Random) -> list[float | None]:
-        levels = [chance.choice((0, 1.5, 30, 80, 100, 500)) for _ in range(minutes)]
+        levels = [chance.choice((0, 1.5, 30, 80, 100, 500, 2000)) for _ in range(minutes)]
         return [None if chance.random() < 0.1 else levels[minute // 8] + chance.random() for minute in range(minutes)]
 
     return trace(**{name: of_metric(random.Random(name)) for name in names})  # noqa: S311 - the same noise each time
@@ -52,7 +52,10 @@ def test_every_alarm_of_an_environment_changes_as_the_evaluator_says_each_minute
     judged = [one["AlarmName"] for one in alarms if one.get("AlarmRule") not in ("TRUE", "FALSE")]  # nobody sets those here
     assert [one.name for one in result.results] == judged, result.left_out
     assert changes_of(result) == in_order(plainly(recorded, alarms, environment))
-    assert all(one.firing for one in result.results), "noise that leaves an alarm alone proves nothing of it"
+    explained = {environment.page(page.slug) for page in environment.pages if page.unless}
+    explained.add(environment.alarm("alb-5xx-rate-low-traffic", "warning"))  # so little traffic for so long is not in the noise
+    calm = {one.name for one in result.results if not one.firing}
+    assert calm <= explained, "noise that leaves an alarm alone proves nothing of it"
 
 
 # What the drills recorded, as the drills showed it
@@ -64,12 +67,13 @@ def test_every_alarm_of_an_environment_changes_as_the_evaluator_says_each_minute
         (
             "bad-release",
             "2026-11-24T09:29:04Z",
-            {"alb-5xx-rate-critical": 2, "service-impaired": 2, "service-down": 2},
+            {"alb-5xx-rate-recent": 1, "alb-5xx-rate-critical": 2, "service-impaired": 2, "service-down": 2},
         ),
         (
             "database-failure",
             "2026-11-24T09:46:08Z",
             {
+                "alb-5xx-rate-recent": 1, "api-availability-recent": 2,
                 "alb-5xx-rate-critical": 2, "unhealthy-hosts-critical": 2, "service-impaired": 2, "service-down": 2,
                 "api-availability-critical": 3, "database-availability-critical": 3, "database-down": 3,
                 "alb-5xx-rate-warning": 4, "unhealthy-hosts-warning": 4, "api-availability-warning": 5,
@@ -93,8 +97,9 @@ def test_each_row_notices_a_step_as_soon_as_its_windows_allow() -> None:
     by_heading = {str(column.header): list(column.cells) for column in table.columns}
     assert by_heading["row"] == [row.title for row in environment.table]
     for level in LEVELS:
-        soonest = [row.window.at(level).breaching * row.period / 60 for row in environment.table]
-        assert [float(minutes) for minutes in by_heading[level]] == soonest
+        for row, minutes in zip(environment.table, by_heading[level], strict=True):
+            soonest = row.window.at(level).breaching * row.period / 60
+            assert float(minutes) == soonest if row.period == 60 else float(minutes) <= soonest, row.slug
     for row, fired in zip(environment.table, by_heading["composite"], strict=True):
         composites = [line.partition(" ")[2] for line in fired.splitlines()]
         assert ("service-impaired" in composites) == row.users_affected

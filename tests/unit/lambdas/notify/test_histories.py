@@ -37,7 +37,8 @@ class History:
 
     def __post_init__(self) -> None:
         pace = self.chance.choice([2, 5, 20, 90])  # a storm at one end, a slow day at the other
-        self.patience = {row.slug: (self.chance.uniform(1, pace), self.chance.uniform(1, 4 * pace)) for row in ROWS}
+        some = self.chance.sample(ROWS, self.chance.randrange(2, 8))  # the others are well
+        self.patience = {row.slug: (self.chance.uniform(1, pace), self.chance.uniform(1, 4 * pace)) for row in some}
         self.level: dict[str, str] = {row.slug: "" for row in ROWS}
         self.deploying = 0
 

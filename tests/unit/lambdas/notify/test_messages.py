@@ -19,6 +19,7 @@ from runbook.failures import FAILURES, Failure
 from runbook.pages import PAGES
 from runbook.rows import ROWS
 from runbook.sections import Section
+from runbook.severities import CALLED
 from tests.environments import PRODUCTION
 
 from ..world import NOON, NOTIFY
@@ -169,6 +170,13 @@ def test_the_link_leads_to_a_heading_of_the_runbook(slug: str) -> None:
     assert f"### {number_and_title}\n" in (DOCS / "runbook.md").read_text()
 
 
+def test_the_runbooks_sections_are_those_of_what_fires_behind_the_page() -> None:
+    words = part(
+        message(page("service-degraded"), behind("ecs-memory"), behind("unhealthy-hosts"), behind("ecs-cpu")), "Runbook"
+    )
+    assert [line.partition(" ")[0] for line in words.splitlines()] == ["3.3", "3.2"]
+
+
 def test_the_runbook_section_without_a_link_where_nobody_can_read_it() -> None:
     settings = NOTIFY.model_copy(update={"runbook_url": ""})
     assert "Runbook\n  3.4 Database Connection Issues\n" in text(page("database-down"), Situation(NOON, [], None), settings)
@@ -250,7 +258,7 @@ def test_who_is_next_on_the_escalation_path() -> None:
     )
 
 
-@pytest.mark.parametrize("slug", [one.slug for one in PAGES])
+@pytest.mark.parametrize("slug", [one.slug for one in PAGES if one.severity in CALLED])
 @pytest.mark.parametrize("kind", ["open", "close"])
 def test_status_page_texts_are_ready_to_paste(slug: str, kind: Kind) -> None:
     words = message(page(slug, kind))

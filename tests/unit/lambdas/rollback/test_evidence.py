@@ -77,6 +77,10 @@ def test_the_dependencies_are_read_as_they_are(aws: World) -> None:
     assert evidence.dependency_alarms == {
         f"{PRODUCTION.prefix}-rds-connections-critical": "database",
         f"{PRODUCTION.prefix}-redis-memory-critical": "cache",
+        f"{PRODUCTION.prefix}-rds-free-storage-critical": "database",
+        f"{PRODUCTION.prefix}-rds-free-memory-critical": "database",
+        f"{PRODUCTION.prefix}-rds-failovers-critical": "database",
+        f"{PRODUCTION.prefix}-redis-nodes-critical": "cache",
     }
     assert list(evidence.silent_alarms) == [unknown], "an alarm without data is not healthy"
 

@@ -41,11 +41,11 @@ def alarm(name: str = "cpu", **changes: Any) -> dict[str, Any]:
     return {key: value for key, value in definition.items() if value is not None}
 
 
-def repeating(name: str, of: str) -> dict[str, Any]:
-    """An alarm on a metric whose gaps repeat the value before."""
+def filled(name: str, of: str, expression: str = "FILL(m1, REPEAT)") -> dict[str, Any]:
+    """An alarm on a metric whose gaps are filled: they repeat the value before, unless the expression says otherwise."""
     described = {"Namespace": "AWS/ECS", "MetricName": of, "Dimensions": [{"Name": "ServiceName", "Value": "api"}]}
     queries = [
-        {"Id": "filled", "Expression": "FILL(m1, REPEAT)", "ReturnData": True},
+        {"Id": "filled", "Expression": expression, "ReturnData": True},
         {"Id": "m1", "MetricStat": {"Metric": described, "Period": 60, "Stat": "Average"}, "ReturnData": False},
     ]
     simple = dict.fromkeys(("Namespace", "MetricName", "Dimensions", "Statistic", "Period"))
@@ -127,7 +127,7 @@ def test_many_moments_at_once_change_what_one_after_the_other_changes(
         alarm("cpu", StateValue=state),
         alarm("memory", TreatMissingData="missing", EvaluationPeriods=2, DatapointsToAlarm=1),
         alarm("few", MetricName="memory", StateValue=state, **simple),
-        repeating("repeats", "cpu"),
+        filled("repeats", "cpu"),
         composite("any", "ALARM(cpu) OR ALARM(memory) OR ALARM(repeats)", state),
         composite("all", "ALARM(any) AND NOT INSUFFICIENT_DATA(memory)"),
     ]
@@ -207,9 +207,16 @@ def test_what_is_refused_keeps_its_state_and_composite_alarms_go_by_it() -> None
     assert loop.refused.keys() == {"cpu", "odd", "search", "broken", "self", "above"}
 
 
+@pytest.mark.parametrize(
+    "silent",
+    [
+        alarm("cpu", TreatMissingData="breaching"),
+        filled("cpu", "cpu", "MIN(FILL(METRICS(), 0))") | {"Threshold": 1, "ComparisonOperator": "LessThanThreshold"},
+    ],
+    ids=["missing data breaches", "what is filled in breaches"],
+)
 @pytest.mark.parametrize(("since", "fires"), [(None, 1), (BEGIN, 5), (BEGIN + 2 * MINUTE, 7)])
-def test_silence_before_anything_was_known_is_no_breach(since: datetime | None, fires: int) -> None:
-    silent = alarm("cpu", TreatMissingData="breaching")
+def test_silence_before_anything_was_known_is_no_breach(silent: Alarm, since: datetime | None, fires: int) -> None:
     data = Measured({metric("memory"): {}}, since=since)
     assert judged([silent], data, minutes(1, 9)) == [(fires, "cpu", "OK", "ALARM")]
 

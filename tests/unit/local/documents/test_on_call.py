@@ -11,7 +11,7 @@ from local.documents import on_call
 from local.documents.on_call import render
 from runbook import rules
 from runbook.pages import PAGES
-from runbook.severities import RESPONSE_TIMES
+from runbook.severities import CALLED, RESPONSE_TIMES
 from stacks.environment import Environment
 from tests.environments import ENVIRONMENTS, PRODUCTION, STAGING, VARIANTS
 from tests.unit.local.documents.reading import sections
@@ -50,11 +50,11 @@ def test_every_page_is_listed_with_its_severity() -> None:
         for severity, names in re.findall(r"^   - (P\d): (.*)$", text, flags=re.MULTILINE)
         for name in re.findall(r"`([\w-]+)`", names)
     }
-    assert listed == {PRODUCTION.page(page.slug): page.severity for page in PAGES}
+    assert listed == {PRODUCTION.page(page.slug): page.severity for page in PAGES if page.severity in CALLED}
 
 
 def test_the_alarms_that_invoke_rollback_are_named() -> None:
-    assert "(ALB 5XX rate, ALB latency (p95), Unhealthy hosts, API availability)" in render(PRODUCTION)
+    assert "(ALB 5XX rate, ALB latency (p95), API availability, ALB 5XX rate, under 10 requests a minute)" in render(PRODUCTION)
 
 
 def test_the_escalation_path_is_the_runbooks() -> None:

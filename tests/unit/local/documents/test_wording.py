@@ -42,7 +42,7 @@ def test_a_duration(span: timedelta, words: str) -> None:
 
 def test_a_window_is_in_minutes_unless_its_period_is_another() -> None:
     assert window(Window(2, 3)) == "2 of 3 min"
-    assert window(Window(2, 3), 300) == "2 of 3 x 300 s"
+    assert window(Window(2, 3), 300) == "2 of 3 x 5 min"
 
 
 def test_only_the_first_letter_is_a_capital() -> None:

@@ -141,13 +141,36 @@ def test_an_alarm_clears_when_its_datapoints_do(cloudwatch: "CloudWatchClient") 
     assert changes(evaluator.tick(NOW + timedelta(minutes=2))) == [("cpu", "ALARM", "OK")]
 
 
-def test_reading_starts_with_the_whole_minute(cloudwatch: "CloudWatchClient") -> None:
-    # "Start time less than 15 days ago - Round down to the nearest whole minute": https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
+def test_the_minutes_asked_for_are_read(cloudwatch: "CloudWatchClient") -> None:
     publish(cloudwatch, 2, 7)
     publish(cloudwatch, 1, 9)
     cpu = Metric("AWS/ECS", "CPUUtilization", frozenset({("ServiceName", "api")}), "Average", 60)
-    read = AlarmEvaluator(cloudwatch).read([cpu], NOW - timedelta(minutes=2), NOW.replace(second=0))
+    minute = NOW.replace(second=0, microsecond=0)
+    read = AlarmEvaluator(cloudwatch).read({cpu: [minute - timedelta(minutes=ago) for ago in (2, 1)]})
     assert [point.value for _, point in sorted(read[cpu].items())] == [7, 9]
+
+
+def test_a_longer_period_ends_on_any_minute_and_holds_all_its_samples(cloudwatch: "CloudWatchClient") -> None:
+    """CloudWatch evaluates an alarm of five minutes each minute: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html"""
+    for ago, value in enumerate([1, 2, 3, 4, 50, 600, 7000], start=1):
+        publish(cloudwatch, ago, value)
+    of = {"namespace": "AWS/ECS", "name": "CPUUtilization", "dimensions": frozenset({("ServiceName", "api")}), "period": 300}
+    sums, middle = Metric(**of, statistic="Sum"), Metric(**of, statistic="p50")
+    minute = NOW.replace(second=0, microsecond=0)
+    starts = [minute - timedelta(minutes=ago) for ago in (5, 6, 60)]
+    read = AlarmEvaluator(cloudwatch).read({sums: starts, middle: starts})
+    assert {time: point.value for time, point in read[sums].items()} == {starts[0]: 60, starts[1]: 659}
+    assert [read[middle][start] for start in starts[:2]] == [(3, 5), (4, 5)]
+
+
+def test_an_alarm_of_five_minutes_is_judged_each_minute(cloudwatch: "CloudWatchClient") -> None:
+    put_alarm(cloudwatch, Period=300, EvaluationPeriods=1, DatapointsToAlarm=1, Statistic="Maximum")
+    evaluator = AlarmEvaluator(cloudwatch)
+    for ago, value in zip(range(1, -5, -1), (9, 1, 1, 1, 1, 1), strict=True):
+        publish(cloudwatch, ago, value)
+    fired = [evaluator.tick(NOW + timedelta(minutes=minute)) for minute in range(6)]
+    assert [changes(one) for one in fired[1:5]] == [[]] * 4
+    assert (changes(fired[0])[0][2], changes(fired[5])[0][2]) == ("ALARM", "OK")
 
 
 def test_other_dimensions_are_another_metric(cloudwatch: "CloudWatchClient") -> None:
@@ -316,7 +339,7 @@ def test_a_cycle_of_composites_is_refused_with_what_refers_to_it(cloudwatch: "Cl
     [
         ({"Unit": "Percent"}, "Unit"),
         ({"Dimensions": []}, "without dimensions"),
-        ({"Period": 300}, "period of 300 s"),
+        ({"Period": 90}, "period of 90 s"),
         ({"ComparisonOperator": "LessThanLowerThreshold"}, "LessThanLowerThreshold"),
     ],
 )

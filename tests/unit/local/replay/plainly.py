@@ -35,7 +35,8 @@ def plainly(recorded: Trace, alarms: Sequence[Alarm], environment: Environment, 
         for one in on_metrics:
             found = metrics(one)
             reach = timedelta(seconds=next(iter(found.values())).period * (one["EvaluationPeriods"] + EXTRA_PERIODS))
-            unknown = one.get("TreatMissingData") == "breaching" and now - reach < begin
+            silence = evaluate(one, {}, now)
+            unknown = silence and silence.state == "ALARM" and now - reach < begin
             if not unknown and any(of in data for of in found.values()):
                 change(states[one["AlarmName"]], evaluate(one, data, now), now)
         rules = [one for one in states.values() if "AlarmRule" in one and children(one)]
