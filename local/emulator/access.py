@@ -150,6 +150,7 @@ _AUTHORIZED_ON: dict[str, tuple[str, str]] = {
     "StopServiceDeployment": ("service-deployment", "serviceDeploymentArn"),
     "DescribeServiceRevisions": ("service-revision", "serviceRevisionArns"),
     "DescribeTasks": ("task", "tasks"),
+    "ListTasks": ("container-instance", ""),  # of the cluster, whichever they are
     "StopTask": ("task", "task"),
     "ExecuteCommand": ("task", "task"),
 }

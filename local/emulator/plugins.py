@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ministack.services import cloudwatch, cloudwatch_logs, ecs, eventbridge, rds, route53
 
-from local.emulator import access, logs_insights, notifications, refusals, resource_types
+from local.emulator import access, logs_insights, notifications, refusals, resource_types, scaling
 from local.emulator.alarm_actions import AlarmActions
 from local.emulator.application import Application
 from local.emulator.automation import Automation
@@ -39,6 +39,7 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
     functions.install()
     logs_insights.install()
     notifications.install()
+    scaling.install()
     automation = Automation(clock, port)
     client = resource_types.clients(port)
 

@@ -214,6 +214,11 @@ def install(client: Callable[[str], Any], deployments: Deployments) -> dict[str,
     return {"recorded": lambda: {kind: dict(kept) for kind, kept in sorted(_recorded.items()) if kept}}
 
 
+def recorded(kind: str) -> list[Properties]:
+    """The properties of every resource of a type that is only kept."""
+    return list(_recorded.get(kind, {}).values())
+
+
 def clients(port: int) -> Callable[[str], Any]:
     """Clients of this server, for the region of the stack at hand."""
     lock = threading.Lock()
