@@ -1,9 +1,10 @@
 """Every procedure, in the order in which they are listed."""
 
 from procedures.backend import BACKEND
+from procedures.frontend import FRONTEND
 from procedures.model import Procedure
 
-PROCEDURES: tuple[Procedure, ...] = (*BACKEND,)
+PROCEDURES: tuple[Procedure, ...] = (*BACKEND, *FRONTEND)
 
 
 def procedure(name: str) -> Procedure:

@@ -163,7 +163,9 @@ def _until(procedure: Procedure, environment: Environment, step: Until) -> Membe
     cancels it, the lock ends by itself.
     https://docs.aws.amazon.com/systems-manager/latest/userguide/automation-action-loop.html
     """
-    look = _without(_call(procedure, environment, step.name, step.what, 60, loop=True), _TO_FAILED) | {"onFailure": "Continue"}
+    look = _without(_call(procedure, environment, step.name, step.what, step.seconds, loop=True), _TO_FAILED) | {
+        "onFailure": "Continue"
+    }
     sleep = {
         "name": f"{step.name}Sleep",
         "action": "aws:sleep",

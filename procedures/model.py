@@ -40,11 +40,13 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Until:
-    """A step of the function that is run again and again, after so many seconds, as long as it answers that it waits."""
+    """A step of the function, of at most so many seconds, that is run again and again after `every`, as long as it answers that
+    it waits."""
 
     name: str
     what: str
     every: timedelta = timedelta(seconds=15)
+    seconds: int = 60
     rounds: int = 100
     """Automation allows 100: https://docs.aws.amazon.com/systems-manager/latest/userguide/automation-action-loop.html"""
 

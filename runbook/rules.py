@@ -101,3 +101,17 @@ ROLLOUT = 2
 
 SLOW_QUERY_MILLISECONDS = 1000
 """The database logs a statement that takes longer: `log_min_duration_statement` of its parameter group."""
+
+# The frontend's backups (runbook section 4.2)
+
+BACKUPS_KEPT_FOR = timedelta(days=90)
+"""A backup of the frontend that is older goes when the next one is made, unless it is one of BACKUPS_KEPT."""
+
+BACKUPS_KEPT = 10
+"""The newest good backups stay, however old: there may be no release for a year."""
+
+# What a procedure's step may take
+
+STEP = timedelta(minutes=4)
+"""A step that is not done by then hands on to the next round: Automation waits at most five minutes for a function.
+https://docs.aws.amazon.com/systems-manager/latest/userguide/automation-action-lamb.html"""

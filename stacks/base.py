@@ -203,12 +203,11 @@ class EnvironmentStack(cdk.Stack):
         *,
         encryption_key: kms.IKey,
         old_versions: cdk.Duration,
-        expiration: cdk.Duration | None = None,
         cors: list[s3.CorsRule] | None = None,
     ) -> s3.Bucket:
         """A private, versioned bucket under the key, reached by TLS only, with access logs; kept when the stack goes.
 
-        `expiration` is the age at which objects go, `old_versions` the age at which replaced and deleted ones do.
+        `old_versions` is the age at which replaced and deleted objects go, and with the last of them their delete markers.
         """
         return s3.Bucket(
             self,
@@ -226,7 +225,7 @@ class EnvironmentStack(cdk.Stack):
             server_access_logs_prefix=f"{name}/",
             lifecycle_rules=[
                 s3.LifecycleRule(
-                    expiration=expiration,
+                    expired_object_delete_marker=True,
                     noncurrent_version_expiration=old_versions,
                     abort_incomplete_multipart_upload_after=cdk.Duration.days(7),
                 )

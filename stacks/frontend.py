@@ -23,6 +23,9 @@ from stacks.web_acl import USER_RATE, web_acl
 REGION = "us-east-1"
 """Where CloudFront takes its certificates, web ACLs and log deliveries from, whatever region the environment is in."""
 
+SITE = "site"
+"""The tag of the distribution that has its name: what may be done with it is granted by it."""
+
 ROUTING = Path(__file__).with_name("frontend_routing.js")
 
 ANSWERED_ANEW = (403, 404, 500, 502, 503, 504)
@@ -43,17 +46,19 @@ class Frontend(EnvironmentStack):
             encryption_key=kms.Alias.from_alias_name(self, "KeyAlias", f"alias/{self.stack_name}"),
             old_versions=cdk.Duration.days(30),
         )
+        # Nothing expires by age: S3's lifecycle rules know ages and numbers of one object's versions, no newest good backup.
+        # They would take the last one when no release comes for long. The procedure frontend-backup removes old ones, by
+        # BACKUPS_KEPT of runbook/rules.py. https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html
         self.backups = self.data_bucket(
             "Backups",
             environment.frontend_backups_bucket,
             encryption_key=self.key,
-            # A year: the newest backup has to outlive the longest time between two releases.
-            expiration=cdk.Duration.days(365),
             old_versions=cdk.Duration.days(30),
         )
         self.distribution = self._distribution(
             self.certificate(environment.domain.frontend, environment.domain.frontend_certificate_arn)
         )
+        cdk.Tags.of(self.distribution).add(SITE, environment.domain.frontend)
         self._allow_reading()
         self._log_requests()
         if self.zone:

@@ -334,6 +334,29 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
             "permissions, and cloudwatch:DescribeAlarms returns composite alarms only to a permission on everything.",
         ),
         Acknowledgement(
+            "ProceduresFrontendPolicy/Resource",
+            (
+                "AwsSolutions-IAM5[Resource::arn:aws:s3:::{environment.frontend_bucket}/*]",
+                "AwsSolutions-IAM5[Resource::arn:aws:s3:::{environment.frontend_backups_bucket}/*]",
+            ),
+            "Releases name the files of the frontend. These are the objects of the live bucket and of its backups, which both keep old "
+            "versions: the function may delete none of those.",
+        ),
+        Acknowledgement(
+            "ProceduresFrontendPolicy/Resource",
+            (
+                "AwsSolutions-IAM5[Resource::arn:aws:cloudfront::{environment.account}:distribution/*]",
+                "AwsSolutions-IAM5[Resource::arn:aws:kms:us-east-1:{environment.account}:key/*]",
+            ),
+            "CloudFront and KMS generate these ids, in another region than this stack's. Conditions leave the one distribution with this "
+            "site's tag, and the one key with the frontend's alias, through S3 only.",
+        ),
+        Acknowledgement(
+            "ProceduresFrontendPolicy/Resource",
+            ("AwsSolutions-IAM5[Resource::*]",),
+            "One read: cloudfront:ListDistributions has no resource-level permissions.",
+        ),
+        Acknowledgement(
             "Procedures/Resource",
             ("NIST.800.53.R5-LambdaInsideVPC",),
             "It has to work when the VPC is broken. It opens no port, and calls only AWS's endpoints and the public site, over TLS.",

@@ -11,4 +11,6 @@ class Clients(RollbackClients):
     """One client for each service, and the table of incidents: those that automation has, and more."""
 
     autoscaling: Any
+    cloudfront: Any
     ecr: Any
+    s3: Any

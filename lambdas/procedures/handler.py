@@ -10,7 +10,9 @@ from lambdas.common.aws import CLIENT
 from lambdas.common.parallel import at_once
 from lambdas.procedures.backend import Backend
 from lambdas.procedures.clients import Clients
+from lambdas.procedures.frontend import Frontend
 from lambdas.procedures.function import Procedures
+from lambdas.procedures.objects import MANY_COPIES
 from lambdas.procedures.runs import Runs
 from lambdas.procedures.settings import ProceduresSettings
 
@@ -30,14 +32,19 @@ def _function() -> Procedures:
     clients = Clients(
         autoscaling=boto3.client("application-autoscaling", config=CLIENT),
         cloudwatch=boto3.client("cloudwatch", config=CLIENT),
+        cloudfront=boto3.client("cloudfront", config=CLIENT),
         ecr=boto3.client("ecr", config=CLIENT),
         ecs=boto3.client("ecs", config=CLIENT),
         elasticache=boto3.client("elasticache", config=CLIENT),
         rds=boto3.client("rds", config=CLIENT),
+        s3=boto3.client("s3", region_name=configured.frontend_region, config=MANY_COPIES),
         sns=boto3.client("sns", config=CLIENT),
         ssm=boto3.client("ssm", config=CLIENT),
         incidents=boto3.resource("dynamodb", config=CLIENT).Table(configured.incidents_table),
     )
     runs = Runs(clients.incidents, configured.retention_days, clock.now)
-    families = (Backend(configured, clients, clock.now, runs, at_once).steps(),)
+    families = (
+        Backend(configured, clients, clock.now, runs, at_once).steps(),
+        Frontend(configured, clients, clock.now, runs).steps(),
+    )
     return Procedures(configured, clients, clock.now, runs, families)

@@ -4,16 +4,26 @@ from typing import Annotated
 
 from pydantic import Field
 
-from lambdas.common.settings import FROM_JSON, Name, Origin, Topic
+from lambdas.common.settings import FROM_JSON, Name, Origin, Settings, Topic
 from lambdas.health_check.settings import HealthReport
 from lambdas.rollback.settings import EvidenceSettings
 
 
-class ProceduresSettings(EvidenceSettings):
-    """What the procedures read and change."""
+class FrontendSettings(Settings):
+    """What the frontend's procedures read and change."""
 
     prefix: Name
     """What the names of the documents begin with."""
+    frontend_url: Origin
+    frontend_region: Name
+    """Of both buckets."""
+    frontend_bucket: Name
+    frontend_backups_bucket: Name
+
+
+class ProceduresSettings(EvidenceSettings, FrontendSettings):
+    """What the procedures read and change."""
+
     repository: Name
     """Of the backend's images."""
     most_tasks: Annotated[int, Field(gt=0)]
@@ -22,5 +32,4 @@ class ProceduresSettings(EvidenceSettings):
     api_url: Origin
     health_check_path: Annotated[str, Field(pattern=r"^/")]
     health_report: Annotated[HealthReport, FROM_JSON]
-    frontend_url: Origin
     outcomes_topic: Topic

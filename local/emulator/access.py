@@ -8,6 +8,7 @@ Replaced in ministack 1.5.33:
 - the resource of DescribeAlarms: AWS authorizes it on alarms, and on `*` when composite alarms are asked for;
   that of ListAlarmMuteRules.
 - `iam_evaluator.enforce`: called through, and its calls are recorded. A call that passes a role needs `iam:PassRole` too.
+- the tags of distributions: conditions on them never held.
 - `iam_actions.access_denied_response`: called through; a role that may not be passed is named in the message.
 """
 
@@ -21,7 +22,7 @@ from typing import Any
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id
-from ministack.services import ecs
+from ministack.services import ecs, tagging
 
 from local.emulator.clock import Clock
 
@@ -50,6 +51,7 @@ def install(clock: Clock) -> dict[str, Callable[..., Any]]:
     iam_actions.extract_resource_arn = access.resource_arn
     iam_actions.access_denied_response = access.denied
     iam_evaluator.enforce = access.enforce
+    tagging._RESOURCE_TAG_COLLECTORS["cloudfront"] = tagging._collect_cloudfront
     return {"calls": access.called}
 
 

@@ -3,7 +3,7 @@
 One server plays the HTTPS proxy, the API host and the frontend host: a client that reaches `https://api.<domain>` through the
 proxy is answered here, with a certificate of an authority that is made for this run. What it answers follows the tasks that the
 service runs and the state of the database. Its health report has the members that the configuration names, and comes with 200
-while the database answers and 503 when it does not.
+while the database answers and 503 when it does not. The frontend is what is in its bucket, once somebody has uploaded one.
 """
 
 import itertools
@@ -15,16 +15,21 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import unquote, urlsplit
 
 import trustme
 
 from stacks.application import HealthReport
 from stacks.environment import Environment
 
+File = tuple[str, bytes]
+"""Content type and content."""
+
 
 class Application:
     """Answers for the API and the frontend of an environment until `close()`.
 
+    `frontend_file` gives a file of the frontend by its key, None for none.
     `running_images` gives the image of each running task, and `database_available` whether the database answers; both are
     called for each request. An image in `faulty` answers 500 to all but its health check, as a bad release does. So does every
     image while the cache is full: it cannot save a session.
@@ -36,10 +41,12 @@ class Application:
         folder: Path,
         running_images: Callable[[], Sequence[str]],
         database_available: Callable[[], bool],
+        frontend_file: Callable[[str], File | None] = lambda _: None,
     ) -> None:
         self.environment = environment
         self.running_images = running_images
         self.database_available = database_available
+        self.frontend_file = frontend_file
         self.faulty: set[str] = set()
         self.cache_is_full = False
         self._turn = itertools.count()
@@ -81,10 +88,10 @@ class Application:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def answer(self, host: str, path: str) -> tuple[HTTPStatus, str, str]:
+    def answer(self, host: str, path: str) -> tuple[HTTPStatus, str, str | bytes]:
         """Status, content type and body of a GET."""
         if host == self.environment.domain.frontend:
-            return HTTPStatus.OK, "text/html", f"<!doctype html><title>{self.environment.application.product}</title>"
+            return self._file(unquote(urlsplit(path).path).lstrip("/"))
         images = self.running_images()
         if not images:
             return HTTPStatus.SERVICE_UNAVAILABLE, "text/html", "<h1>503 Service Temporarily Unavailable</h1>"
@@ -98,6 +105,14 @@ class Application:
         if self.cache_is_full or image in self.faulty:
             return HTTPStatus.INTERNAL_SERVER_ERROR, "application/json", '{"error": "internal error"}'
         return HTTPStatus.OK, "application/json", json.dumps({"image": image})
+
+    def _file(self, key: str) -> tuple[HTTPStatus, str, str | bytes]:
+        """As CloudFront answers: a path without an extension gets index.html, and S3 does not say that a file is missing."""
+        page = self.frontend_file("index.html")
+        if page is None:
+            return HTTPStatus.OK, "text/html", f"<!doctype html><title>{self.environment.application.product}</title>"
+        found = self.frontend_file(key) if "." in key.rpartition("/")[2] else page
+        return (HTTPStatus.OK, *found) if found else (HTTPStatus.FORBIDDEN, "application/xml", "<Error/>")
 
 
 def health_report(shape: HealthReport, connected: bool) -> dict[str, Any]:
@@ -140,12 +155,13 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.host:  # asked as a proxy, over plain HTTP
             self.send_error(HTTPStatus.BAD_GATEWAY, "only HTTPS goes through here")
             return
-        status, kind, body = self.application.answer(self.host, self.path)
+        status, kind, said = self.application.answer(self.host, self.path)
+        body = said if isinstance(said, bytes) else said.encode()
         self.send_response(status)
         self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body.encode())))
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body.encode())
+        self.wfile.write(body)
 
     def finish(self) -> None:
         super().finish()

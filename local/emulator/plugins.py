@@ -6,10 +6,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ministack.services import cloudwatch, cloudwatch_logs, ecs, eventbridge, rds, route53
+from ministack.services import cloudwatch, cloudwatch_logs, ecs, eventbridge, rds, route53, s3
 
 from local.emulator import access, logs_insights, notifications, refusals, resource_types, scaling
 from local.emulator.alarm_actions import AlarmActions
@@ -89,7 +90,14 @@ def _application(settings: "Settings", deployments: Deployments) -> dict[str, Ca
         instance = rds._instances.get(environment.database_instance) or {}
         return instance.get("DBInstanceStatus") == "available"
 
-    application = Application(environment, Path(tempfile.gettempdir()), running_images, database_available)
+    def frontend_file(key: str) -> tuple[str, bytes] | None:
+        if environment.frontend_bucket not in s3._buckets:
+            return None
+        status, headers, body = s3._get_object(environment.frontend_bucket, key, {})
+        return (headers["Content-Type"], body) if status == HTTPStatus.OK else None
+
+    folder = Path(tempfile.gettempdir())
+    application = Application(environment, folder, running_images, database_available, frontend_file)
     os.environ.update(application.client_environment)  # what functions see
     os.environ.update(settings.function_environment)
     return {

@@ -8,6 +8,8 @@ from lambdas.health_check.settings import HealthReport
 from lambdas.procedures.settings import ProceduresSettings
 from stacks.base import EnvironmentStack
 from stacks.environment import Environment
+from stacks.frontend import REGION as FRONTEND_REGION
+from stacks.frontend import SITE
 from stacks.functions.base import function
 from stacks.remediation import Remediation
 
@@ -39,6 +41,9 @@ def procedures(stack: EnvironmentStack, environment: Environment, remediation: R
                 status=report.status, healthy=report.healthy, database=report.database, connected=report.connected
             ),
             frontend_url=environment.frontend_url,
+            frontend_region=FRONTEND_REGION,
+            frontend_bucket=environment.frontend_bucket,
+            frontend_backups_bucket=environment.frontend_backups_bucket,
             incidents_table=environment.incidents_table,
             retention_days=environment.log_retention_days,
             outcomes_topic=environment.arn("sns", environment.outcomes_topic),
@@ -59,7 +64,7 @@ def procedures(stack: EnvironmentStack, environment: Environment, remediation: R
             ),
             iam.PolicyStatement(actions=["sns:Publish"], resources=[remediation.topics.outcomes.topic_arn]),
         ],
-        more={"ProceduresBackendPolicy": _backend(environment)},
+        more={"ProceduresBackendPolicy": _backend(environment), "ProceduresFrontendPolicy": _frontend(environment)},
         dead_letters=remediation.topics.outcomes,  # none: it is never called without somebody who waits for its answer
         timeout=cdk.Duration.seconds(290),  # Automation waits for 300 s
         reserved_concurrent_executions=5,
@@ -116,5 +121,35 @@ def _backend(environment: Environment) -> list[iam.PolicyStatement]:
         iam.PolicyStatement(
             actions=["elasticache:DescribeReplicationGroups"],
             resources=[environment.arn("elasticache", f"replicationgroup:{environment.replication_group}")],
+        ),
+    ]
+
+
+def _frontend(environment: Environment) -> list[iam.PolicyStatement]:
+    """What the family of the frontend may do. What it deletes stays as old versions for a while."""
+    buckets = [f"arn:aws:s3:::{one}" for one in (environment.frontend_bucket, environment.frontend_backups_bucket)]
+    stack = environment.stack("frontend")
+    return [
+        iam.PolicyStatement(actions=["s3:ListBucket"], resources=buckets),
+        iam.PolicyStatement(
+            actions=["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], resources=[f"{one}/*" for one in buckets]
+        ),
+        # The key of another region's stack, known by its alias only:
+        # https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html
+        iam.PolicyStatement(
+            actions=["kms:Decrypt", "kms:GenerateDataKey"],
+            resources=[f"arn:aws:kms:{FRONTEND_REGION}:{environment.account}:key/*"],
+            conditions={
+                "StringEquals": {"kms:ViaService": f"s3.{FRONTEND_REGION}.amazonaws.com"},
+                "ForAnyValue:StringEquals": {"kms:ResourceAliases": f"alias/{stack}"},
+            },
+        ),
+        # The distribution is known by its name and its tag, as its id is generated:
+        # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudfront.html
+        iam.PolicyStatement(actions=["cloudfront:ListDistributions"], resources=["*"]),
+        iam.PolicyStatement(
+            actions=["cloudfront:CreateInvalidation"],
+            resources=[f"arn:aws:cloudfront::{environment.account}:distribution/*"],
+            conditions={"StringEquals": {f"aws:ResourceTag/{SITE}": environment.domain.frontend}},
         ),
     ]

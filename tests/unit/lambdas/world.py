@@ -113,6 +113,9 @@ PROCEDURES = ProceduresSettings(
     health_check_path=PRODUCTION.backend.health_check_path,
     health_report=HealthReport(status="status", healthy="healthy", database="services.database", connected="connected"),
     frontend_url=PRODUCTION.frontend_url,
+    frontend_region="us-east-1",
+    frontend_bucket=PRODUCTION.frontend_bucket,
+    frontend_backups_bucket=PRODUCTION.frontend_backups_bucket,
     incidents_table=PRODUCTION.incidents_table,
     retention_days=365,
     outcomes_topic=PRODUCTION.arn("sns", PRODUCTION.outcomes_topic),
@@ -519,7 +522,9 @@ def procedures_clients() -> ProceduresClients:
     return ProceduresClients(
         **vars(rollback_clients()),
         autoscaling=session().client("application-autoscaling"),
+        cloudfront=session().client("cloudfront"),
         ecr=session().client("ecr"),
+        s3=session().client("s3"),
     )
 
 
