@@ -2,9 +2,10 @@
 
 from procedures.backend import BACKEND
 from procedures.frontend import FRONTEND
+from procedures.incident import INCIDENT
 from procedures.model import Procedure
 
-PROCEDURES: tuple[Procedure, ...] = (*BACKEND, *FRONTEND)
+PROCEDURES: tuple[Procedure, ...] = (*BACKEND, *FRONTEND, *INCIDENT)
 
 
 def procedure(name: str) -> Procedure:

@@ -60,6 +60,10 @@ class Memory:
     incident: str = ""
     again_at: datetime | None = None
 
+    def name(self, environment: str) -> str:
+        """The incident's name: short enough to say on the phone, and the same from its first message to its last."""
+        return f"{environment}-{self.since:%m%d-%H%M}"
+
 
 @dataclass(frozen=True)
 class Notification:

@@ -12,6 +12,7 @@ from lambdas.procedures.backend import Backend
 from lambdas.procedures.clients import Clients
 from lambdas.procedures.frontend import Frontend
 from lambdas.procedures.function import Procedures
+from lambdas.procedures.incident import Incident
 from lambdas.procedures.objects import MANY_COPIES
 from lambdas.procedures.runs import Runs
 from lambdas.procedures.settings import ProceduresSettings
@@ -46,5 +47,6 @@ def _function() -> Procedures:
     families = (
         Backend(configured, clients, clock.now, runs, at_once).steps(),
         Frontend(configured, clients, clock.now, runs).steps(),
+        Incident(configured, clients, clock.now, runs).steps(),
     )
     return Procedures(configured, clients, clock.now, runs, families)

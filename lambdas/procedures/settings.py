@@ -33,3 +33,6 @@ class ProceduresSettings(EvidenceSettings, FrontendSettings):
     health_check_path: Annotated[str, Field(pattern=r"^/")]
     health_report: Annotated[HealthReport, FROM_JSON]
     outcomes_topic: Topic
+    chat_topic: Topic
+    product: Name
+    """What users call the application."""

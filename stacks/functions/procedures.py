@@ -47,6 +47,8 @@ def procedures(stack: EnvironmentStack, environment: Environment, remediation: R
             incidents_table=environment.incidents_table,
             retention_days=environment.log_retention_days,
             outcomes_topic=environment.arn("sns", environment.outcomes_topic),
+            chat_topic=environment.arn("sns", environment.chat_topic),
+            product=environment.application.product,
         ),
         statements=[
             # An execution's id is generated; the function asks only for the one that calls it, and for a lock's holder.
@@ -62,7 +64,9 @@ def procedures(stack: EnvironmentStack, environment: Environment, remediation: R
                 resources=[remediation.key.key_arn],
                 conditions={"StringEquals": {"kms:ViaService": f"dynamodb.{environment.region}.amazonaws.com"}},
             ),
-            iam.PolicyStatement(actions=["sns:Publish"], resources=[remediation.topics.outcomes.topic_arn]),
+            iam.PolicyStatement(
+                actions=["sns:Publish"], resources=[remediation.topics.outcomes.topic_arn, remediation.topics.chat.topic_arn]
+            ),
         ],
         more={"ProceduresBackendPolicy": _backend(environment), "ProceduresFrontendPolicy": _frontend(environment)},
         dead_letters=remediation.topics.outcomes,  # none: it is never called without somebody who waits for its answer

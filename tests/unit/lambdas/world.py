@@ -30,6 +30,7 @@ from lambdas.notify.settings import NotifySettings
 from lambdas.procedures.backend import Backend
 from lambdas.procedures.clients import Clients as ProceduresClients
 from lambdas.procedures.function import Procedures
+from lambdas.procedures.incident import Incident
 from lambdas.procedures.runs import Runs
 from lambdas.procedures.settings import ProceduresSettings
 from lambdas.releases.function import Releases
@@ -119,6 +120,8 @@ PROCEDURES = ProceduresSettings(
     incidents_table=PRODUCTION.incidents_table,
     retention_days=365,
     outcomes_topic=PRODUCTION.arn("sns", PRODUCTION.outcomes_topic),
+    chat_topic=PRODUCTION.arn("sns", PRODUCTION.chat_topic),
+    product=PRODUCTION.application.product,
 )
 DEPENDENCIES = [f"{PRODUCTION.prefix}-{name}" for name in DEPENDENCY_ALARMS]
 TOPICS = (
@@ -350,8 +353,11 @@ class World:
         """The answer to the event of a document's step; raises what the function raises."""
         self.calls.clear()
         runs = Runs(procedures_clients().incidents, PROCEDURES.retention_days, self.clock)
-        backend = Backend(PROCEDURES, procedures_clients(), self.clock, runs, one_by_one)
-        return Procedures(PROCEDURES, procedures_clients(), self.clock, runs, (backend.steps(),)).run(what)
+        families = (
+            Backend(PROCEDURES, procedures_clients(), self.clock, runs, one_by_one).steps(),
+            Incident(PROCEDURES, procedures_clients(), self.clock, runs).steps(),
+        )
+        return Procedures(PROCEDURES, procedures_clients(), self.clock, runs, families).run(what)
 
     # What is left behind
 
