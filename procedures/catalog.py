@@ -3,9 +3,10 @@
 from procedures.backend import BACKEND
 from procedures.frontend import FRONTEND
 from procedures.incident import INCIDENT
+from procedures.maintenance import MAINTENANCE
 from procedures.model import Procedure
 
-PROCEDURES: tuple[Procedure, ...] = (*BACKEND, *FRONTEND, *INCIDENT)
+PROCEDURES: tuple[Procedure, ...] = (*BACKEND, *FRONTEND, *MAINTENANCE, *INCIDENT)
 
 
 def procedure(name: str) -> Procedure:

@@ -13,4 +13,7 @@ class Clients(RollbackClients):
     autoscaling: Any
     cloudfront: Any
     ecr: Any
+    frontend_wafv2: Any
+    """In us-east-1, where the web ACL of CloudFront is."""
     s3: Any
+    wafv2: Any

@@ -13,6 +13,7 @@ from lambdas.procedures.clients import Clients
 from lambdas.procedures.frontend import Frontend
 from lambdas.procedures.function import Procedures
 from lambdas.procedures.incident import Incident
+from lambdas.procedures.maintenance import Maintain
 from lambdas.procedures.objects import MANY_COPIES
 from lambdas.procedures.runs import Runs
 from lambdas.procedures.settings import ProceduresSettings
@@ -37,16 +38,19 @@ def _function() -> Procedures:
         ecr=boto3.client("ecr", config=CLIENT),
         ecs=boto3.client("ecs", config=CLIENT),
         elasticache=boto3.client("elasticache", config=CLIENT),
+        frontend_wafv2=boto3.client("wafv2", region_name=configured.frontend_region, config=CLIENT),
         rds=boto3.client("rds", config=CLIENT),
         s3=boto3.client("s3", region_name=configured.frontend_region, config=MANY_COPIES),
         sns=boto3.client("sns", config=CLIENT),
         ssm=boto3.client("ssm", config=CLIENT),
+        wafv2=boto3.client("wafv2", config=CLIENT),
         incidents=boto3.resource("dynamodb", config=CLIENT).Table(configured.incidents_table),
     )
     runs = Runs(clients.incidents, configured.retention_days, clock.now)
     families = (
         Backend(configured, clients, clock.now, runs, at_once).steps(),
         Frontend(configured, clients, clock.now, runs).steps(),
+        Maintain(configured, clients, clock.now, runs).steps(),
         Incident(configured, clients, clock.now, runs).steps(),
     )
     return Procedures(configured, clients, clock.now, runs, families)

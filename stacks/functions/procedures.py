@@ -12,6 +12,7 @@ from stacks.frontend import REGION as FRONTEND_REGION
 from stacks.frontend import SITE
 from stacks.functions.base import function
 from stacks.remediation import Remediation
+from stacks.web_acl import IP_VERSIONS
 
 
 def procedures(stack: EnvironmentStack, environment: Environment, remediation: Remediation) -> lambda_.Function:
@@ -48,6 +49,9 @@ def procedures(stack: EnvironmentStack, environment: Environment, remediation: R
             retention_days=environment.log_retention_days,
             outcomes_topic=environment.arn("sns", environment.outcomes_topic),
             chat_topic=environment.arn("sns", environment.chat_topic),
+            maintenance_alarm=environment.maintenance_alarm,
+            service_impaired_alarm=environment.service_impaired_alarm,
+            maintenance_addresses=environment.maintenance_addresses("IPV"),
             product=environment.application.product,
         ),
         statements=[
@@ -68,7 +72,11 @@ def procedures(stack: EnvironmentStack, environment: Environment, remediation: R
                 actions=["sns:Publish"], resources=[remediation.topics.outcomes.topic_arn, remediation.topics.chat.topic_arn]
             ),
         ],
-        more={"ProceduresBackendPolicy": _backend(environment), "ProceduresFrontendPolicy": _frontend(environment)},
+        more={
+            "ProceduresBackendPolicy": _backend(environment),
+            "ProceduresFrontendPolicy": _frontend(environment),
+            "ProceduresMaintenancePolicy": _maintenance(environment),
+        },
         dead_letters=remediation.topics.outcomes,  # none: it is never called without somebody who waits for its answer
         timeout=cdk.Duration.seconds(290),  # Automation waits for 300 s
         reserved_concurrent_executions=5,
@@ -155,5 +163,27 @@ def _frontend(environment: Environment) -> list[iam.PolicyStatement]:
             actions=["cloudfront:CreateInvalidation"],
             resources=[f"arn:aws:cloudfront::{environment.account}:distribution/*"],
             conditions={"StringEquals": {f"aws:ResourceTag/{SITE}": environment.domain.frontend}},
+        ),
+    ]
+
+
+def _maintenance(environment: Environment) -> list[iam.PolicyStatement]:
+    """What the family of maintenance may do: change four IP sets, whose ids WAF generates, and the state of one alarm."""
+    scopes = ((environment.region, "regional"), (FRONTEND_REGION, "global"))
+    return [
+        iam.PolicyStatement(
+            actions=["wafv2:GetIPSet", "wafv2:UpdateIPSet"],
+            resources=[
+                f"arn:aws:wafv2:{region}:{environment.account}:{scope}/ipset/{environment.maintenance_addresses(version)}/*"
+                for region, scope in scopes
+                for version in IP_VERSIONS
+            ],
+        ),
+        # It has no resource-level permissions:
+        # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awswafv2.html
+        iam.PolicyStatement(actions=["wafv2:ListIPSets"], resources=["*"]),
+        iam.PolicyStatement(
+            actions=["cloudwatch:SetAlarmState"],
+            resources=[environment.arn("cloudwatch", f"alarm:{environment.maintenance_alarm}")],
         ),
     ]
