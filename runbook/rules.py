@@ -46,6 +46,16 @@ somebody."""
 MAINTENANCE = timedelta(hours=2)
 """Maintenance that nobody ended is ended."""
 
+RETRY_AFTER = timedelta(minutes=5)
+"""What users are told in maintenance: come back after this long."""
+
+CLEARING = timedelta(minutes=10)
+"""Alarms have this long to end after maintenance, before people are told of those that still fire."""
+
+ENDING = timedelta(minutes=30)
+"""Maintenance for users that has not ended this long after its time is over for people: they are told what fires. Its end is
+asked for twice before."""
+
 ARMING = timedelta(hours=24)
 """Monitoring that has not armed itself by then says what it waits for."""
 

@@ -105,6 +105,7 @@ class Frontend(EnvironmentStack):
             environment.frontend_web_acl,
             environment.frontend_web_acl_log_group,
             {"UserRate": wafv2.CfnWebACL.RateBasedStatementProperty(limit=USER_RATE, aggregate_key_type="IP")},
+            environment,
         )
         return cloudfront.Distribution(
             self,

@@ -98,6 +98,7 @@ class LoadBalancer(EnvironmentStack):
                 ),
                 "SourceRate": wafv2.CfnWebACL.RateBasedStatementProperty(limit=SOURCE_RATE, aggregate_key_type="IP"),
             },
+            self._environment,
         )
         wafv2.CfnWebACLAssociation(
             self, "WebAclAssociation", resource_arn=self.load_balancer.load_balancer_arn, web_acl_arn=acl.attr_arn

@@ -209,6 +209,10 @@ class Names(ConfigSection):
     def frontend_web_acl_log_group(self) -> str:
         return f"aws-waf-logs-{self.prefix}-frontend"
 
+    def maintenance_addresses(self, version: str) -> str:
+        """The IP set, in each scope, of the addresses that are kept out in maintenance: of `IPV4` or `IPV6`."""
+        return f"{self.prefix}-maintenance-{version.lower()}"
+
     @property
     def frontend_routing(self) -> str:
         """The CloudFront function; the CDK's own name for it would not say whose environment it is."""

@@ -7,6 +7,7 @@ Items by `id`:
 - `escalated`: what a person was told of last, by which incident, and the incident that goes on.
 - `changes`: see `lambdas.rollback.changes`.
 - `notifications`, `armed`: see `lambdas.notify.memory`.
+- `incident#<name>`, `open`: see `lambdas.common.timeline`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -61,6 +62,11 @@ class Outcome:
     reports: tuple[str, ...] = ()
     needs_person: bool = False
     remembers: bool = False
+
+    @property
+    def undoes(self) -> bool:
+        """Whether a release is taken back."""
+        return self.outcome in ("rollback requested", "waiting")
 
 
 _OUTCOME = TypeAdapter(Outcome)

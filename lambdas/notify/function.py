@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import NAMESPACE_OID, uuid5
 
 from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError, ConnectionError, ConnectTimeoutError  # noqa: A004 - botocore's name
@@ -26,6 +27,7 @@ from botocore.exceptions import ClientError, ConnectionError, ConnectTimeoutErro
 from lambdas.common.clock import Clock
 from lambdas.common.events import EventError, sent_at
 from lambdas.common.incidents import Incidents, Outcome
+from lambdas.common.maintenance import Maintenance, Maintenances
 from lambdas.notify import memory
 from lambdas.notify.alarms import Alarm, Alarms
 from lambdas.notify.arming import waits_for
@@ -35,13 +37,14 @@ from lambdas.notify.messages import Situation, for_chat, for_pagerduty, subject,
 from lambdas.notify.plan import ENDS, Memory, Notification, plan
 from lambdas.notify.settings import NotifySettings
 from runbook.alarms import DEPENDENCY_ALARMS, behind_page
-from runbook.rules import ARMING, CALM, DEPLOYMENT_AGE, HOLD, LASTING, MAINTENANCE, REPEAT, RETRY, SETTLED
+from runbook.rules import ARMING, CALM, DEPLOYMENT_AGE, ENDING, HOLD, LASTING, MAINTENANCE, REPEAT, RETRY, SETTLED
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_sns import SNSClient
+    from mypy_boto3_ssm import SSMClient
 
 logger = Logger(service="notify")
 _DAY = timedelta(days=1)
@@ -54,6 +57,7 @@ class Clients:
     cloudwatch: "CloudWatchClient"
     ecs: "ECSClient"
     sns: "SNSClient"
+    ssm: "SSMClient"
     incidents: "Table"
 
 
@@ -95,6 +99,7 @@ class Notify:
         self._alarms = Alarms(settings)
         self._deployments = Deployments(settings, clients.ecs)
         self._incidents = Incidents(clients.incidents, settings.retention_days, clock)
+        self._announced = Maintenances(clients.incidents)
         self._untold: tuple[datetime, Memories] | None = None
         """What this process has told and the table does not know, and when."""
 
@@ -118,7 +123,14 @@ class Notify:
         news: list[tuple[Channel, Notification]] = []
         kept: dict[Channel, dict[str, Memory]] = {}
         for channel in CHANNELS:
-            new, planned = plan(looked_at, before[channel], now, deploying=deploying, maintenance=maintenance)
+            new, planned = plan(
+                looked_at,
+                before[channel],
+                now,
+                deploying=deploying,
+                maintenance=maintenance,
+                maintained=self._maintained(found),
+            )
             ignored = before[channel].keys() - {alarm.name for alarm in looked_at} - deleted
             kept[channel] = {name: before[channel][name] for name in ignored} | planned
             for name in waiting & kept[channel].keys():
@@ -352,17 +364,49 @@ class Notify:
         return (replace(alarm, description=replace(alarm.description, cause="\n".join(missing))),), False
 
     def _maintenance(self, alarms: Sequence[Alarm], run: _Run) -> bool:
-        """Whether maintenance is on; where nobody ended it in time, end it."""
+        """Whether maintenance is on; where nobody ended it in time, end it. What a procedure has announced, a procedure ends
+        first: users are let in, and the alarms end, before people are told."""
         alarm = next((one for one in alarms if one.name == self._settings.maintenance_alarm and one.firing), None)
         if alarm is None:
             return False
-        if run.now - alarm.since < MAINTENANCE:
+        last, reason = alarm.since + MAINTENANCE, f"Ended by itself after {MAINTENANCE / timedelta(hours=1):g} hours"
+        if announced := self._announcement(alarm, run):
+            last = announced.until + ENDING
+            reason = f"Ended by itself: users should have been let in at {announced.until:%H:%M} UTC"
+            self._ask_for_the_end(announced, run)
+        if run.now < last:
             return True
-        reason = f"Ended by itself after {MAINTENANCE / timedelta(hours=1):g} hours"
         with run.attempt("Maintenance was left on and could not be ended: people are told all the same"):
             self._clients.cloudwatch.set_alarm_state(AlarmName=alarm.name, StateValue="OK", StateReason=reason)
             logger.warning("Maintenance was left on", done=reason, since=alarm.since.isoformat())
         return False
+
+    def _announcement(self, alarm: Alarm, run: _Run) -> Maintenance | None:
+        """What a procedure has announced of the maintenance that is on; None of one that was begun by hand, or is unreadable."""
+        if not run.table:
+            return None
+        announced = None
+        with run.attempt("What was announced of the maintenance could not be read"):
+            announced = self._announced.read()
+        return announced if announced and announced.until + ENDING > alarm.since else None
+
+    def _ask_for_the_end(self, announced: Maintenance, run: _Run) -> None:
+        """Start the procedure that ends it, when its time has come, and again when that has failed for half of ENDING. Each
+        minute asks; Automation starts one execution for a token."""
+        times = (run.now - announced.until) // (ENDING / 2)
+        if times < 0:
+            return
+        with run.attempt("The end of the maintenance could not be asked for"):
+            self._clients.ssm.start_automation_execution(
+                DocumentName=self._settings.maintenance_off,
+                Parameters={"DryRun": ["false"], "Reason": [f"The time of maintenance-on {announced.execution} is over"]},
+                ClientToken=str(uuid5(NAMESPACE_OID, f"{announced.execution} {announced.until} {times}")),
+            )
+
+    def _maintained(self, alarms: Sequence[Alarm]) -> datetime | None:
+        """When maintenance has ended."""
+        switch = self._settings.maintenance_alarm
+        return next((alarm.since for alarm in alarms if alarm.name == switch and not alarm.firing), None)
 
 
 def _for_a_person(outcome: Outcome | None, now: datetime) -> bool:

@@ -27,6 +27,7 @@ def _function() -> Notify:
         cloudwatch=boto3.client("cloudwatch", config=QUICK),
         ecs=boto3.client("ecs", config=QUICK),
         sns=boto3.client("sns", config=QUICK),
+        ssm=boto3.client("ssm", config=QUICK),
         incidents=boto3.resource("dynamodb", config=QUICK).Table(configured.incidents_table),
     )
     return Notify(configured, clients, clock.now)

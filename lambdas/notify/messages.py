@@ -1,14 +1,14 @@
 """What people read: the message of a notification, for mail and PagerDuty, and for the chat."""
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from lambdas.common import pagerduty
+from lambdas.common import chat, pagerduty
 from lambdas.common.incidents import Outcome
+from lambdas.common.timeline import Subject
 from lambdas.common.words import shown
 from lambdas.notify import links
 from lambdas.notify.alarms import Alarm
@@ -23,7 +23,6 @@ from runbook.severities import CALLED, ESCALATION_PATH, RESPONSE_TIMES
 
 _SUBJECT = 100  # SNS takes no more characters
 _PART = 2000  # of what others wrote: some 20 parts, twice, in at most 4 bytes a character, stay below SNS's 256 KiB
-_CHAT = 3000  # what Slack takes in one block of text: https://docs.slack.dev/reference/block-kit/blocks/section-block/
 (_ERRORS,) = (query.text for query in QUERIES if query.slug == "errors")
 _OVER = (
     "Incident",
@@ -90,29 +89,15 @@ def for_pagerduty(notification: Notification, words: str) -> str:
 
 
 def for_chat(notification: Notification, situation: Situation, settings: NotifySettings) -> str:
-    """As Amazon Q Developer takes it, one thread an alarm:
-    https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html"""
+    """One thread an alarm."""
     alarm = notification.alarm
     parts = _parts(notification, situation, settings)
     words = ""
     for title, part in parts:  # whole parts, as many as fit: the status page's texts come last
-        line = f"*{title}*: {shown('; '.join(part.splitlines()), _CHAT // 4 if title in _OTHERS else _CHAT)}\n"
-        words += line if len(words) + len(line) <= _CHAT else ""
-    return json.dumps(
-        {
-            "version": "1.0",
-            "source": "custom",
-            "content": {
-                "textType": "client-markdown",
-                "title": _headline(notification, settings),
-                "description": words,
-            },
-            "metadata": {
-                "threadId": f"{alarm.name} {notification.memory.since.isoformat()}",
-                "summary": alarm.description.title,
-            },
-        }
-    )
+        line = f"*{title}*: {shown('; '.join(part.splitlines()), chat.MOST // 4 if title in _OTHERS else chat.MOST)}\n"
+        words += line if len(words) + len(line) <= chat.MOST else ""
+    thread = Subject(name="", alarm=alarm.name, since=notification.memory.since).thread
+    return chat.message(_headline(notification, settings), words, thread, alarm.description.title)
 
 
 def _state(notification: Notification) -> Literal["ALARM", "OK"]:
@@ -161,7 +146,7 @@ def _incident(notification: Notification, settings: NotifySettings) -> str:
     """Its name, short enough to say on the phone, and the same from its first message to its last."""
     memory = notification.memory
     record = f"\nrollback's record: {memory.incident} in {settings.incidents_table}" if memory.incident else ""
-    return f"{settings.environment}-{memory.since:%m%d-%H%M}{record}"
+    return f"{memory.name(settings.environment)}{record}"
 
 
 def _sections(alarm: Alarm, situation: Situation, settings: NotifySettings) -> str:
@@ -233,26 +218,9 @@ def _who(notification: Notification) -> str:
 def _status_page(notification: Notification, page: Page, situation: Situation, settings: NotifySettings) -> dict[str, str]:
     """The runbook's templates, ready to paste."""
     outcome = situation.outcome
-    undone = outcome is not None and outcome.outcome in ("rollback requested", "waiting")
-    words = {
-        "[SERVICE]": page.service.format(product=settings.product),
-        "[SYMPTOMS]": page.symptoms,
-        "[BRIEF DESCRIPTION]": "a recent update, which is being undone" if undone else page.component,
-        "[BRIEF DESCRIPTION OF FIX]": "A recent update was undone."
-        if undone
-        else f"There was a problem with {page.component}.",
-    }
-    templates = (
-        {"resolved": status_page.RESOLVED}
-        if notification.kind == "close"
-        else {"investigating": status_page.INVESTIGATING, "identified": status_page.IDENTIFIED}
-    )
-    filled = {}
-    for name, template in templates.items():
-        for placeholder, word in words.items():
-            template = template.replace(placeholder, word)  # noqa: PLW2901 - filled a word at a time
-        filled[f"Status page, {name}"] = template
-    return filled
+    words = status_page.words_of(page, settings.product, undone=outcome is not None and outcome.undoes)
+    names = ("resolved",) if notification.kind == "close" else ("investigating", "identified")
+    return {f"Status page, {name}": status_page.fill(status_page.TEMPLATES[name], words) for name in names}
 
 
 def _minutes(begin: datetime, end: datetime) -> str:

@@ -2,7 +2,7 @@
 
 The rules of quiet:
 - a page that another may explain is held back for a moment: the other may come a minute later and replace it;
-- one that looks back says nothing of an outage that was told already;
+- one that looks back says nothing of an outage that was told already, nor of maintenance;
 - while a deployment is under way, a page that it may have caused waits for the deployment's own rollback, but not for long, and
   not while a dependency is to blame;
 - an alarm that fires again soon after it ended is the same notification;
@@ -60,6 +60,10 @@ class Memory:
     incident: str = ""
     again_at: datetime | None = None
 
+    def name(self, environment: str) -> str:
+        """The incident's name: short enough to say on the phone, and the same from its first message to its last."""
+        return f"{environment}-{self.since:%m%d-%H%M}"
+
 
 @dataclass(frozen=True)
 class Notification:
@@ -87,9 +91,15 @@ class Notification:
 
 
 def plan(
-    alarms: Iterable[Alarm], memory: Mapping[str, Memory], now: datetime, *, deploying: bool, maintenance: bool
+    alarms: Iterable[Alarm],
+    memory: Mapping[str, Memory],
+    now: datetime,
+    *,
+    deploying: bool,
+    maintenance: bool,
+    maintained: datetime | None = None,
 ) -> tuple[list[Notification], dict[str, Memory]]:
-    """What to send, the most severe first, and what to remember once it is sent."""
+    """What to send, the most severe first, and what to remember once it is sent. `maintained`: when maintenance has ended."""
     if maintenance:
         return [], dict(memory)
     alarms = list(alarms)
@@ -104,7 +114,7 @@ def plan(
         was = memory.get(alarm.name)
         if alarm.firing:
             found = _fires(was, alarm)
-            told = _told_lately(alarm, watched, memory, now)
+            told = _told_lately(alarm, watched, memory, now, maintained)
             held, waits = _held(alarm, found, now, deploying=deploying, paging=paging, told=told)
             found = replace(found, waited=found.waited or waits)
             behind = firing & behind_page(alarm.page) if alarm.page else set()
@@ -149,12 +159,16 @@ def _matters(over: Memory, now: datetime) -> bool:
     return any(moment and now - moment < span for moment, span in since)
 
 
-def _told_lately(alarm: Alarm, watched: Iterable[Alarm], memory: Mapping[str, Memory], now: datetime) -> bool:
-    """Whether people were told of what a page looks back on, by a page that explains it."""
+def _told_lately(
+    alarm: Alarm, watched: Iterable[Alarm], memory: Mapping[str, Memory], now: datetime, maintained: datetime | None
+) -> bool:
+    """Whether people were told of what a page looks back on, by a page that explains it; or it was maintenance."""
     if not (alarm.page and alarm.page.recurring):
         return False
-    explaining = (memory.get(other.name) for other in watched if other.slug in alarm.page.unless)
     since = now - timedelta(minutes=RECURRING.periods)
+    if maintained and maintained > since:
+        return True
+    explaining = (memory.get(other.name) for other in watched if other.slug in alarm.page.unless)
     return any(one and one.told_at and (one.calm_since or now) > since for one in explaining)
 
 

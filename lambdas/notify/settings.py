@@ -16,6 +16,8 @@ class NotifySettings(IncidentSettings):
     lines: Annotated[dict[str, dict[str, float]], FROM_JSON]
     """The environment's own lines of the threshold table, by the row's slug."""
     maintenance_alarm: Name
+    maintenance_off: Name
+    """The document that ends the maintenance of users."""
     not_armed_alarm: Name
     cluster: Name
     service: Name

@@ -13,6 +13,9 @@ class Clients(RollbackClients):
     autoscaling: Any
     cloudfront: Any
     ecr: Any
+    frontend_wafv2: Any
+    """In us-east-1, where the web ACL of CloudFront is."""
     logs: Any
     s3: Any
     secrets: Any
+    wafv2: Any

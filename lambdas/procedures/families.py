@@ -8,6 +8,8 @@ from lambdas.procedures.backend import Backend
 from lambdas.procedures.clients import Clients
 from lambdas.procedures.database import Database
 from lambdas.procedures.frontend import Frontend
+from lambdas.procedures.incident import Incident
+from lambdas.procedures.maintenance import Maintain
 from lambdas.procedures.rotation import Rotation
 from lambdas.procedures.run import Steps
 from lambdas.procedures.runs import Runs
@@ -26,4 +28,6 @@ def families(settings: ProceduresSettings, clients: Clients, clock: Clock, runs:
         Database(settings, **stores, **tasks).steps(),
         Size(settings, **stores, elasticache=clients.elasticache).steps(),
         Rotation(settings, **stores, **tasks, elasticache=clients.elasticache).steps(),
+        Maintain(settings, clients, clock, runs).steps(),
+        Incident(settings, clients, clock, runs).steps(),
     )

@@ -4,7 +4,7 @@ A rollback never leaves the live site without what its index.html names: index.h
 the backup does not have is removed at last. Interrupted anywhere, it is run again: it does what is missing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -40,7 +40,7 @@ NEWEST = "newest"
 SHOWN = 12
 """So many backups are looked at and listed."""
 
-_PROBED = 20  # files that index.html names
+PROBED = 20  # files that index.html names
 _READ_OF_AN_ANSWER = 1_000_000  # bytes: what https.get reads
 
 Fetch = Callable[[str], https.Answer]
@@ -50,6 +50,23 @@ Fetch = Callable[[str], https.Answer]
 def fetch(url: str) -> https.Answer:
     """Fetch, as the probes do."""
     return https.get(url, {"User-Agent": "operations-procedures"}, TIMEOUT_SECONDS, redirects=True)
+
+
+def file_problem(fetch: Fetch, origin: str, names: Sequence[str]) -> str:
+    """What is wrong with the first of these files that the site does not serve."""
+
+    def problem(name: str) -> str:
+        try:
+            answer = fetch(f"{origin}/{quote(name)}")
+        except NoAnswerError as error:
+            return f"{name} does not load ({error})"
+        if answer.status != 200:
+            return f"{name} answers {answer.status}"
+        page = answer.content_type == "text/html" and not name.endswith(".html")
+        return f"{name} answers with a page" if page else ""
+
+    with ThreadPoolExecutor(5) as pool:
+        return next(filter(None, pool.map(problem, names)), "")
 
 
 class Frontend:
@@ -306,8 +323,8 @@ class Frontend:
                 f"Live has {stale[0]}, which {target.id} does not have: somebody else writes it. {self._again(run)}"
             )
         page = self._backups.index(self._backups.live)
-        named = self._backups.named(page)[:_PROBED]
-        if problem := self._page_problem(page) or self._file_problem(named):
+        named = self._backups.named(page)[:PROBED]
+        if problem := self._page_problem(page) or file_problem(self._fetch, self._settings.frontend_url, named):
             raise VerifyError(f"Live is {target}, but {problem}. {self._again(run)} {self._undo(run)}")
         return _said(
             f"{self._settings.frontend_url} serves {target}: {INDEX} and the {counted(len(named), 'file')} that it names.",
@@ -404,22 +421,6 @@ class Frontend:
             return problem
         same = answer.body == page[:_READ_OF_AN_ANSWER]
         return "" if same else f"the site serves another {INDEX} than the bucket has"
-
-    def _file_problem(self, names: list[str]) -> str:
-        """What is wrong with the first of these files that is not served."""
-
-        def problem(name: str) -> str:
-            try:
-                answer = self._fetch(f"{self._settings.frontend_url}/{quote(name)}")
-            except NoAnswerError as error:
-                return f"{name} does not load ({error})"
-            if answer.status != 200:
-                return f"{name} answers {answer.status}"
-            page = answer.content_type == "text/html" and not name.endswith(".html")
-            return f"{name} answers with a page" if page else ""
-
-        with ThreadPoolExecutor(5) as pool:
-            return next(filter(None, pool.map(problem, names)), "")
 
     # What is kept
 

@@ -35,12 +35,14 @@ def _function() -> Procedures:
         ecr=boto3.client("ecr", config=CLIENT),
         ecs=boto3.client("ecs", config=CLIENT),
         elasticache=boto3.client("elasticache", config=CLIENT),
+        frontend_wafv2=boto3.client("wafv2", region_name=configured.frontend_region, config=CLIENT),
         logs=boto3.client("logs", config=CLIENT),
         rds=boto3.client("rds", config=CLIENT),
         s3=boto3.client("s3", region_name=configured.frontend_region, config=MANY_COPIES),
         secrets=boto3.client("secretsmanager", config=CLIENT),
         sns=boto3.client("sns", config=CLIENT),
         ssm=boto3.client("ssm", config=CLIENT),
+        wafv2=boto3.client("wafv2", config=CLIENT),
         incidents=boto3.resource("dynamodb", config=CLIENT).Table(configured.incidents_table),
     )
     runs = Runs(clients.incidents, configured.retention_days, clock.now)

@@ -34,3 +34,10 @@ class ProceduresSettings(EvidenceSettings, FrontendSettings, StoresSettings):
     health_check_path: Annotated[str, Field(pattern=r"^/")]
     health_report: Annotated[HealthReport, FROM_JSON]
     outcomes_topic: Topic
+    chat_topic: Topic
+    maintenance_alarm: Name
+    service_impaired_alarm: Name
+    maintenance_addresses: Name
+    """What the names of the IP sets of maintenance begin with; they end with the version of IP."""
+    product: Name
+    """What users call the application."""

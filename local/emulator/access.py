@@ -9,6 +9,7 @@ Replaced in ministack 1.5.33:
 - the resource of DescribeAlarms: AWS authorizes it on alarms, and on `*` when composite alarms are asked for;
   that of ListAlarmMuteRules.
 - `iam_evaluator.enforce`: called through, and its calls are recorded. A call that passes a role needs `iam:PassRole` too.
+- that of actions on IP sets: it gives web ACLs;
 - the tags of distributions: conditions on them never held.
 - `iam_actions.access_denied_response`: called through; a role that may not be passed is named in the message.
 """
@@ -82,6 +83,11 @@ class Access:
         if service == "logs" and (stream := request.members.get("logStreamName")):
             group = request.members.get("logGroupName") or str(request.members.get("logGroupIdentifier")).rpartition(":")[2]
             return f"arn:aws:logs:{region}:{account}:log-group:{group}:log-stream:{stream}"
+        if service == "wafv2" and headers.get("x-amz-target", "").endswith("IPSet"):
+            scope, home = ("regional", region) if request.members.get("Scope") != "CLOUDFRONT" else ("global", "us-east-1")
+            return (
+                f"arn:aws:wafv2:{home}:{account}:{scope}/ipset/{request.members.get('Name')}/{request.members.get('Id', '*')}"
+            )
         if service != "ecs":
             return str(self._resource_arn(service, method, path, headers, body, params, region, account))
         prefix = f"arn:aws:ecs:{region}:{account}"

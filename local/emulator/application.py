@@ -3,7 +3,8 @@
 One server plays the HTTPS proxy, the API host and the frontend host: a client that reaches `https://api.<domain>` through the
 proxy is answered here, with a certificate of an authority that is made for this run. What it answers follows the tasks that the
 service runs and the state of the database. Its health report has the members that the configuration names, and comes with 200
-while the database answers and 503 when it does not. The frontend is what is in its bucket, once somebody has uploaded one.
+while the database answers and 503 when it does not. What the web ACLs block does not get so far. The frontend is what is in its
+bucket, once somebody has uploaded one.
 """
 
 import itertools
@@ -19,9 +20,14 @@ from urllib.parse import unquote, urlsplit
 
 import trustme
 
+from local.emulator.firewall import Blocked, Headers
 from stacks.application import HealthReport
 from stacks.environment import Environment
 
+CLOUDFRONT = "130.176.0.1"
+"""One of CloudFront's addresses: https://ip-ranges.amazonaws.com/ip-ranges.json"""
+_API = "/api/"
+"""What the distribution sends to the API."""
 File = tuple[str, bytes]
 """Content type and content."""
 
@@ -29,7 +35,8 @@ File = tuple[str, bytes]
 class Application:
     """Answers for the API and the frontend of an environment until `close()`.
 
-    `frontend_file` gives a file of the frontend by its key, None for none.
+    `blocks` says what a web ACL answers to a request: by its scope, the address that connects, and the headers. `frontend_file`
+    gives a file of the frontend by its key, None for none.
     `running_images` gives the image of each running task, and `database_available` whether the database answers; both are
     called for each request. An image in `faulty` answers 500 to all but its health check, as a bad release does. So does every
     image while the cache is full: it cannot save a session.
@@ -42,11 +49,13 @@ class Application:
         running_images: Callable[[], Sequence[str]],
         database_available: Callable[[], bool],
         frontend_file: Callable[[str], File | None] = lambda _: None,
+        blocks: Callable[[str, str, Headers], Blocked | None] = lambda *_: None,
     ) -> None:
         self.environment = environment
         self.running_images = running_images
         self.database_available = database_available
         self.frontend_file = frontend_file
+        self.blocks = blocks
         self.faulty: set[str] = set()
         self.cache_is_full = False
         self._turn = itertools.count()
@@ -88,9 +97,19 @@ class Application:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def blocked(self, host: str, path: str, source: str, headers: Headers) -> Blocked | None:
+        """What a web ACL answers to a request from an address: that of CloudFront before the frontend, and that of the load
+        balancer before the API. What comes to the API through CloudFront has an address of its, and the viewer's forwarded."""
+        if host == self.environment.domain.frontend:
+            forwarded = ", ".join(filter(None, (headers.get("X-Forwarded-For"), source)))
+            behind = {"X-Forwarded-For": forwarded}
+            found = self.blocks("CLOUDFRONT", source, headers)
+            return found or (self.blocks("REGIONAL", CLOUDFRONT, behind) if path.startswith(_API) else None)
+        return self.blocks("REGIONAL", source, headers)
+
     def answer(self, host: str, path: str) -> tuple[HTTPStatus, str, str | bytes]:
         """Status, content type and body of a GET."""
-        if host == self.environment.domain.frontend:
+        if host == self.environment.domain.frontend and not path.startswith(_API):
             return self._file(unquote(urlsplit(path).path).lstrip("/"))
         images = self.running_images()
         if not images:
@@ -155,10 +174,15 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.host:  # asked as a proxy, over plain HTTP
             self.send_error(HTTPStatus.BAD_GATEWAY, "only HTTPS goes through here")
             return
-        status, kind, said = self.application.answer(self.host, self.path)
+        blocked = self.application.blocked(self.host, self.path, self.client_address[0], dict(self.headers.items()))
+        status, kind, said = (
+            (blocked.status, blocked.content_type, blocked.body) if blocked else self.application.answer(self.host, self.path)
+        )
+        more = blocked.headers if blocked else {}
         body = said if isinstance(said, bytes) else said.encode()
         self.send_response(status)
-        self.send_header("Content-Type", kind)
+        for name, value in {"Content-Type": kind, **more}.items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ministack.services import cloudwatch, cloudwatch_logs, ecs, eventbridge, route53, s3, secretsmanager
 
-from local.emulator import access, generated_secrets, logs_insights, notifications, refusals, resource_types, scaling
+from local.emulator import access, firewall, generated_secrets, logs_insights, notifications, refusals, resource_types, scaling
 from local.emulator.alarm_actions import AlarmActions
 from local.emulator.application import Application
 from local.emulator.automation import Automation
@@ -49,6 +49,7 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
     logs_insights.install()
     notifications.install()
     scaling.install()
+    firewall.install()
     automation = Automation(clock, port)
     client = resource_types.clients(port)
 
@@ -124,7 +125,9 @@ def _application(settings: "Settings", deployments: Deployments, instances: Data
         return (headers["Content-Type"], body) if status == HTTPStatus.OK else None
 
     folder = Path(tempfile.gettempdir())
-    application = Application(environment, folder, running_images, database_available, frontend_file)
+    application = Application(
+        environment, folder, running_images, database_available, frontend_file, firewall.Firewall(environment).blocks
+    )
     os.environ.update(application.client_environment)  # what functions see
     os.environ.update(settings.function_environment)
     return {

@@ -26,6 +26,7 @@ from ministack.services import alb, lambda_svc
 from ministack.services.cloudformation import provisioners, stacks
 
 from local.cloudformation.names import LONGEST, generated_name, refusal
+from local.emulator import firewall
 from local.emulator.ecs_deployments import Deployments
 from local.emulator.functions import too_large
 from local.emulator.ssm_documents import provision, replaces
@@ -122,6 +123,12 @@ BY_API: dict[str, ByApi] = {
         "wafv2", "AssociateWebACL",
         ref=lambda parameters, _: f"{parameters['WebACLArn']}|{parameters['ResourceArn']}",
         delete="DisassociateWebACL", named=lambda _, properties: {"ResourceArn": properties["ResourceArn"]}, put=True,
+    ),
+    "AWS::WAFv2::IPSet": ByApi(
+        "wafv2", "CreateIPSet",
+        ref=lambda parameters, answer: f"{parameters['Name']}|{answer['Summary']['Id']}|{parameters['Scope']}",
+        attributes=lambda _, answer: {"Arn": answer["Summary"]["ARN"], "Id": answer["Summary"]["Id"]},
+        delete="DeleteIPSet", named=firewall.to_delete,
     ),
     # The emulator provisions the next two itself, but refuses metric math and drops half of a container's definition.
     "AWS::CloudWatch::Alarm": ByApi(

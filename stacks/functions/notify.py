@@ -15,6 +15,7 @@ from stacks.topics import Topics
 def notify(stack: EnvironmentStack, environment: Environment, topics: Topics, incidents: dynamodb.Table) -> lambda_.Function:
     """The function, with what it may do."""
     service = f"{environment.cluster}/{environment.service}"
+    ends = environment.document("maintenance-off")
     heartbeat = environment.contacts.heartbeat_url_secret
     return function(
         stack,
@@ -27,6 +28,7 @@ def notify(stack: EnvironmentStack, environment: Environment, topics: Topics, in
             alarm_prefix=f"{environment.prefix}-",
             lines=environment.lines,
             maintenance_alarm=environment.maintenance_alarm,
+            maintenance_off=environment.document("maintenance-off"),
             not_armed_alarm=environment.not_armed_alarm,
             cluster=environment.cluster,
             service=environment.service,
@@ -78,6 +80,15 @@ def notify(stack: EnvironmentStack, environment: Environment, topics: Topics, in
                 actions=["sns:Publish"],
                 resources=[topic.topic_arn for topic in (*topics.on_call.values(), topics.chat, topics.outcomes)],
             ),
+            # It starts the end of an announced maintenance, under that procedure's role.
+            iam.PolicyStatement(
+                actions=["ssm:StartAutomationExecution"],
+                resources=[
+                    environment.arn("ssm", one)
+                    for one in (f"automation-definition/{ends}:*", f"document/{ends}", "automation-execution/*")
+                ],
+            ),
+            iam.PolicyStatement(actions=["iam:PassRole"], resources=[environment.role_arn(ends)]),
             *([may_read(environment, heartbeat)] if heartbeat else []),
         ],
         dead_letters=topics.outcomes,  # every minute looks at everything anew; its silence and its errors are alarms

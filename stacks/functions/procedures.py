@@ -13,6 +13,7 @@ from stacks.frontend import SITE
 from stacks.functions import stores
 from stacks.functions.base import function
 from stacks.remediation import Remediation
+from stacks.web_acl import IP_VERSIONS
 
 
 def procedures(
@@ -51,6 +52,11 @@ def procedures(
             retention_days=environment.log_retention_days,
             **stores.settings(environment),
             outcomes_topic=environment.arn("sns", environment.outcomes_topic),
+            chat_topic=environment.arn("sns", environment.chat_topic),
+            maintenance_alarm=environment.maintenance_alarm,
+            service_impaired_alarm=environment.service_impaired_alarm,
+            maintenance_addresses=environment.maintenance_addresses("IPV"),
+            product=environment.application.product,
         ),
         statements=[
             # An execution's id is generated; the function asks only for the one that calls it, and for a lock's holder.
@@ -66,7 +72,9 @@ def procedures(
                 resources=[remediation.key.key_arn],
                 conditions={"StringEquals": {"kms:ViaService": f"dynamodb.{environment.region}.amazonaws.com"}},
             ),
-            iam.PolicyStatement(actions=["sns:Publish"], resources=[remediation.topics.outcomes.topic_arn]),
+            iam.PolicyStatement(
+                actions=["sns:Publish"], resources=[remediation.topics.outcomes.topic_arn, remediation.topics.chat.topic_arn]
+            ),
         ],
         more={
             "ProceduresBackendPolicy": _backend(environment),
@@ -75,6 +83,7 @@ def procedures(
             "ProceduresCachePolicy": stores.cache(environment),
             "ProceduresTasksPolicy": stores.tasks(environment),
             "ProceduresRotationPolicy": stores.rotation(environment, database_key, cache_key),
+            "ProceduresMaintenancePolicy": _maintenance(environment),
         },
         dead_letters=remediation.topics.outcomes,  # none: it is never called without somebody who waits for its answer
         timeout=cdk.Duration.seconds(290),  # Automation waits for 300 s
@@ -162,5 +171,27 @@ def _frontend(environment: Environment) -> list[iam.PolicyStatement]:
             actions=["cloudfront:CreateInvalidation"],
             resources=[f"arn:aws:cloudfront::{environment.account}:distribution/*"],
             conditions={"StringEquals": {f"aws:ResourceTag/{SITE}": environment.domain.frontend}},
+        ),
+    ]
+
+
+def _maintenance(environment: Environment) -> list[iam.PolicyStatement]:
+    """What the family of maintenance may do: change four IP sets, whose ids WAF generates, and the state of one alarm."""
+    scopes = ((environment.region, "regional"), (FRONTEND_REGION, "global"))
+    return [
+        iam.PolicyStatement(
+            actions=["wafv2:GetIPSet", "wafv2:UpdateIPSet"],
+            resources=[
+                f"arn:aws:wafv2:{region}:{environment.account}:{scope}/ipset/{environment.maintenance_addresses(version)}/*"
+                for region, scope in scopes
+                for version in IP_VERSIONS
+            ],
+        ),
+        # It has no resource-level permissions:
+        # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awswafv2.html
+        iam.PolicyStatement(actions=["wafv2:ListIPSets"], resources=["*"]),
+        iam.PolicyStatement(
+            actions=["cloudwatch:SetAlarmState"],
+            resources=[environment.arn("cloudwatch", f"alarm:{environment.maintenance_alarm}")],
         ),
     ]

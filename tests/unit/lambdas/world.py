@@ -30,6 +30,8 @@ from lambdas.notify.settings import NotifySettings
 from lambdas.procedures.backend import Backend
 from lambdas.procedures.clients import Clients as ProceduresClients
 from lambdas.procedures.function import Procedures
+from lambdas.procedures.incident import Incident
+from lambdas.procedures.maintenance import Maintain
 from lambdas.procedures.runs import Runs
 from lambdas.procedures.settings import ProceduresSettings
 from lambdas.releases.function import Releases
@@ -69,6 +71,7 @@ NOTIFY = NotifySettings(
     alarm_prefix=f"{PRODUCTION.prefix}-",
     lines=PRODUCTION.lines,
     maintenance_alarm=PRODUCTION.maintenance_alarm,
+    maintenance_off=PRODUCTION.document("maintenance-off"),
     not_armed_alarm=PRODUCTION.not_armed_alarm,
     cluster=PRODUCTION.cluster,
     service=PRODUCTION.service,
@@ -127,6 +130,11 @@ PROCEDURES = ProceduresSettings(
     cache_url_secret=PRODUCTION.cache_url_secret,
     backend_log_group=PRODUCTION.backend_log_group,
     config_file="config/production.toml",
+    chat_topic=PRODUCTION.arn("sns", PRODUCTION.chat_topic),
+    maintenance_alarm=PRODUCTION.maintenance_alarm,
+    service_impaired_alarm=PRODUCTION.service_impaired_alarm,
+    maintenance_addresses=PRODUCTION.maintenance_addresses("IPV"),
+    product=PRODUCTION.application.product,
 )
 DEPENDENCIES = [f"{PRODUCTION.prefix}-{name}" for name in DEPENDENCY_ALARMS]
 TOPICS = (
@@ -247,6 +255,8 @@ class World:
     """The fewest and the most tasks that autoscaling keeps; None where it does not know the service."""
     executions: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The executions of Automation documents by their ids, as GetAutomationExecution tells of them."""
+    started: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What started executions asked for, by their tokens."""
     muted: set[str] = field(default_factory=set)
     """The alarms that an active mute rule targets."""
     _rollback: dict[Mode, Rollback] = field(default_factory=dict)
@@ -358,8 +368,12 @@ class World:
         """The answer to the event of a document's step; raises what the function raises."""
         self.calls.clear()
         runs = Runs(procedures_clients().incidents, PROCEDURES.retention_days, self.clock)
-        backend = Backend(PROCEDURES, procedures_clients(), self.clock, runs, one_by_one)
-        return Procedures(PROCEDURES, procedures_clients(), self.clock, runs, (backend.steps(),)).run(what)
+        families = (
+            Backend(PROCEDURES, procedures_clients(), self.clock, runs, one_by_one).steps(),
+            Maintain(PROCEDURES, procedures_clients(), self.clock, runs).steps(),
+            Incident(PROCEDURES, procedures_clients(), self.clock, runs).steps(),
+        )
+        return Procedures(PROCEDURES, procedures_clients(), self.clock, runs, families).run(what)
 
     # What is left behind
 
@@ -418,6 +432,12 @@ class World:
         found = [{"Status": "ACTIVE"}] if asked["AlarmName"] in self.muted else []
         return AWSResponse(params["url"], 200, {}, None), {"AlarmMuteRuleSummaries": found}
 
+    def start_automation(self, params: dict[str, Any], **_: Any) -> Any:
+        """Answers StartAutomationExecution in place of the network: one execution for each token."""
+        asked = self.calls[-1].parameters
+        self.started.setdefault(asked["ClientToken"], asked)
+        return AWSResponse(params["url"], 200, {}, None), {"AutomationExecutionId": asked["ClientToken"]}
+
     def automation(self, params: dict[str, Any], model: Any, **_: Any) -> Any:
         """Answers for executions of Automation in place of the network."""
         asked = self.calls[-1].parameters
@@ -470,6 +490,10 @@ class _Running:
         return cls.world.scalable_targets(**call)
 
     @classmethod
+    def start_automation(cls, **call: Any) -> Any:
+        return cls.world.start_automation(**call)
+
+    @classmethod
     def automation(cls, **call: Any) -> Any:
         return cls.world.automation(**call)
 
@@ -507,6 +531,7 @@ def session() -> boto3.Session:
     made.events.register("before-send.ecs", _Running.ecs)
     made.events.register("before-call.cloudwatch.ListAlarmMuteRules", _Running.mute_rules)
     made.events.register("before-call.application-autoscaling.DescribeScalableTargets", _Running.scalable_targets)
+    made.events.register("before-call.ssm.StartAutomationExecution", _Running.start_automation)
     for operation in ("GetAutomationExecution", "DescribeAutomationStepExecutions"):
         made.events.register(f"before-call.ssm.{operation}", _Running.automation)
     return made
@@ -532,16 +557,18 @@ def procedures_clients() -> ProceduresClients:
         autoscaling=session().client("application-autoscaling"),
         cloudfront=session().client("cloudfront"),
         ecr=session().client("ecr"),
+        frontend_wafv2=session().client("wafv2", region_name="us-east-1"),
         logs=client("logs"),
         s3=session().client("s3"),
         secrets=client("secretsmanager"),
+        wafv2=session().client("wafv2"),
     )
 
 
 @cache
 def notify_clients() -> NotifyClients:
     same = rollback_clients()
-    return NotifyClients(cloudwatch=same.cloudwatch, ecs=same.ecs, sns=same.sns, incidents=same.incidents)
+    return NotifyClients(cloudwatch=same.cloudwatch, ecs=same.ecs, sns=same.sns, ssm=same.ssm, incidents=same.incidents)
 
 
 @cache

@@ -145,6 +145,7 @@ class Hour:
                 cloudwatch=cast("Any", _CloudWatch(self)),
                 ecs=cast("Any", _Ecs(self)),
                 sns=cast("Any", _Sns(self)),
+                ssm=cast("Any", None),  # no maintenance is announced
                 incidents=cast("Any", _Table(self)),
             )
             self._notify = Notify(NOTIFY, clients, lambda: self.now)

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from lambdas.common import https
 from lambdas.common.https import Answer
 from lambdas.health_check import probes
 from tests.environments import PRODUCTION
@@ -16,10 +17,15 @@ class Site:
     def __init__(self) -> None:
         self.database = "connected"
         self.status = 200
+        self.missing: set[str] = set()
+        """The files that the frontend does not have: it answers with its page."""
 
     def get(self, url: str, *_: object, **__: object) -> Answer:
         if url.startswith(PRODUCTION.frontend_url):
-            return Answer(self.status, "text/html", b"<!doctype html>")
+            name = url.rpartition("/")[2]
+            if name.endswith(".js") and name not in self.missing:
+                return Answer(self.status, "text/javascript", b"")
+            return Answer(self.status, "text/html", b'<!doctype html><script src="/assets/index-AAAAAAA1.js"></script>')
         report = {"status": "healthy", "services": {"database": self.database}}
         return Answer(self.status, "application/json", json.dumps(report).encode())
 
@@ -28,7 +34,8 @@ class Site:
 def site(monkeypatch: pytest.MonkeyPatch) -> Site:
     """The site, which is well; `tests/unit/lambdas/health_check` has the probes against real servers."""
     made = Site()
-    monkeypatch.setattr(probes, "get", made.get)
+    for one in (probes, https):
+        monkeypatch.setattr(one, "get", made.get)
     return made
 
 

@@ -1,0 +1,21 @@
+"""Messages of the chat, as Amazon Q Developer in chat applications takes them.
+
+https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html
+"""
+
+import json
+
+MOST = 3000
+"""Characters of the words: what Slack takes in one block of text. https://docs.slack.dev/reference/block-kit/blocks/section-block/"""
+
+
+def message(title: str, words: str, thread: str, summary: str) -> str:
+    """The message; those of one `thread` stand together, under its `summary`."""
+    return json.dumps(
+        {
+            "version": "1.0",
+            "source": "custom",
+            "content": {"textType": "client-markdown", "title": title, "description": words},
+            "metadata": {"threadId": thread, "summary": summary},
+        }
+    )
