@@ -38,7 +38,8 @@ Kind = Literal[
 class Outcome:
     """What one alarm led to.
 
-    `closes` is the id of the incident that it ends, `reports` the deployments of whose change it tells; `needs_person` sends it to the escalations. `remembers` says that the incident's time is still to be recorded.
+    `closes` is the id of the incident that it ends, `reports` the deployments of whose change it tells; `needs_person` sends it
+    to the escalations. `remembers` says that the incident's time is still to be recorded.
     """
 
     outcome: Kind
