@@ -140,6 +140,7 @@ def _parts(notification: Notification, situation: Situation, settings: NotifySet
         "Automation": _automation(alarm, situation),
         "Last deployment": situation.deployment,
         "First command": alarm.description.command.format_map(settings.model_dump()),
+        "Procedure": _procedure(notification, settings),
         "Runbook": alarm.description.section.link(settings.runbook_url),
         "Alarm": links.alarm(console, alarm.name),
         "Logs": _logs(alarm, console, memory.since, end, settings),
@@ -161,6 +162,16 @@ def _incident(notification: Notification, settings: NotifySettings) -> str:
     memory = notification.memory
     record = f"\nrollback's record: {memory.incident} in {settings.incidents_table}" if memory.incident else ""
     return f"{settings.environment}-{memory.since:%m%d-%H%M}{record}"
+
+
+def _procedure(notification: Notification, settings: NotifySettings) -> str:
+    """The command that starts the procedure that fits, which says first what it would do."""
+    description, name = notification.alarm.description, _incident(notification, settings).partition("\n")[0]
+    if not description.procedure:
+        return ""
+    values = ",".join(f'{key}="{value}"' for key, value in (*description.inputs, ("Reason", f"Incident {name}")))
+    document = f"{settings.alarm_prefix}{description.procedure}"
+    return f"aws ssm start-automation-execution --document-name {document} --parameters '{values}'"
 
 
 def _logs(alarm: Alarm, console: str, begin: datetime, end: datetime, settings: NotifySettings) -> str:

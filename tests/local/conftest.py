@@ -7,7 +7,7 @@ import pytest
 from local.cloud import Cloud
 from tests.environments import CONFIG, PRODUCTION
 
-SHARED = ("empty_cloud", "cloud")
+SHARED = ("empty_cloud", "procedures_cloud", "cloud")
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
@@ -17,6 +17,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for name in SHARED:
             if name in getattr(item, "fixturenames", ()):
                 item.add_marker(pytest.mark.xdist_group(name))
+                break
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +30,14 @@ def empty_cloud() -> Iterator[Cloud]:
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[Cloud]:
     """A local cloud with production deployed by the CDK CLI. Who changes its service takes it back."""
+    with Cloud.start(PRODUCTION, config=CONFIG) as cloud:
+        cloud.deploy()
+        yield cloud
+
+
+@pytest.fixture(scope="session")
+def procedures_cloud() -> Iterator[Cloud]:
+    """The same for the procedures, whose tests are many."""
     with Cloud.start(PRODUCTION, config=CONFIG) as cloud:
         cloud.deploy()
         yield cloud

@@ -17,6 +17,7 @@ from local.automation import problems
 from procedures.catalog import PROCEDURES, procedure
 from procedures.documents import MOST_BYTES, document, inputs, text
 from procedures.model import Call, Procedure, Until
+from runbook.pages import PAGES, Page
 from tests.environments import ENVIRONMENTS, PRODUCTION, VARIANTS
 
 from ..lambdas.world import PROCEDURES as SETTINGS
@@ -210,6 +211,14 @@ def longest_silence(steps: list[dict[str, Any]]) -> float:
         if step["action"] == "aws:approve":
             longest = silence = 0.0  # before the lock
     return longest
+
+
+@pytest.mark.parametrize("page", [one for one in PAGES if one.procedure], ids=lambda one: one.slug)
+def test_what_a_page_names_is_a_procedure_that_takes_its_inputs(page: Page) -> None:
+    asked = {one.name: one for one in inputs(procedure(page.procedure))}
+    assert all(re.search(asked[name].pattern, value) for name, value in page.inputs)
+    assert {name for name, one in asked.items() if one.default is None} <= {"Reason", *dict(page.inputs)}
+    assert re.search(asked["Reason"].pattern, "Incident production-0302-1200")
 
 
 def test_the_text_is_json() -> None:
