@@ -685,17 +685,25 @@ def _refuse(site: Site, operation: str, number: int) -> None:
 
 
 def test_a_rollback_of_a_hundred_thousand_files_fits_the_functions_memory() -> None:
-    """By what it takes for each: Lambda gives the function 512 MB."""
-    site, many = Site(), 1500
-    for version in ("one", "two"):
-        site.release(version, more=many, backup="backup-1" if version == "two" else "")
+    """By what each further file takes: Lambda gives the function 512 MB."""
+    few, many = 200, 1700
+    _peak(few)  # what is kept from now on
+    each = (_peak(many) - _peak(few)) / (many - few)
+    assert each * 100_000 < 400 * 2**20
+
+
+def _peak(number: int) -> int:
+    """The most bytes that a rollback of so many files takes at once."""
+    site = Site()
+    site.release("one", more=number)
+    site.release("two", more=number, backup="backup-1")
+    site.process.watch = site.process.calls.clear  # which are the test's
     tracemalloc.start()
     try:
         site.execute("frontend-rollback")
-        _, peak = tracemalloc.get_traced_memory()
+        return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak / many * 100_000 < 400 * 2**20
 
 
 def test_the_death_of_a_thread_is_the_death_of_the_step(site: Site) -> None:
