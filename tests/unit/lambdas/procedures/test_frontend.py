@@ -189,6 +189,20 @@ def test_what_rollbacks_saved_goes_by_age_and_what_is_no_backup_stays(site: Site
     assert site.backups() == {"backup-9", "backup-10", "pre-rollback-young", "archive"}
 
 
+def test_a_removal_that_dies_leaves_no_backup_that_looks_good() -> None:
+    site = Site()
+    site.release("one", more=1500)
+    aged(site, {"backup-1": 200})
+    site.release("two")
+    aged(site, {f"backup-{number}": 100 for number in range(3, 12)})
+    site.process.watch = lambda: _die(site, "DeleteObjects", 2)
+    with pytest.raises(Killed):
+        site.execute("frontend-backup", BackupId="backup-40")
+    site.process.watch = lambda: None
+    (line,) = [one for one in site.execute("frontend-backups")["backups"].split(" | ") if one.startswith("backup-1 ")]
+    assert line.endswith("it has no index.html")
+
+
 # frontend-backups
 
 
@@ -477,6 +491,31 @@ def test_an_execution_goes_on_to_the_backup_that_it_began_with(site: Site) -> No
 # frontend-rollback: what goes wrong
 
 
+@pytest.mark.parametrize("step", ["CheckSaved", "Restore", "RemoveStale"])
+def test_nothing_is_touched_before_live_is_saved(site: Site, step: str) -> None:
+    site.process.watch = lambda: _die(site, "PutObject", 1)
+    with pytest.raises(Killed):
+        site.execute("frontend-rollback", "r1")
+    site.process.watch = lambda: None
+    with pytest.raises(RefusedError, match=r"^Nothing is touched before live is saved as pre-rollback-r1"):
+        site.execute("frontend-rollback", "r1", begin=step)
+    assert site.live() == build("two")
+
+
+def test_a_backup_that_changes_while_it_is_copied_is_not_switched_to(site: Site) -> None:
+    def upload(_name: str, parameters: Mapping[str, Any]) -> None:
+        if parameters.get("Bucket") == LIVE and "CopySource" in parameters:
+            site.process.refuse = lambda _name, _parameters: None
+            site.upload({"backup-9/favicon.ico": b"?"}, BACKUPS)
+
+    site.process.refuse = upload
+    with pytest.raises(
+        VerifyError, match=r"^favicon\.ico of backup-9 changed while it was copied\. Live has its old index\.html"
+    ):
+        site.execute("frontend-rollback")
+    assert site.live()["index.html"] == build("two")["index.html"]
+
+
 def test_a_release_meanwhile_keeps_the_old_index_html_and_is_told(site: Site) -> None:
     def removed() -> None:
         if site.written("CopyObject")[-1:] == ["favicon.ico"]:
@@ -646,17 +685,25 @@ def _refuse(site: Site, operation: str, number: int) -> None:
 
 
 def test_a_rollback_of_a_hundred_thousand_files_fits_the_functions_memory() -> None:
-    """By what it takes for each: Lambda gives the function 512 MB."""
-    site, many = Site(), 1500
-    for version in ("one", "two"):
-        site.release(version, more=many, backup="backup-1" if version == "two" else "")
+    """By what each further file takes: Lambda gives the function 512 MB."""
+    few, many = 200, 1700
+    _peak(few)  # what is kept from now on
+    each = (_peak(many) - _peak(few)) / (many - few)
+    assert each * 100_000 < 400 * 2**20
+
+
+def _peak(number: int) -> int:
+    """The most bytes that a rollback of so many files takes at once."""
+    site = Site()
+    site.release("one", more=number)
+    site.release("two", more=number, backup="backup-1")
+    site.process.watch = site.process.calls.clear  # which are the test's
     tracemalloc.start()
     try:
         site.execute("frontend-rollback")
-        _, peak = tracemalloc.get_traced_memory()
+        return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak / many * 100_000 < 400 * 2**20
 
 
 def test_the_death_of_a_thread_is_the_death_of_the_step(site: Site) -> None:
