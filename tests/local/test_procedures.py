@@ -251,7 +251,8 @@ def test_a_dry_run_says_what_would_be_done_and_changes_nothing(
 def test_it_is_done_as_its_role_may_and_recorded(cloud: Cloud, pipeline: Pipeline, ada: Operator, name: str) -> None:
     good, _ = released(cloud, pipeline)
     inputs, before = given(cloud, name), state(cloud)
-    role, made = cloud.environment.document(name), len(cloud.calls("procedures"))
+    role = cloud.environment.document(name)
+    before_role, before_function = len(cloud.calls(role)), len(cloud.calls("procedures"))
     ended = ada.run(name, **inputs)
     assert ended.status == "Success", ended
     assert (ended.record["started_by"], ended.record["reason"], ended.record["result"]) == (ada.arn, REASON, "succeeded")
@@ -265,8 +266,8 @@ def test_it_is_done_as_its_role_may_and_recorded(cloud: Cloud, pipeline: Pipelin
     }.get(name, set())
     if name == "backend-rollback":
         assert (after["task definition"], after["image"]) == (good, pipeline.image_of(good))
-    calls = cloud.calls(role)
-    assert [one for one in (*calls, *cloud.calls("procedures")[made:]) if not one.allowed] == []
+    calls = cloud.calls(role)[before_role:]
+    assert [one for one in (*calls, *cloud.calls("procedures")[before_function:]) if not one.allowed] == []
     assert {(f"{one.service}:{one.action}", one.resource) for one in calls} == set(granted(name))
 
 
@@ -505,7 +506,14 @@ def steps(name: str) -> list[str]:
 
 
 FAULTS = [(kind, when) for kind in ("fail", "time out", "interrupt") for when in ("before", "after")]
-CUTS = [(name, step, *fault) for name in CHANGING for step in steps(name) for fault in FAULTS]
+SHARED = ("Plan", "Begin", "Releases", "Verify", "Record")
+CUTS = [
+    (name, step, *fault)
+    for name in CHANGING
+    for step in steps(name)
+    # Every way at every step; at those that all have, in one procedure.
+    for fault in (FAULTS if step not in SHARED or name == "backend-rollback" else FAULTS[3:4])
+]
 
 
 @pytest.mark.parametrize(("name", "step", "kind", "when"), CUTS)
@@ -516,7 +524,9 @@ def test_whatever_fails_where_nothing_is_lost_and_run_again_it_converges(
     inputs, before = given(cloud, name), state(cloud)
     cloud.break_step(cloud.environment.document(name), step, kind, when, 1 if kind == "interrupt" else 2)
     ended = ada.run(name, **inputs)
-    assert ended.status in (("Cancelled",) if kind == "interrupt" else ("Failed", "TimedOut")), ended
+    # Where the lost answer was a loop's last, it ended well: the function has recorded that.
+    well = ("Success",) if step == "Settled" and when == "after" else ()
+    assert ended.status in (("Cancelled",) if kind == "interrupt" else (*well, "Failed", "TimedOut")), ended
     if step in ("Plan", "Begin"):
         assert {**state(cloud), "locks": []} == {**before, "locks": []}
     settle(cloud)

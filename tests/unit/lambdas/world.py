@@ -27,8 +27,8 @@ from lambdas.health_check.settings import HealthReport
 from lambdas.notify.function import Clients as NotifyClients
 from lambdas.notify.function import Notify
 from lambdas.notify.settings import NotifySettings
-from lambdas.procedures.backend import Backend
 from lambdas.procedures.clients import Clients as ProceduresClients
+from lambdas.procedures.families import families
 from lambdas.procedures.function import Procedures
 from lambdas.procedures.runs import Runs
 from lambdas.procedures.settings import ProceduresSettings
@@ -355,8 +355,8 @@ class World:
         """The answer to the event of a document's step; raises what the function raises."""
         self.calls.clear()
         runs = Runs(procedures_clients().incidents, PROCEDURES.retention_days, self.clock)
-        backend = Backend(PROCEDURES, procedures_clients(), self.clock, runs, one_by_one)
-        return Procedures(PROCEDURES, procedures_clients(), self.clock, runs, (backend.steps(),)).run(what)
+        made = families(PROCEDURES, procedures_clients(), self.clock, runs, one_by_one)
+        return Procedures(PROCEDURES, procedures_clients(), self.clock, runs, made).run(what)
 
     # What is left behind
 
