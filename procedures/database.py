@@ -86,7 +86,7 @@ DATABASE = (
         effect="Compares the live database with the restored one: rows and newest times of every table.",
         duration="1 to 30 min, by the size of the data",
         undo="Nothing: it only reads.",
-        steps=(Until(name="Compare", what="Runs the comparison in a task of the service."),),
+        steps=(Until(name="Compare", what="Runs the comparison in a task of the service.", every=_MINUTE),),
         changes=False,
     ),
     Procedure(

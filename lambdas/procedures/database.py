@@ -169,8 +169,9 @@ class Database:
         if wrong := different(live, restored):
             raise VerifyError(f"{name} differs: {'; '.join(shown(wrong, live, restored))}.")
         return {
-            "said": f"{name} is like the live instance, with the data of {self._wanted(run)}. database-compare compares them; "
-            "take it into service with database-switch, or delete it: switch its deletion protection off first."
+            "said": f"{name} is like the live instance, with the data of {self._wanted(run)}. database-compare compares them. "
+            "Take it into service with database-switch, or delete it: switch its deletion protection off first. RDS keeps its "
+            "logs for ever, in groups of its own name."
         }
 
     def _give_password(self, instance: Instance) -> Answer | None:

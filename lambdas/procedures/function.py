@@ -3,11 +3,13 @@
 What all procedures share is here: the lock, the check of the approval, the end. What each does is in its family's module.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from aws_lambda_powertools import Logger
+from botocore.exceptions import ClientError
 
 from lambdas.common.clock import Clock
 from lambdas.common.events import EventError
@@ -23,6 +25,8 @@ from runbook.rules import CLAIM_SETTLES
 
 logger = Logger(service="procedures")
 
+_PASSING = re.compile("Conflict|Exceeded|Limit|Slow|State|Throttl|Timeout|TooMany|Unavailable")
+"""In the codes of errors that may be over the next time."""
 _LONGEST = 1000
 """Characters of an answer's words."""
 
@@ -76,6 +80,10 @@ class Procedures:
             if isinstance(error, RefusedError | VerifyError) and not isinstance(error, UnreadError):
                 self._runs.waits(run, event.step, one_line(str(error), _LONGEST))
                 return {"said": str(error)}
+            if _said_no(error):
+                words = f"{event.step} was refused ({error})."
+                self._runs.waits(run, event.step, one_line(words, _LONGEST))
+                return {"said": words}
             logger.exception("A round of a loop failed", **_fields(run, event.step))  # AWS in trouble: the next looks again
             answer = waiting(f"{event.step} failed ({type(error).__name__}: {error}).")
         self._runs.waits(run, event.step, f"{answer['said']} That was waited for too long." if "wait" in answer else "")
@@ -181,6 +189,14 @@ class Procedures:
             self._sns.publish(TopicArn=self._settings.outcomes_topic, Subject=subject, Message=words)
         self._runs.end(run, result)
         return {"said": said}
+
+
+def _said_no(error: Exception) -> bool:
+    """Whether AWS refuses a call, and will the next time: it is not in trouble, and what it is asked of is not changing."""
+    if not isinstance(error, ClientError):
+        return False
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+    return 400 <= status < 500 and not _PASSING.search(error.response["Error"]["Code"])
 
 
 def _fields(run: Run, step: str) -> dict[str, Any]:

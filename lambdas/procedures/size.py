@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_rds import RDSClient
 
 _MAX_CONNECTIONS = "max_connections"
+_NOT_NEEDED = {"said": "No snapshot is needed: nothing is to be changed."}
 _ZONES = 2
 """A Multi-AZ instance needs its class in so many zones of its subnets."""
 
@@ -39,7 +40,7 @@ class Size:
         return {
             "database-resize": {
                 "Plan": self.plan_database,
-                "Snapshot": self._instances.snapshot,
+                "Snapshot": self.snapshot_database,
                 "Resize": self.resize_database,
                 "Verify": self.verify_database,
                 "Health": self._healthy,
@@ -74,6 +75,11 @@ class Size:
             "said": f"{live['DBInstanceIdentifier']}, now a {has}, becomes a {wanted}, which is offered in {', '.join(zones)}, "
             f"after a snapshot. The database is away for {away}.{unknown} {self._class(wanted)}"
         }
+
+    def snapshot_database(self, run: Run) -> Answer:
+        """A snapshot, unless the instance has the class already."""
+        live = self._instances.get(self._settings.database_instance)
+        return _NOT_NEEDED if live["DBInstanceClass"] == run.inputs["InstanceClass"] else self._instances.snapshot(run)
 
     def resize_database(self, run: Run) -> Answer:
         """Ask for the class, unless the instance has it or is on its way, and wait for it."""
@@ -146,7 +152,9 @@ class Size:
         }
 
     def snapshot_cache(self, run: Run) -> Answer:
-        """A snapshot of a replica, one for each execution, waited for. ElastiCache takes no name twice."""
+        """A snapshot of a replica, one for each execution, waited for; none where the nodes are of the type already."""
+        if self._group()["CacheNodeType"] == run.inputs["NodeType"]:
+            return _NOT_NEEDED
         name = f"{self._settings.application}-manual-{run.execution[:8]}"
         found = self._cache.describe_snapshots(SnapshotName=name)["Snapshots"]
         if not found:

@@ -30,6 +30,18 @@ def test_the_database_gets_its_class_after_a_snapshot_and_the_line_of_the_file_i
     assert 'Write instance_class = "db.r6g.large" under [database] of config/production.toml' in said["Verify"]
 
 
+def test_a_class_that_the_database_has_is_not_changed_and_needs_no_snapshot(stores: Stores) -> None:
+    with stores.cut(0, "") as calls:
+        said = stores.run("database-resize", InstanceClass="db.t4g.large")
+    assert (calls, "is a db.t4g.large already" in said["Plan"]) == ([], True)
+
+
+def test_a_node_type_that_the_cache_has_is_not_changed_and_needs_no_snapshot(stores: Stores) -> None:
+    with stores.cut(0, "") as calls:
+        stores.run("cache-resize", NodeType="cache.r6g.large")
+    assert calls == []
+
+
 def test_the_zones_and_the_time_away_are_said_before(stores: Stores) -> None:
     said = stores.run("database-resize", InstanceClass="db.r6g.large")["Plan"]
     assert "us-east-1a, us-east-1b, us-east-1c" in said

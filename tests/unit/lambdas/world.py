@@ -27,11 +27,9 @@ from lambdas.health_check.settings import HealthReport
 from lambdas.notify.function import Clients as NotifyClients
 from lambdas.notify.function import Notify
 from lambdas.notify.settings import NotifySettings
-from lambdas.procedures.backend import Backend
 from lambdas.procedures.clients import Clients as ProceduresClients
+from lambdas.procedures.families import families
 from lambdas.procedures.function import Procedures
-from lambdas.procedures.incident import Incident
-from lambdas.procedures.maintenance import Maintain
 from lambdas.procedures.runs import Runs
 from lambdas.procedures.settings import ProceduresSettings
 from lambdas.releases.function import Releases
@@ -368,12 +366,8 @@ class World:
         """The answer to the event of a document's step; raises what the function raises."""
         self.calls.clear()
         runs = Runs(procedures_clients().incidents, PROCEDURES.retention_days, self.clock)
-        families = (
-            Backend(PROCEDURES, procedures_clients(), self.clock, runs, one_by_one).steps(),
-            Maintain(PROCEDURES, procedures_clients(), self.clock, runs).steps(),
-            Incident(PROCEDURES, procedures_clients(), self.clock, runs).steps(),
-        )
-        return Procedures(PROCEDURES, procedures_clients(), self.clock, runs, families).run(what)
+        made = families(PROCEDURES, procedures_clients(), self.clock, runs, one_by_one)
+        return Procedures(PROCEDURES, procedures_clients(), self.clock, runs, made).run(what)
 
     # What is left behind
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from lambdas.common.events import EventError
 from lambdas.common.locks import SERVICE, Lock, Locks
@@ -243,6 +244,16 @@ def test_a_round_in_which_aws_is_in_trouble_is_one_more_to_wait(aws: World) -> N
     aws.ecs.settle()
     assert started.step("Settled")["said"].startswith("Deployment 0003 has succeeded")
     assert started.step("Record")["said"] == "backend-deploy succeeded."
+
+
+def test_a_round_that_aws_refuses_is_the_last(aws: World) -> None:
+    started = Started(aws, "database-snapshot")
+    started.steps("Plan", "Begin")
+    error = {"Error": {"Code": "AccessDenied", "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+    aws.refusals["rds:DescribeDBSnapshots"] = ClientError(error, "DescribeDBSnapshots")  # type: ignore[arg-type]
+    assert "wait" not in started.step("Snapshot")
+    with pytest.raises(VerifyError, match=r"Snapshot was refused .*AccessDenied"):
+        started.step("Record")
 
 
 # Automation beside a procedure
