@@ -195,10 +195,7 @@ class Maintain:
     # The alarms
 
     def _muted(self) -> bool:
-        found = self._cloudwatch.describe_alarms(
-            AlarmNames=[self._settings.maintenance_alarm], AlarmTypes=["CompositeAlarm", "MetricAlarm"]
-        )
-        return any(one["StateValue"] == "ALARM" for one in (*found["CompositeAlarms"], *found["MetricAlarms"]))
+        return bool(self._in_alarm([self._settings.maintenance_alarm]))
 
     def _set_muted(self, state: Literal["ALARM", "OK"], reason: str) -> None:
         self._cloudwatch.set_alarm_state(
@@ -209,10 +206,12 @@ class Maintain:
         """The pages that fire for what is now, and what invokes automation."""
         prefix = self._settings.alarm_prefix
         names = [f"{prefix}{page.slug}" for page in PAGES if not page.recurring] + [self._settings.service_impaired_alarm]
-        found = self._cloudwatch.describe_alarms(
-            AlarmNames=names, StateValue="ALARM", AlarmTypes=["CompositeAlarm", "MetricAlarm"]
-        )
-        return sorted(one["AlarmName"] for one in (*found["CompositeAlarms"], *found["MetricAlarms"]))
+        return sorted(self._in_alarm(names))
+
+    def _in_alarm(self, names: Sequence[str]) -> list[str]:
+        found = self._cloudwatch.describe_alarms(AlarmNames=names, AlarmTypes=["CompositeAlarm", "MetricAlarm"])
+        alarms = (*found["CompositeAlarms"], *found["MetricAlarms"])
+        return [one["AlarmName"] for one in alarms if one["StateValue"] == "ALARM"]
 
     # What users see
 
