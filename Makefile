@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/node_modules/.bin:$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup init drill dashboard test faults local local-down shell break mend messages check-document replay detection thresholds docs runbook synth preflight golden lint acknowledgements lock
+.PHONY: help setup init drill dashboard test faults local local-down shell break mend messages check-document replay detection thresholds procedures docs runbook synth preflight golden lint acknowledgements lock
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -73,7 +73,10 @@ detection: setup ## how fast each row's alarms notice a step from normal to crit
 thresholds: setup ## print the threshold table as ENV deploys it
 	@python -m local.documents.thresholds "$(ENV)"
 
-docs: setup ## write the generated pages of docs/: the runbook and the page for on-call
+procedures: setup ## list the procedures of ENV, one line each: docs/procedures.md has how to start them
+	@python -m local.documents.procedures "$(ENV)"
+
+docs: setup ## write the generated pages of docs/: the runbook, the page for on-call, and the procedures
 	@python -m local.documents.pages
 
 runbook: setup ## write the runbook of ENV: docs/runbook.md for production, docs/runbook-ENV.md for any other

@@ -33,7 +33,7 @@ ROOT = Path(__file__).parent.parent
 STATE = ROOT / ".local"
 """All that the local cloud writes: logs, assemblies, what functions unpack, the compiled CLI. Ignored by git."""
 
-_SOURCES = ("app.py", "cdk.json", "runbook", "stacks", "lambdas", "requirements.txt", "package-lock.json")
+_SOURCES = ("app.py", "cdk.json", "runbook", "procedures", "stacks", "lambdas", "requirements.txt", "package-lock.json")
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}  # the account's root to the emulator
 # The CLI asks CloudFormation every 5 s how a stack is; locally the answer is there in a fraction of that.
 _FAST_POLLS = "data:text/javascript,const/**/t=setTimeout;globalThis.setTimeout=(f,ms,...a)=>t(f,ms===5000?100:ms,...a)"

@@ -7,8 +7,8 @@ _HEALTH = Call(name="Verify", what="The API has to answer as healthy, its databa
 _RELEASES = Invoke(name="Releases", what="Names the image that runs now as the one to deploy.", function="releases")
 _DEPLOYED = Until(name="Settled", what="The deployment has to end well.")
 _LOOK = Call(name="Look", what="Reads, and says what it saw.")
-_MINUTES = 5
-"""Longer than a round of waiting takes, and a step that is tried twice."""
+_MINUTES = 10
+"""Longer than two steps of the function are apart, each tried twice."""
 
 BACKEND = (
     Procedure(
@@ -67,7 +67,7 @@ BACKEND = (
             Input(
                 name="Task",
                 what="The id of the task, as service-status lists it.",
-                pattern="^[0-9a-f]{32}$",
+                pattern="^[0-9a-f-]{32,36}$",
                 example="0f9de17a6465404e8b1b2356dc13c2f8",
             ),
         ),

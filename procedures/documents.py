@@ -82,13 +82,14 @@ def _parameter(one: Input) -> Members:
 
 
 def _told(procedure: Procedure) -> Iterator[str]:
-    """The steps whose answers are the document's outputs: those in a loop say it in the loop's last round."""
-    return (step.name for step in procedure.steps if isinstance(step, Call | Invoke))
+    """The steps whose answers are the document's outputs."""
+    return (step.name for step in procedure.steps if isinstance(step, Call))
 
 
 def _steps(procedure: Procedure, environment: Environment) -> Iterator[Members]:
     approved = procedure.changes and procedure.approval
     first = "Begin" if procedure.changes else procedure.steps[0].name
+    loops: list[str] = []
     yield _call(procedure, environment, "Plan", "Says what would be done, or refuses.", procedure.plan_seconds)
     yield {
         "name": "OnlyADryRun",
@@ -108,30 +109,40 @@ def _steps(procedure: Procedure, environment: Environment) -> Iterator[Members]:
         what = "Takes the lock" + (", once somebody else has approved." if approved else ".")
         yield _call(procedure, environment, "Begin", what, 60, **more)
     for step in procedure.steps:
-        yield from _own(procedure, environment, step)
-    yield {**_call(procedure, environment, "Record", "Records how it ended, and gives the lock back.", 60), "isEnd": True}
+        yield _own(procedure, environment, step, loops)
+        loops += [step.name] if isinstance(step, Until) else []
+    end = _call(procedure, environment, "Record", "Records how it ended, and gives the lock back.", 60, **_after(loops))
+    yield end | {"isEnd": True}
     end = _call(procedure, environment, "Failed", "Records why it failed, and gives the lock back.", 60)
     yield _without(end, _TO_FAILED) | {"isEnd": True}
 
 
-def _own(procedure: Procedure, environment: Environment, step: Step) -> Iterator[Members]:
-    """One of the procedure's own steps."""
+def _after(loops: list[str]) -> Members:
+    return {"after": list(loops)} if loops else {}
+
+
+def _own(procedure: Procedure, environment: Environment, step: Step, loops: list[str]) -> Members:
+    """One of the procedure's own steps, after these loops."""
     named = {"name": step.name, "description": step.what}
     match step:
         case Call():
-            yield _call(procedure, environment, step.name, step.what, step.seconds)
+            return _call(procedure, environment, step.name, step.what, step.seconds, **_after(loops))
         case Until():
-            yield _until(procedure, environment, step)
+            return _until(procedure, environment, step)
         case Invoke():
-            called = {"FunctionName": environment.function(step.function), "InputPayload": {"source": procedure.name}}
-            yield {**named, **_invoke(called, 60), **_TO_FAILED}
+            called = {
+                "FunctionName": environment.function(step.function),
+                "InvocationType": "Event",  # which waits where the function is running
+                "InputPayload": {"source": procedure.name},
+            }
+            return {**named, **_invoke(called, 60), **_TO_FAILED}
         case Api():
             outputs = [
                 {"Name": name, "Selector": selector, "Type": kind} for name, (selector, kind) in (step.outputs or {}).items()
             ]
             called = {"Service": step.service, "Api": step.api, **step.request(environment)}
             taken = {"outputs": outputs} if outputs else {}
-            yield {
+            return {
                 **named,
                 "action": "aws:executeAwsApi",
                 "timeoutSeconds": step.seconds,
@@ -148,10 +159,10 @@ def _own(procedure: Procedure, environment: Environment, step: Step) -> Iterator
                 "DesiredValues": list(step.values),
             }
             action = "aws:waitForAwsResourceProperty"
-            yield {**named, "action": action, "timeoutSeconds": step.seconds, "inputs": called, **_TO_FAILED}
+            return {**named, "action": action, "timeoutSeconds": step.seconds, "inputs": called, **_TO_FAILED}
         case Sleep():
             called = {"Duration": f"PT{step.span.total_seconds():.0f}S"}
-            yield {**named, "action": "aws:sleep", "inputs": called, **_TO_FAILED}
+            return {**named, "action": "aws:sleep", "inputs": called, **_TO_FAILED}
         case _:
             assert_never(step)
 

@@ -53,7 +53,7 @@ class Until:
 
 @dataclass(frozen=True, kw_only=True)
 class Invoke:
-    """A run of another function of `lambdas/`, as if its schedule had called it."""
+    """A run of another function of `lambdas/` as soon as it can, as its schedule runs it; its answer is not waited for."""
 
     name: str
     what: str

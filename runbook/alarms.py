@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from runbook.failures import FAILURES
 from runbook.pages import PAGES, Page
@@ -24,6 +25,9 @@ class Description:
     """What to paste first; words in braces are names of the environment."""
     function: str = ""
     """The function of ours that it is about, whose log says more than the backend's."""
+    procedure: str = ""
+    """The procedure that fits, by its name below the environment's prefix; and `inputs` to give it."""
+    inputs: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         """The alarm's description in CloudWatch."""
@@ -93,7 +97,9 @@ def descriptions(rows: Sequence[Row] = ROWS) -> Mapping[str, Description]:
             function=failure.function,
         )
     for page in PAGES:
-        found[page.slug] = Description(page.title, page.cause, page.severity, page.section, page.automation, page.command)
+        found[page.slug] = Description(
+            page.title, page.cause, page.severity, page.section, page.automation, page.command, **_procedure(page)
+        )
     return {**found, NOT_ARMED: NOT_ARMED_DESCRIPTION}
 
 
@@ -107,8 +113,13 @@ def _of_row(row: Row, level: Level) -> Description:
     past, (_, _, normal) = "over" if row.worse == "above" else "under", reading(row, 0).rpartition(", ")
     title = f"{row.title} {past} {_amount(row, row.line(level))}, {normal}"
     automation = "nothing is done about a warning" if level == "warning" else "nothing"
-    (command,) = (page.command for page in PAGES if row.slug in page.rows)
-    return Description(title, row.cause, row.severity.at(level), row.section, automation, command)
+    (page,) = (page for page in PAGES if row.slug in page.rows)
+    of_page = _procedure(page)
+    return Description(title, row.cause, row.severity.at(level), row.section, automation, page.command, **of_page)
+
+
+def _procedure(page: Page) -> dict[str, Any]:
+    return {"procedure": page.procedure, "inputs": page.inputs}
 
 
 def _of_spell(row: Row, window: Window) -> Description:

@@ -12,7 +12,7 @@ class Page:
 
     `service` (`{product}` in it is the application's name to its users), `symptoms` and `component` fill the status page's
     templates. `automation` is what is done without a person, `command` what to paste first, from the page's section of the
-    runbook; words in braces are names of the environment.
+    runbook; words in braces are names of the environment. `procedure` is the one that fits, with `inputs` beside its reason.
     """
 
     slug: str
@@ -29,6 +29,8 @@ class Page:
     unless: tuple[str, ...] = ()
     recurring: tuple[str, ...] = ()
     """The page also lasts while one of these rows is past its critical line again and again."""
+    procedure: str = ""
+    inputs: tuple[tuple[str, str], ...] = ()
     waits: bool = False
     """A deployment may be the cause: while one is under way nobody is called, since its own rollback may repair it."""
 
@@ -64,6 +66,8 @@ PAGES: tuple[Page, ...] = (  # what explains others comes first
         component="our application servers",
         automation=_ROLLBACK,
         command="aws ecs describe-services --cluster {cluster} --services {service} --query 'services[0].deployments'",
+        procedure="backend-rollback",
+        inputs=(("DryRun", "true"), ("Revision", "known-good")),
         unless=("database-down",),
         waits=True,
     ),
@@ -135,6 +139,7 @@ PAGES: tuple[Page, ...] = (  # what explains others comes first
         automation=f"the service adds tasks up to its maximum; when users are affected, {_ROLLBACK}",
         command="aws ecs describe-services --cluster {cluster} --services {service}"
         " --query 'services[0].{{status:status,running:runningCount,desired:desiredCount}}'",
+        procedure="service-status",
         unless=("database-down", "service-down", "database-impaired", "cache-impaired"),
         waits=True,
     ),

@@ -125,6 +125,7 @@ def _parts(notification: Notification, situation: Situation, settings: NotifySet
         "Automation": _automation(alarm, situation),
         "Last deployment": situation.deployment,
         "First command": alarm.description.command.format_map(settings.model_dump()),
+        "Procedure": _procedure(notification, settings),
         "Runbook": _sections(alarm, situation, settings),
         "Alarm": links.alarm(console, alarm.name),
         "Logs": _logs(alarm, console, memory.since, end, settings),
@@ -152,6 +153,16 @@ def _sections(alarm: Alarm, situation: Situation, settings: NotifySettings) -> s
     """The sections of what fires behind a page; the page's own where nothing does any more."""
     sections = dict.fromkeys(one.description.section for one in situation.behind) or [alarm.description.section]
     return "\n".join(section.link(settings.runbook_url) for section in sections)
+
+
+def _procedure(notification: Notification, settings: NotifySettings) -> str:
+    """The command that starts the procedure that fits, which says first what it would do."""
+    description, name = notification.alarm.description, _incident(notification, settings).partition("\n")[0]
+    if not description.procedure:
+        return ""
+    values = ",".join(f'{key}="{value}"' for key, value in (*description.inputs, ("Reason", f"Incident {name}")))
+    document = f"{settings.alarm_prefix}{description.procedure}"
+    return f"aws ssm start-automation-execution --document-name {document} --parameters '{values}'"
 
 
 def _logs(alarm: Alarm, console: str, begin: datetime, end: datetime, settings: NotifySettings) -> str:

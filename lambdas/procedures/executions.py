@@ -51,6 +51,8 @@ class Event(BaseModel):
     approval: bool = False
     loop: bool = False
     """Whether the step is one of a loop, and must not fail."""
+    after: tuple[str, ...] = ()
+    """The steps of loops that have to have ended well before."""
 
 
 def parse(event: Any) -> Event:

@@ -74,11 +74,11 @@ class Procedures:
             answer = self._step(run, event, execution)
         except Exception as error:
             if isinstance(error, RefusedError | VerifyError) and not isinstance(error, UnreadError):
-                self._runs.waits(run, one_line(str(error), _LONGEST))
+                self._runs.waits(run, event.step, one_line(str(error), _LONGEST))
                 return {"said": str(error)}
             logger.exception("A round of a loop failed", **_fields(run, event.step))  # AWS in trouble: the next looks again
             answer = waiting(f"{event.step} failed ({type(error).__name__}: {error}).")
-        self._runs.waits(run, f"{answer['said']} That was waited for too long." if "wait" in answer else "")
+        self._runs.waits(run, event.step, f"{answer['said']} That was waited for too long." if "wait" in answer else "")
         return answer
 
     def _step(self, run: Run, event: Event, execution: Execution) -> Answer:
@@ -94,8 +94,9 @@ class Procedures:
     def _go_on(self, run: Run, event: Event) -> None:
         """Whether a step may follow what came before; VerifyError where a loop did not end well, or the lock was lost."""
         recorded = self._runs.read(run)
-        if recorded.waiting and not event.loop:
-            raise VerifyError(recorded.waiting)
+        for loop in () if run.dry_run else event.after:
+            if words := recorded.loops.get(loop, f"Nobody could see how {loop} ended."):
+                raise VerifyError(words)
         if recorded.begun_at and not recorded.result and not self._locks.renew(run.execution, self._clock()):
             raise VerifyError("This took longer than its lock lasts, and lost it: look at what stands, and start it again.")
 

@@ -28,12 +28,12 @@ class Recorded:
     problem_kind: str = ""
     """`refused` or `failed`."""
     problem_step: str = ""
-    waiting: str = ""
-    """Of a loop whose last round still waited, or why it ended badly."""
+    loops: dict[str, str] = field(default_factory=dict)
+    """By the step of a loop: what its last round waited for, or why it ended badly; empty when it ended well."""
     result: str = ""
 
 
-_TEXTS = ("begun_at", "problem", "problem_kind", "problem_step", "waiting", "result")
+_TEXTS = ("begun_at", "problem", "problem_kind", "problem_step", "result")
 
 
 class Runs:
@@ -47,9 +47,12 @@ class Runs:
     def read(self, run: Run) -> Recorded:
         """What is recorded of a run so far; raises what AWS raises, as everything here."""
         item = self._table.get_item(Key=_key(run), ConsistentRead=True).get("Item", {})
-        kept = {name.removeprefix("kept "): str(value) for name, value in item.items() if name.startswith("kept ")}
+        kept, loops = (
+            {name.removeprefix(start): str(value) for name, value in item.items() if name.startswith(start)}
+            for start in ("kept ", "loop ")
+        )
         texts = {name: str(item.get(name, "")) for name in _TEXTS}
-        return Recorded(kept=kept, **texts)
+        return Recorded(kept=kept, loops=loops, **texts)
 
     def begin(self, run: Run) -> None:
         """Record who started what and why; harmless when it is recorded."""
@@ -91,9 +94,9 @@ class Runs:
         self._set(run, {"problem": words, "problem_kind": kind, "problem_step": step})
         self.note(run, step, words)
 
-    def waits(self, run: Run, said: str) -> None:
-        """Record what a loop waits for, or why it ended badly; nothing when it ended well."""
-        self._set(run, {"waiting": said})
+    def waits(self, run: Run, step: str, words: str) -> None:
+        """Record what a loop waits for, or why it ended badly; no words when it ended well."""
+        self._set(run, {f"loop {step}": words})
 
     def end(self, run: Run, result: Result) -> None:
         """Record how the run ended."""

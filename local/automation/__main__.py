@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from local.automation.checks import problems
-from local.automation.reading import Problem, UnreadableError, decoded, printable
+from local.automation.reading import MOST_BYTES, Problem, UnreadableError, decoded, printable
 
 
 def main(arguments: list[str]) -> int:
@@ -24,7 +24,10 @@ def main(arguments: list[str]) -> int:
 def checked(path: Path) -> list[Problem]:
     """The problems of a file, which may be anything."""
     try:
-        return problems(decoded(path.read_bytes()))
+        if path.exists() and not path.is_file() and not path.is_dir():
+            return [Problem("", None, "this is no file")]
+        with path.open("rb") as file:
+            return problems(decoded(file.read(MOST_BYTES + 1)))
     except (OSError, ValueError) as error:
         sentence = (
             str(error) if isinstance(error, UnreadableError) else f"this cannot be read: {getattr(error, 'strerror', error)}"

@@ -82,7 +82,7 @@ class Attempt:
     def wait_for_people(self) -> Steps:
         """Wait for a signal."""
         self.heed_deadline()
-        self.execution.status = self.run.status = "Waiting"
+        self.execution.state = self.run.status = "Waiting"
         yield from self.until(None)
         self.run.status = "InProgress"
 

@@ -72,7 +72,7 @@ class Execution:
         self.document, self.values, self.system, self.id = document, values, system, id
         self.clock = clock
         self.variables = {f"variable:{one.name}": one.default for one in document.variables.values()}
-        self.status, self.failure = "Pending", ""
+        self.state, self.failure = "Pending", ""
         self.started, self.ended = clock(), 0.0
         self.runs: list[Run] = []
         self.outputs: dict[str, list[str]] = {}
@@ -87,9 +87,14 @@ class Execution:
     # What may be asked of it at any time
 
     @property
+    def status(self) -> str:
+        """Its status, in AWS's words."""
+        return self.state if self.over or not self._stop.startswith("Cancel") else "Cancelling"
+
+    @property
     def over(self) -> bool:
         """Whether it has ended."""
-        return self.status in ENDED
+        return self.state in ENDED
 
     @property
     def current(self) -> Run | None:
@@ -112,7 +117,7 @@ class Execution:
         if self._end_by is None:  # a cancelled one is being cancelled already
             self._stop = kind
         if self._stop == "Cancel":
-            self.status, self._signalled = "Cancelling", True
+            self._signalled = True
 
     def decide(self, sender: str, names: Sequence[str], decision: str, comment: str) -> None:
         """Approve or reject the step that waits for it, by a principal: its ARN, and what it may be called by.
@@ -150,8 +155,7 @@ class Execution:
     def proceed(self) -> None:
         """Go on until it waits or has ended."""
         self.wait, self._signalled = None, False
-        if self.status in ("Pending", "Waiting"):
-            self.status = "InProgress"
+        self.state = "InProgress"
         try:
             if self._stop == "Cancel":
                 self._stop = "Cancelled"
@@ -168,7 +172,7 @@ class Execution:
             step = name.partition(".")[0]
             succeeded = any(run.step.name == step and run.status == "Success" for run in self.runs)
             self.outputs[name] = listed(self._found.get(name, "" if succeeded else NOT_RUN))
-        self.ended, self.wait, self.status = self.clock(), None, status
+        self.ended, self.wait, self.state = self.clock(), None, status
 
     def _main(self) -> Steps:
         try:

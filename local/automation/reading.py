@@ -78,7 +78,7 @@ def printable(text: str, most: int = 300) -> str:
 def decoded(content: bytes) -> str:
     """The text of a file; UnreadableError when there is none, or none that Systems Manager takes."""
     if len(content) > MOST_BYTES:
-        raise UnreadableError(f"a document has at most 64 KB, this has {len(content)} bytes")
+        raise UnreadableError("a document has at most 64 KB, this has more")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -87,9 +87,8 @@ def decoded(content: bytes) -> str:
 
 def read(text: str) -> Source:
     """The data of a text; UnreadableError when it has none."""
-    size = len(text.encode(errors="surrogatepass"))
-    if size > MOST_BYTES:
-        raise UnreadableError(f"a document has at most 64 KB, this has {size} bytes")
+    if len(text.encode(errors="surrogatepass")) > MOST_BYTES:
+        raise UnreadableError("a document has at most 64 KB, this has more")
     if not text.strip():
         raise UnreadableError("this is empty")
     if text.lstrip()[:1] in "{[":

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from local.documents.markdown import fill, table
 from local.documents.wording import capitalized, line, normal, respond_within, window
+from procedures.catalog import PROCEDURES
 from runbook import rules, status_page
 from runbook.alarms import SPELLS
 from runbook.queries import QUERIES
@@ -150,7 +151,7 @@ def _threshold_table(environment: Environment) -> str:
 
 
 def _section(environment: Environment, section: Section) -> str:
-    """A section's heading, its alarms as a table, its saved queries as a sentence."""
+    """A section's heading, its procedures, its alarms as a table, its saved queries as a sentence."""
     alarms = [
         (row.slug, level, f"{row.title} {line(row, level)}", window(row.window.at(level), row.period), row.severity.at(level))
         for row in environment.table
@@ -176,8 +177,10 @@ def _section(environment: Environment, section: Section) -> str:
         for name, of in SPELLS.items()
     ]
     queries = ", ".join(query.title for query in QUERIES if query.section == section)
+    named = ", ".join(f"[`{one.name}`](procedures.md#{one.name})" for one in PROCEDURES if one.section == section)
     parts = (
         section.heading.replace(" ", ". ", 1) if section.isdigit() else section.heading,
+        f"**Procedures** (instead of the commands; `{environment.prefix}-` begins their names): {named}." if named else "",
         table(("Alarm", "When", "For", "Respond within"), cells) if cells else "",
         f"**Saved queries** (CloudWatch Logs Insights, `{environment.prefix}/`): {queries}." if queries else "",
     )

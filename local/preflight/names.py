@@ -175,6 +175,7 @@ NAMED: Mapping[str, Named] = {
         "Attributes.TopicArn",
         ("NotFound",),
     ),
+    "AWS::SSM::Document": Named("Name", "ssm", "describe_document", {"Name": "{name}"}, "Document.Name", ("InvalidDocument",)),
     "AWS::SecretsManager::Secret": Named(  # one that waits for its deletion keeps its name
         "Name", "secretsmanager", "describe_secret", {"SecretId": "{name}"}, "Name", ("ResourceNotFoundException",)
     ),

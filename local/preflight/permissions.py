@@ -53,6 +53,7 @@ ACTIONS = (
     "servicequotas:GetAWSDefaultServiceQuota",
     "servicequotas:GetServiceQuota",
     "sns:GetTopicAttributes",
+    "ssm:DescribeDocument",
     "ssm:GetParameter",
     "sts:GetCallerIdentity",
     "wafv2:ListWebACLs",

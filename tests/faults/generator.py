@@ -123,6 +123,9 @@ class Story:
         twin = self.twin
         if change.after == change.before:
             self.says("a change to the current revision")
+        lock = twin.items["changes"].get("lock service")
+        if lock and lock["until"] >= at.timestamp():
+            self.says("a change of what a procedure has locked")
         failed = [one for one in twin.ecs.deployments if one.finished and one.finished < change.at.timestamp() and _failed(one)]
         if change.after in {one.target.task_definition for one in failed}:
             self.says("a change to a failed revision")
@@ -281,6 +284,13 @@ def hotfix(twin: Twin) -> Any:
     return event("ALARM", twin.now)
 
 
+def at_work(twin: Twin) -> Any:
+    """A procedure that a person started has the lock of the service."""
+    what = bad_release(twin)
+    twin.lock(minutes=10)
+    return what
+
+
 def recovery(twin: Twin) -> Any:
     twin.run(bad_release(twin))
     twin.ecs.settle()
@@ -304,6 +314,7 @@ SCENARIOS: tuple[Callable[[Twin], Any], ...] = (
     native_rollback,
     bad_database,
     hotfix,
+    at_work,
     recovery,
     insufficient,
     nonsense,
@@ -425,7 +436,7 @@ class Fate(Random):
         twin = self.story.twin
         for _ in range(steps):
             happens = (self.releases, self.releases, self.rolls_out, self.goes_back, self.alarms, self.alarms, self.repeats)
-            self.choice((*happens, self.breaks, self.repairs))(twin)
+            self.choice((*happens, self.breaks, self.repairs, self.works))(twin)
             twin.wait(minutes=self.uniform(0, 20), days=self.choice((0, 0, 0, 0, 0, 0, 0, 1)))
             if self.random() < 0.7:
                 twin.ecs.settle()
@@ -459,6 +470,10 @@ class Fate(Random):
         twin.alarms[self.choice(sorted(twin.alarms))] = self.choice(("OK", "ALARM", "INSUFFICIENT_DATA"))
         self.choice(list(twin.ecs.definitions.values()))["status"] = "INACTIVE"
         twin.ecs.definitions[twin.ecs.current]["status"] = "ACTIVE"
+
+    def works(self, twin: Twin) -> None:
+        """A person starts a procedure, or one ends; some die."""
+        twin.lock(minutes=10) if self.random() < 0.5 else twin.unlock()
 
     def repairs(self, twin: Twin) -> None:
         twin.database = "available"

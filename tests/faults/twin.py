@@ -171,6 +171,17 @@ class Twin:
         self.ecs.deploy(definition)
         return definition
 
+    def lock(self, minutes: float) -> None:
+        """A procedure takes the lock of the service; it gives it back when it is over, or dies."""
+        at = int(self.now.timestamp())
+        who = {"procedure": "backend-deploy", "execution": f"of {at}", "started_by": "ada", "at": at, "lease": minutes * 60}
+        changes = self.items.setdefault("changes", {"id": "changes"})
+        changes |= {"lock service": {**who, "renewed": at, "until": at + int(minutes * 60)}}
+        changes["version"] = changes.get("version", 0) + 1
+
+    def unlock(self) -> None:
+        self.items.get("changes", {}).pop("lock service", None)
+
     # The function
 
     def run(self, event: Any) -> Any:
@@ -340,10 +351,12 @@ def _holds(condition: str, item: Mapping[str, Any], names: Mapping[str, str], va
         if missing := re.fullmatch(r"attribute_not_exists\(([#\w]+)\)", text):
             return str(names.get(missing[1], missing[1]) not in item)
         left, sign, right = text.split(" ")
-        path, given = names.get(left, left), values[right]
-        if path not in item:
-            return "False"
-        return str({"<": item[path] < given, "<=": item[path] <= given, "=": item[path] == given}[sign])
+        found: Any = item
+        for path in left.split("."):
+            if names.get(path, path) not in found:
+                return "False"
+            found = found[names.get(path, path)]
+        return str({"<": found < values[right], "<=": found <= values[right], "=": found == values[right]}[sign])
 
     def group(text: str) -> bool:
         return any(

@@ -9,7 +9,7 @@ from local.cloud import Cloud
 from local.drills.pipeline import Pipeline
 from tests.environments import CONFIG, PRODUCTION
 
-SHARED = ("empty_cloud", "cloud")
+SHARED = ("empty_cloud", "procedures_cloud", "cloud")
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
@@ -19,6 +19,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for name in SHARED:
             if name in getattr(item, "fixturenames", ()):
                 item.add_marker(pytest.mark.xdist_group(name))
+                break
 
 
 @pytest.fixture(scope="session")
@@ -53,3 +54,11 @@ def end(cloud: Cloud) -> None:
     """The deployment under way ends, and the functions that hear of it."""
     cloud.advance(timedelta(minutes=5))
     cloud.wait_until_idle()
+
+
+@pytest.fixture(scope="session")
+def procedures_cloud() -> Iterator[Cloud]:
+    """The same for the procedures, whose tests are many."""
+    with Cloud.start(PRODUCTION, config=CONFIG) as cloud:
+        cloud.deploy()
+        yield cloud

@@ -21,6 +21,7 @@ OWN = {
     "docs_url": '"https://git.acme.example/docs"',
     "domain.hosted_zone_id": '"Z08194101P8EXK"',
     "contacts.email": '"on-call@acme.example"',
+    "procedures.approvers": '["arn:aws:iam::210987654321:role/approvers"]',
 }
 
 
@@ -129,9 +130,9 @@ def test_cdk_deploy_refuses_the_examples_value_by_value(folder: Path, credential
     ran = run(folder, "cdk", "deploy", "production/*", "--no-notices", "-c", f"config={folder}", **credentials)
     assert ran.returncode == 1
     *said, last = [line for line in ran.stderr.splitlines() if line.startswith(("config/", "Nothing"))]
-    keys = ("account", "domain.hosted_zone_id", "domain.zone", "contacts.email", "docs_url")
+    keys = ("account", "domain.hosted_zone_id", "domain.zone", "contacts.email", "docs_url", "procedures.approvers")
     starts = [f"config/{name}.toml: {key} = " for name in ("production", "staging") for key in keys]
-    assert [line.startswith(start) for line, start in zip(said, starts, strict=True)] == [True] * 10
+    assert [line.startswith(start) for line, start in zip(said, starts, strict=True)] == [True] * 12
     assert all(" is an example " in line and " should be " in line for line in said)
     assert last == "Nothing can be deployed before these are replaced: `make init` asks for them."
     assert "Traceback" not in ran.stderr

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -14,7 +15,10 @@ import pytest
 from botocore.exceptions import ClientError, ParamValidationError, WaiterError
 
 from local.cloud import Cloud
-from tests.environments import PRODUCTION
+from tests.environments import CONFIG, PRODUCTION
+from tests.local.emulator.conftest import create_function
+from tests.local.processes import gone
+from tests.local.shell import Shell
 
 MakeFunction = Callable[..., str]
 Step = Mapping[str, Any]
@@ -665,6 +669,39 @@ def test_many_automations_run_at_once_while_the_cloud_answers(runbooks: Runbooks
     for one in starters:
         one.join()
     assert [runbooks.shown(one).status for one in started] == ["Success"] * 8
+
+
+def test_a_cloud_ends_while_automations_sleep_and_call() -> None:
+    with Cloud.start(PRODUCTION, config=CONFIG) as cloud:
+        runbooks = Runbooks(cloud)
+        arn = create_function(cloud, "slow", "import time\ndef handle(event, context):\n    time.sleep(15)")
+        document = runbooks.document(
+            {"name": "Ask", "action": "aws:invokeLambdaFunction", "inputs": {"FunctionName": arn}},
+            role=runbooks.role(allowed("lambda:InvokeFunction")),
+        )
+        runbooks.ssm.start_automation_execution(DocumentName=document)
+        runbooks.start(runbooks.document(sleep()))
+        group = cloud.process_group
+    assert gone(group)
+
+
+# As a person types it
+
+
+def test_the_aws_cli_starts_shows_and_cancels_an_automation(runbooks: Runbooks, tmp_path: Path) -> None:
+    document = runbooks.document(sleep(), parameters={"Reason": {"type": "String"}, "Tasks": {"type": "StringList"}})
+    with Shell(runbooks.cloud, tmp_path) as shell:
+        started = shell.run(
+            f"aws ssm start-automation-execution --document-name {document} --query AutomationExecutionId --output text "
+            "--parameters 'Reason=it is slow,Tasks=a,b'"
+        ).strip()
+        named = f"--automation-execution-id {started}"
+        shown = f"aws ssm get-automation-execution {named} --query 'AutomationExecution.[AutomationExecutionStatus,Parameters]'"
+        runbooks.cloud.wait_until_idle()
+        assert json.loads(shell.run(shown)) == ["InProgress", {"Reason": ["it is slow"], "Tasks": ["a", "b"]}]
+        shell.run(f"aws ssm stop-automation-execution {named}")
+        runbooks.cloud.wait_until_idle()
+        assert json.loads(shell.run(shown))[0] == "Cancelled"
 
 
 # CloudFormation

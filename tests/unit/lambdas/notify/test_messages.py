@@ -208,6 +208,13 @@ def test_the_first_command_has_the_environments_names(slug: str) -> None:
     assert re.search(r"hz-navigator-production|app\.hz-navigator\.com", command)
 
 
+def test_the_procedure_that_fits_has_its_inputs_filled_in() -> None:
+    assert part(message(page("service-down")), "Procedure") == (
+        "aws ssm start-automation-execution --document-name hz-navigator-production-backend-rollback"
+        """ --parameters 'DryRun="true",Revision="known-good",Reason="Incident production-0302-1200"'"""
+    )
+
+
 @pytest.mark.parametrize("description", descriptions().values(), ids=descriptions().keys())
 def test_every_alarm_that_the_runbook_has_says_what_to_paste_first(description: Description) -> None:
     assert description.command.format_map(NOTIFY.model_dump()).startswith(("aws ", "curl "))
@@ -401,7 +408,7 @@ HOSTILE = {
     "for a format": "{environment.__class__} %s {0}",
 }
 TITLES = {
-    "Incident", "Since", "Measured", "No data", "Likely cause", "Automation", "Last deployment", "First command", "Runbook",
+    "Incident", "Since", "Measured", "No data", "Likely cause", "Automation", "Last deployment", "First command", "Procedure", "Runbook",
     "Alarm", "Logs", "Dashboard", "Who", "Silence it for 60 min", "Status page, investigating", "Status page, identified",
 }  # fmt: skip
 

@@ -393,5 +393,7 @@ def test_a_service_that_is_not_well_afterwards_fails_the_procedure(aws: World, s
     site.database = "disconnected"
     started = deploy(aws)
     started.steps("Plan", "Begin", "Deploy")
+    aws.ecs.settle()
+    started.step("Settled")
     with pytest.raises(VerifyError, match="API answers 200: database disconnected"):
         started.step("Verify")

@@ -30,6 +30,13 @@ def deploy(aws: World, **how: Any) -> Started:
     return Started(aws, "backend-deploy", **how)
 
 
+def end(started: Started) -> None:
+    """The deployment succeeds, and the procedure with it."""
+    started.step("Deploy")
+    started.aws.ecs.settle()
+    started.steps("Settled", "Record")
+
+
 def locks() -> dict[str, Lock]:
     return Locks(rollback_clients().incidents).read()
 
@@ -128,7 +135,7 @@ def test_a_procedure_takes_the_lock_and_gives_it_back(aws: World) -> None:
     aws.wait(minutes=4)
     started.step("Deploy")
     assert [one.until - aws.now for one in locks().values()] == [lock.lease]
-    started.step("Record")
+    end(started)
     assert locks() == {}
 
 
@@ -218,6 +225,14 @@ def test_a_loop_that_waits_to_its_end_fails_the_step_after_it(aws: World) -> Non
         started.step("Verify")
 
 
+def test_a_loop_of_which_no_round_succeeded_fails_the_step_after_it(aws: World) -> None:
+    started = deploy(aws)
+    started.steps("Plan", "Begin", "Deploy")
+    for step in ("Verify", "Record"):
+        with pytest.raises(VerifyError, match="Nobody could see how Settled ended"):
+            started.step(step)
+
+
 def test_a_round_in_which_aws_is_in_trouble_is_one_more_to_wait(aws: World) -> None:
     started = deploy(aws)
     started.steps("Plan", "Begin", "Deploy")
@@ -240,7 +255,9 @@ def test_automation_leaves_the_service_alone_while_a_procedure_has_it(aws: World
     outcome = aws.alarm()
     assert (outcome.outcome, aws.ecs.changes) == ("escalated", [])
     assert f"a person is at work on it: backend-deploy, which {ADA} started at" in outcome.reason
-    started.step("Record")
+    with pytest.raises(VerifyError):
+        started.step("Record")
+    started.step("Failed")
     aws.wait(minutes=1)
     assert aws.alarm().outcome == "rollback requested"
 
@@ -305,7 +322,9 @@ def test_waiting_is_not_recorded_round_by_round(aws: World) -> None:
 
 def test_people_are_told_how_a_change_ended(aws: World) -> None:
     started = deploy(aws)
-    started.steps("Plan", "Begin", "Record", "Record")
+    started.steps("Plan", "Begin")
+    end(started)
+    started.step("Record")
     (message,) = aws.outcomes
     assert message.startswith("[production] backend-deploy: succeeded\n")
     assert f"{ADA} started it, because: {REASON}" in message

@@ -31,7 +31,7 @@ def test_each_problem_is_a_line_with_its_place(tmp_path: Path, capsys: pytest.Ca
     [
         (b"", "this is empty"),
         (b"\xff\x00\xfe", "this is not text in UTF-8"),
-        (b"a" * 70_000, "a document has at most 64 KB, this has 70000 bytes"),
+        (b"a" * 70_000, "a document has at most 64 KB, this has more"),
         (b"- a", "line 1: a document is a map with schemaVersion and mainSteps"),
         (
             b"schemaVersion: '2.2'",
@@ -54,6 +54,7 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path: Path, capsys: pytest.Capt
         assert main([str(path)]) == 1
         assert capsys.readouterr().out == f"{path}: this cannot be read: {why}\n"
     assert main(["a\0b"]) == 1
+    assert main(["/dev/zero"]) == 1
 
 
 @pytest.mark.parametrize("arguments", [[], [""], ["a", "b"]])

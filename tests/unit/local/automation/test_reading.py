@@ -71,7 +71,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("? [a]\n: b", "a key has to be text", 1),
         ('a: "b', "this is neither YAML nor JSON: found unexpected end of stream", 1),
         ("a: b: c", "this is neither YAML nor JSON: mapping values are not allowed here", 1),
-        ("x" * (MOST_BYTES + 1), "a document has at most 64 KB, this has 65537 bytes", None),
+        ("x" * (MOST_BYTES + 1), "a document has at most 64 KB, this has more", None),
     ],
     ids=lambda value: repr(value)[:30],
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local.documents import on_call, runbook
+from local.documents import on_call, procedures, runbook
 from stacks.names import LONGEST
 from tests.environments import ENVIRONMENTS, PRODUCTION
 from tests.unit.local.documents.reading import anchors
@@ -16,8 +16,9 @@ PAGES = {
     **{f"{file.relative_to(ROOT)}": file.read_text() for folder in (ROOT, ROOT / "docs") for file in folder.glob("*.md")},
     "docs/runbook.md": runbook.render(PRODUCTION, tuple(ENVIRONMENTS.values())),
     "docs/on-call.md": on_call.render(PRODUCTION),
+    "docs/procedures.md": procedures.render(PRODUCTION),
 }
-ROOMS = "runbook|stacks|lambdas|local|tests|docs"  # not config/, whose files are the team's own
+ROOMS = "runbook|procedures|stacks|lambdas|local|tests|docs"  # not config/, whose files are the team's own
 
 pages = pytest.mark.parametrize("page", PAGES)
 

@@ -1,0 +1,161 @@
+"""What the function `procedures` may do, both ways, as in `test_iam`: each family's calls against the synthesized policies."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+
+import pytest
+
+from tests.environments import PRODUCTION
+from tests.synth.arns import Arns
+from tests.synth.assemblies import templates
+from tests.unit.lambdas.automation import BOB, Started
+from tests.unit.lambdas.procedures.conftest import Site, push
+from tests.unit.lambdas.world import Call, World, client, world
+
+from .test_iam import KEY, ROLLBACK, Grant, Need, by_lambda, on, several
+
+arn = PRODUCTION.arn
+ROLE = "ProceduresRole"
+UNUSED = ("dynamodb:PutItem", "ecs:StopServiceDeployment", "ssm:PutParameter")
+"""What automation does and no procedure."""
+
+
+def on_execution(call: Call) -> list[Need]:
+    return [Need(f"ssm:{call.operation}", arn("ssm", f"automation-execution/{call.parameters['AutomationExecutionId']}"))]
+
+
+def on_tasks(call: Call) -> list[Need]:
+    named = call.parameters.get("tasks") or [call.parameters["task"]]
+    names = [one.rpartition("/")[2] for one in named]
+    return [Need(f"ecs:{call.operation}", arn("ecs", f"task/{PRODUCTION.cluster}/{name}")) for name in names]
+
+
+# Which resources an operation is authorized on: https://docs.aws.amazon.com/service-authorization/latest/reference/
+AUTHORIZED: Mapping[str, Callable[[Call], list[Need]]] = {
+    **{name: needs for name, needs in ROLLBACK.items() if name not in UNUSED},
+    "application-autoscaling:DescribeScalableTargets": on("*"),
+    "ecr:DescribeImages": on(arn("ecr", f"repository/{PRODUCTION.repository}")),
+    "ecs:ListTasks": on(arn("ecs", f"container-instance/{PRODUCTION.cluster}/*")),
+    "ecs:DescribeTasks": on_tasks,
+    "ecs:StopTask": on_tasks,
+    "ssm:GetAutomationExecution": on_execution,
+    "ssm:DescribeAutomationStepExecutions": on_execution,
+}
+
+
+def backend(aws: World) -> Iterator[Call]:
+    """Every call for the backend's procedures."""
+    client("ecr").create_repository(repositoryName=PRODUCTION.repository)
+    push(*(one["image"] for one in aws.ecs.definitions.values()))
+    aws.ecs.settle()
+    changing = {
+        "backend-rollback": ("RollBack", {}),
+        "backend-deploy": ("Deploy", {}),
+        "backend-scale": ("Scale", {"Tasks": "3"}),
+        "backend-restart-task": ("Restart", {"Task": f"{0:032x}"}),
+    }
+    for name, (step, inputs) in changing.items():
+        started = Started(aws, name, **inputs)
+        for one in ("Plan", "Begin", step, "Settled"):
+            started.step(one)
+            yield from aws.calls
+        aws.wait(minutes=3)
+        aws.ecs.settle()
+        for one in ("Settled", "Verify", "Record"):
+            started.step(one)
+            yield from aws.calls
+        aws.wait(minutes=3)
+    for name in ("service-status", "health-check"):
+        started = Started(aws, name)
+        for one in ("Plan", "Look", "Record"):
+            started.step(one)
+            yield from aws.calls
+    yield from ends_badly(aws)
+
+
+def ends_badly(aws: World) -> Iterator[Call]:
+    """Every call for a deployment that fails, after the lock was taken over from an execution that was killed."""
+    killed = Started(aws, "backend-deploy", by=BOB)
+    for one in ("Plan", "Begin"):
+        killed.step(one)
+    killed.ends("Cancelled")
+    started = Started(aws, "backend-deploy")
+    for one in ("Plan", "Begin", "Deploy"):
+        started.step(one)
+        yield from aws.calls
+    aws.ecs.fail()
+    aws.ecs.settle()
+    for one in ("Settled", "Failed"):
+        started.step(one)
+        yield from aws.calls
+
+
+FAMILIES = (backend,)
+
+
+@cache
+def grants() -> tuple[Grant, ...]:
+    """Everything that the function's role allows; it has managed policies, and no other way to get more."""
+    found = templates(PRODUCTION.name)
+    arns, stack = Arns(PRODUCTION, found), found["procedures"].resources
+    (role,) = (one["Properties"] for logical_id, one in stack.items() if logical_id.startswith(ROLE))
+    assert set(role) <= {"AssumeRolePolicyDocument", "ManagedPolicyArns", "Tags"}
+    assert [one["Principal"] for one in role["AssumeRolePolicyDocument"]["Statement"]] == [{"Service": "lambda.amazonaws.com"}]
+    made = []
+    for attached in role["ManagedPolicyArns"]:
+        for statement in stack[attached["Ref"]]["Properties"]["PolicyDocument"]["Statement"]:
+            assert statement["Effect"] == "Allow"
+            assert set(statement.get("Condition", {})) <= {"StringEquals"}
+            conditions = tuple(statement.get("Condition", {}).get("StringEquals", {}).items())
+            made += [
+                Grant(action, arns.text("procedures", resource), conditions)
+                for action in several(statement["Action"])
+                for resource in several(statement["Resource"])
+            ]
+    return tuple(made)
+
+
+def key() -> str:
+    """The key of the table and the topics, which are another stack's."""
+    found = templates(PRODUCTION.name)
+    (logical_id,) = (one for one, made in found["remediation"].resources.items() if made["Type"] == "AWS::KMS::Key")
+    return Arns(PRODUCTION, found).arn("remediation", logical_id)
+
+
+@pytest.fixture
+def needs(monkeypatch: pytest.MonkeyPatch) -> list[Need]:
+    """What every call of every family needs, and what Lambda does under the function's role."""
+    monkeypatch.setattr("lambdas.health_check.probes.get", Site().get)
+    made = []
+    for family in FAMILIES:
+        with world() as aws:
+            made += list(family(aws))
+    assert {call.name for call in made} == set(AUTHORIZED), "say above on which resources it is authorized, or make the call"
+    found = [need for call in made for need in AUTHORIZED[call.name](call)]
+    found += by_lambda("procedures", PRODUCTION.outcomes_topic)
+    return [replace(need, resource=key()) if need.resource == KEY else need for need in found]
+
+
+def test_every_call_is_granted_and_every_grant_is_used(needs: list[Need]) -> None:
+    assert {need for need in needs if not any(grant.covers(need) for grant in grants())} == set()
+    assert {grant for grant in grants() if not any(grant.covers(need) for need in needs)} == set()
+
+
+@pytest.mark.parametrize(
+    "need",
+    [
+        Need("ecs:UpdateService", arn("ecs", f"service/{PRODUCTION.cluster}/another-service")),
+        Need("ecs:StopTask", arn("ecs", "task/another-cluster/1")),
+        Need("ecs:StopServiceDeployment", arn("ecs", f"service-deployment/{PRODUCTION.cluster}/{PRODUCTION.service}/1")),
+        Need("ssm:SendAutomationSignal", arn("ssm", "automation-execution/1")),
+        Need("ssm:StartAutomationExecution", arn("ssm", "automation-execution/1")),
+        Need("ssm:PutParameter", arn("ssm", f"parameter{PRODUCTION.image_parameter}")),
+        Need("iam:PassRole", PRODUCTION.role_arn("Admin"), (("iam:PassedToService", "ecs-tasks.amazonaws.com"),)),
+        Need("dynamodb:DeleteItem", arn("dynamodb", f"table/{PRODUCTION.incidents_table}")),
+        Need("sns:Publish", arn("sns", PRODUCTION.approvals_topic)),
+    ],
+    ids=lambda need: f"{need.action} on {need.resource.rpartition(':')[2]}",
+)
+def test_nothing_else_is_granted(need: Need) -> None:
+    assert not any(grant.covers(need) for grant in grants())
