@@ -3,6 +3,7 @@
 The documents are those that the stack deployed; users' requests go through the web ACLs that it made.
 """
 
+import contextlib
 import http.client
 import json
 import ssl
@@ -18,8 +19,6 @@ from runbook.rules import RETRY_AFTER
 
 from . import test_procedures
 from .test_procedures import FAULTS, Ended, Operator, granted, items, locks, settle, steps
-
-ada, bob, _on_call = test_procedures.ada, test_procedures.bob, test_procedures._on_call
 
 ON, OFF = "maintenance-on", "maintenance-off"
 USER, OPERATOR = "127.0.0.1", "127.0.0.2"
@@ -89,6 +88,28 @@ def start_on(cloud: Cloud, who: Operator, by: Operator, **inputs: str) -> str:
 
 def on(cloud: Cloud, who: Operator, by: Operator, **inputs: str) -> Ended:
     return who.end(start_on(cloud, who, by, **inputs))
+
+
+@pytest.fixture(scope="session")
+def cloud(procedures_cloud: Cloud) -> Cloud:
+    return procedures_cloud
+
+
+def on_call(cloud: Cloud, name: str) -> Operator:
+    """Somebody of the role that may start and approve every procedure."""
+    with contextlib.suppress(cloud.client("iam").exceptions.EntityAlreadyExistsException):
+        test_procedures.make_on_call(cloud)
+    return Operator(cloud, name)
+
+
+@pytest.fixture
+def ada(cloud: Cloud) -> Operator:
+    return on_call(cloud, "ada")
+
+
+@pytest.fixture
+def bob(cloud: Cloud) -> Operator:
+    return on_call(cloud, "bob")
 
 
 @pytest.fixture(autouse=True)

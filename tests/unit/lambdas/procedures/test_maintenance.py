@@ -18,28 +18,19 @@ from runbook.rules import CLEARING, ENDING, RETRY_AFTER
 from tests.environments import PRODUCTION
 
 from ..automation import ADA, BOB, REASON, Started
-from ..world import Crash, World, _quiet, client, refusal
+from ..world import Crash, World, client, refusal
 from .conftest import Site
+from .edge import SCOPES, VERSIONS, Edge, addresses, firewall, make_ip_sets
 
 ON, OFF = "maintenance-on", "maintenance-off"
-SCOPES = {"REGIONAL": PRODUCTION.region, "CLOUDFRONT": "us-east-1"}
-VERSIONS = ("IPV4", "IPV6")
 EVERYBODY = {"IPV4": {"0.0.0.0/1", "128.0.0.0/1"}, "IPV6": {"::/1", "8000::/1"}}
 ALARM = PRODUCTION.maintenance_alarm
 IMPAIRED = PRODUCTION.service_impaired_alarm
 
 
-def firewall(scope: str) -> Any:
-    return _quiet().client("wafv2", region_name=SCOPES[scope])
-
-
 @pytest.fixture(autouse=True)
 def _ip_sets(aws: World) -> None:
-    for scope in SCOPES:
-        for version in VERSIONS:
-            firewall(scope).create_ip_set(
-                Name=PRODUCTION.maintenance_addresses(version), Scope=scope, IPAddressVersion=version, Addresses=[]
-            )
+    make_ip_sets()
     for name in (ALARM, PRODUCTION.not_armed_alarm, IMPAIRED):
         aws.watch(name, notifies=False)
 
@@ -48,20 +39,8 @@ def _ip_sets(aws: World) -> None:
 def edge(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both web ACLs keep out whoever is in their IP sets; this process is a user."""
 
-    def get(url: str, *rest: Any, **more: Any) -> Answer:
-        scope = "CLOUDFRONT" if url.startswith(PRODUCTION.frontend_url) else "REGIONAL"
-        if any(addresses(scope, version) for version in VERSIONS):
-            return Answer(503, "text/html", b"maintenance", "300")
-        return site.get(url, *rest, **more)
-
     for one in (https, probes):
-        monkeypatch.setattr(one, "get", get)
-
-
-def addresses(scope: str, version: str) -> set[str]:
-    name, waf = PRODUCTION.maintenance_addresses(version), firewall(scope)
-    (found,) = (one for one in waf.list_ip_sets(Scope=scope)["IPSets"] if one["Name"] == name)
-    return {*waf.get_ip_set(Name=name, Scope=scope, Id=found["Id"])["IPSet"]["Addresses"]}
+        monkeypatch.setattr(one, "get", Edge(site).get)
 
 
 def kept_out() -> dict[tuple[str, str], set[str]]:
@@ -375,6 +354,8 @@ def test_a_step_that_dies_after_any_call_and_is_run_again_converges(
     started.step("Plan")
     started.approved()
     started.step("Begin")
+    if step == "Unmute":
+        started.steps("LetIn", "Clear")
     while died:
         fill({"IPV4": set(), "IPV6": set()} if begins else EVERYBODY)
         aws.set_alarm(ALARM, "OK" if begins else "ALARM")
