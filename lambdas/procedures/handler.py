@@ -50,7 +50,7 @@ def _function() -> Procedures:
     families = (
         Backend(configured, clients, clock.now, runs, at_once).steps(),
         Frontend(configured, clients, clock.now, runs).steps(),
-        Maintain(configured, clients, clock.now, runs).steps(),
+        Maintain(configured, clients, runs).steps(),
         Incident(configured, clients, clock.now, runs).steps(),
     )
     return Procedures(configured, clients, clock.now, runs, families)

@@ -8,12 +8,14 @@ from local.drills.bad_release import bad_release
 from local.drills.database_failure import database_failure
 from local.drills.drill import Drill
 from local.drills.maintenance import maintenance
+from local.drills.maintenance_announced import maintenance_announced
 from local.drills.simulation import Simulation
 
 DRILLS: Mapping[str, Callable[[Drill], None]] = {
     "bad-release": bad_release,
     "database-failure": database_failure,
     "maintenance": maintenance,
+    "maintenance-announced": maintenance_announced,
 }
 
 

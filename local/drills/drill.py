@@ -141,7 +141,7 @@ class Drill:
     @property
     def denied(self) -> Sequence[str]:
         """What IAM denied to the functions, in all drills so far."""
-        functions = ("rollback", "releases", "notify", "health-check")
+        functions = ("rollback", "releases", "notify", "health-check", "procedures")
         return [call.action for name in functions for call in self.simulation.cloud.calls(name) if not call.allowed]
 
     def _show_alarms(self, changed: Sequence[Transition]) -> None:

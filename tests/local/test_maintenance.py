@@ -212,7 +212,8 @@ def look(cloud: Cloud, minutes: float) -> None:
     for _ in range(int(minutes)):
         cloud.advance(MINUTE)
         at = {"source": "aws.events", "time": f"{cloud.now():%Y-%m-%dT%H:%M:%SZ}"}
-        cloud.client("lambda").invoke(FunctionName=cloud.environment.function("notify"), Payload=json.dumps(at))
+        answer = cloud.client("lambda").invoke(FunctionName=cloud.environment.function("notify"), Payload=json.dumps(at))
+        assert "FunctionError" not in answer, answer["Payload"].read()
         cloud.wait_until_idle()
 
 

@@ -362,7 +362,7 @@ class World:
         runs = Runs(procedures_clients().incidents, PROCEDURES.retention_days, self.clock)
         families = (
             Backend(PROCEDURES, procedures_clients(), self.clock, runs, one_by_one).steps(),
-            Maintain(PROCEDURES, procedures_clients(), self.clock, runs).steps(),
+            Maintain(PROCEDURES, procedures_clients(), runs).steps(),
             Incident(PROCEDURES, procedures_clients(), self.clock, runs).steps(),
         )
         return Procedures(PROCEDURES, procedures_clients(), self.clock, runs, families).run(what)
