@@ -8,7 +8,7 @@ _MINUTES = 15
 
 
 def maintenance_announced(drill: Drill) -> None:
-    """Users are kept out by the procedure, and the database is taken down meanwhile. Nobody is called, and it ends by itself."""
+    """A procedure keeps users out, and the database is taken down meanwhile. Nobody is called, and it ends by itself."""
     simulation, impaired = drill.simulation, drill.environment.service_impaired_alarm
     drill.minutes(1)
     said = simulation.run_procedure("maintenance-on", Minutes=str(_MINUTES))
