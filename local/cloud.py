@@ -280,14 +280,16 @@ class Cloud:
             "PATH": os.pathsep.join((str(commands), self.environ["PATH"])),
         }
 
-    def client(self, service: str) -> Any:
-        """A boto3 client of this cloud, as the account's administrator."""
+    def client(self, service: str, keys: Mapping[str, str] | None = None) -> Any:
+        """A boto3 client of this cloud, as the account's administrator, or with the keys of a session."""
+        session = {"aws_session_token": keys["SessionToken"]} if keys else {}
         return _session().client(
             service,  # type: ignore[call-overload]
             endpoint_url=self.endpoint,
             region_name=self.environment.region,
-            aws_access_key_id=_CREDENTIALS["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=_CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            aws_access_key_id=keys["AccessKeyId"] if keys else _CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=keys["SecretAccessKey"] if keys else _CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            **session,
             config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
         )
 

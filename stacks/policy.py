@@ -294,6 +294,14 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
             "ECS generates the ids of revisions: this pattern matches those of one service and no other.",
         ),
         Acknowledgement(
+            "NotifyPolicy/Resource",
+            (
+                "AwsSolutions-IAM5[Resource::arn:aws:ssm:{environment.region}:{environment.account}:automation-definition/{environment.prefix}-maintenance-off:*]",
+                "AwsSolutions-IAM5[Resource::arn:aws:ssm:{environment.region}:{environment.account}:automation-execution/*]",
+            ),
+            "Any version of one document, the one that ends maintenance; Systems Manager generates the ids of its executions.",
+        ),
+        Acknowledgement(
             "Notify/Resource",
             ("NIST.800.53.R5-LambdaInsideVPC",),
             "It has to notify people when the VPC is broken. It opens no port, and calls only AWS's endpoints, over TLS.",
@@ -401,6 +409,21 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
             "ProceduresRotationPolicy/Resource",
             ("AwsSolutions-IAM5[Resource::*]",),
             "secretsmanager:GetRandomPassword only answers with a new value, and has no resource-level permissions.",
+        ),
+        Acknowledgement(
+            "ProceduresMaintenancePolicy/Resource",
+            (
+                "AwsSolutions-IAM5[Resource::arn:aws:wafv2:{environment.region}:{environment.account}:regional/ipset/{environment.prefix}-maintenance-ipv4/*]",
+                "AwsSolutions-IAM5[Resource::arn:aws:wafv2:{environment.region}:{environment.account}:regional/ipset/{environment.prefix}-maintenance-ipv6/*]",
+                "AwsSolutions-IAM5[Resource::arn:aws:wafv2:us-east-1:{environment.account}:global/ipset/{environment.prefix}-maintenance-ipv4/*]",
+                "AwsSolutions-IAM5[Resource::arn:aws:wafv2:us-east-1:{environment.account}:global/ipset/{environment.prefix}-maintenance-ipv6/*]",
+            ),
+            "WAF generates the ids of IP sets, half of them in another stack's region: each pattern matches the one with that name.",
+        ),
+        Acknowledgement(
+            "ProceduresMaintenancePolicy/Resource",
+            ("AwsSolutions-IAM5[Resource::*]",),
+            "One read: wafv2:ListIPSets has no resource-level permissions.",
         ),
         Acknowledgement(
             "Procedures/Resource",

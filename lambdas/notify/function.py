@@ -382,7 +382,7 @@ class Notify:
         return False
 
     def _announcement(self, alarm: Alarm, run: _Run) -> Maintenance | None:
-        """What a procedure has announced of the maintenance that is on; None of one that was begun by hand, or is unreadable."""
+        """What a procedure announced of the maintenance that is on; None of one by hand, or where it is unreadable."""
         if not run.table:
             return None
         announced = None

@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeAuto
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -75,6 +76,8 @@ class Execution:
         self._id = execution
         found: Any = ssm.get_automation_execution(AutomationExecutionId=execution)
         self._found: Mapping[str, Any] = found["AutomationExecution"]
+        self.at: datetime | None = None
+        """When the step began that `problem` found in progress."""
 
     @property
     def started_by(self) -> str:
@@ -98,12 +101,17 @@ class Execution:
             return f"execution {self._id} is of {name}, not of {document}"
         if self.status not in _RUNNING:
             return f"execution {self._id} is {self.status}"
-        steps = self._steps("StepName", event.step)
-        if not any(step["StepStatus"] == "InProgress" for step in steps):
+        self.at = self._began(event.step)
+        if self.at is None:
             return f"execution {self._id} is not at its step {event.step}"
         given = {key: values[0] for key, values in self._found.get("Parameters", {}).items() if values}
         wrong = sorted(key for key, value in given.items() if event.inputs.get(key, value) != value)
         return f"execution {self._id} was started with another {', '.join(wrong)}" if wrong else ""
+
+    def _began(self, step: str) -> datetime | None:
+        """When a step that is in progress began; None when it is not."""
+        steps = self._steps("StepName", step)
+        return next((one["ExecutionStartTime"] for one in steps if one["StepStatus"] == "InProgress"), None)
 
     def approvers(self) -> set[str]:
         """Who approved; RefusedError when there was no approval, or it does not say whose it was."""
@@ -158,6 +166,7 @@ class Executions:
             reason=event.inputs.get("Reason", ""),
             dry_run=event.inputs.get("DryRun", "true") != "false",
             inputs=own,
+            **({"at": execution.at.astimezone(UTC)} if execution.at else {}),
         )
 
 

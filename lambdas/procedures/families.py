@@ -28,6 +28,6 @@ def families(settings: ProceduresSettings, clients: Clients, clock: Clock, runs:
         Database(settings, **stores, **tasks).steps(),
         Size(settings, **stores, elasticache=clients.elasticache).steps(),
         Rotation(settings, **stores, **tasks, elasticache=clients.elasticache).steps(),
-        Maintain(settings, clients, clock, runs).steps(),
+        Maintain(settings, clients, runs).steps(),
         Incident(settings, clients, clock, runs).steps(),
     )

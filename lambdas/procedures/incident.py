@@ -220,9 +220,9 @@ class Incident:
     def _chosen(self, run: Run) -> _Incident:
         """The incident that a run is about; RefusedError when there is none, or none of that name. Later steps keep to it."""
         wanted = run.inputs["Incident"]
-        found = self._find(self._default() if wanted == OPEN else wanted)
+        found = self._find(run, self._default(run) if wanted == OPEN else wanted)
         if found is None:
-            names = list(dict.fromkeys(self._name(one) for one in self._told() if one.open))
+            names = list(dict.fromkeys(self._name(one) for one in self._told(run) if one.open))
             are = f"the open one is {', '.join(names)}" if names else "none is open"
             raise RefusedError("No incident is open." if wanted == OPEN else f"There is no incident {wanted}: {are}.")
         self._runs.keep(run, incident=found.name)
@@ -238,29 +238,29 @@ class Incident:
     def _of(self, run: Run) -> _Incident:
         """The incident that Plan chose."""
         name = self._runs.read(run).kept["incident"]
-        if found := self._find(name):
+        if found := self._find(run, name):
             return found
         raise RefusedError(f"There is no incident {name} any more.")
 
-    def _default(self) -> str:
+    def _default(self, run: Run) -> str:
         """The incident that people took up last; else the oldest that somebody was called for; empty for none."""
         if open_ := self._timelines.open():
             return open_.subject.name
-        for name in dict.fromkeys(self._name(one) for one in self._told() if one.open):
-            if (found := self._find(name)) and not found.resolved:
+        for name in dict.fromkeys(self._name(one) for one in self._told(run) if one.open):
+            if (found := self._find(run, name)) and not found.resolved:
                 return name
         return ""
 
-    def _find(self, name: str) -> _Incident | None:
-        told = tuple(one for one in self._told() if self._name(one) == name)
+    def _find(self, run: Run, name: str) -> _Incident | None:
+        told = tuple(one for one in self._told(run) if self._name(one) == name)
         timeline = self._timelines.read(name) if name else None
         if timeline:
             return _Incident(timeline.subject, told, timeline)
         return _Incident(Subject(name=name, alarm=told[0].alarm, since=told[0].memory.since), told, None) if told else None
 
-    def _told(self) -> list[_Told]:
+    def _told(self, run: Run) -> list[_Told]:
         """What people were told of, the most important first."""
-        people = recall(self._table, self._clock())["people"]
+        people = recall(self._table, run.at)["people"]
         return sorted((_Told(name, one) for name, one in people.items() if one.told_at), key=lambda one: one.order)
 
     def _name(self, told: _Told) -> str:
@@ -270,7 +270,7 @@ class Incident:
 
     def _add(self, run: Run, incident: _Incident, kind: Kind, text: str) -> str:
         """Add to the incident's timeline and tell the chat, each once; what was done, in words."""
-        at = self._clock().isoformat(timespec="seconds")
+        at = run.at.isoformat(timespec="seconds")
         self._timelines.add(incident.subject, Event(id=run.execution, at=at, kind=kind, by=run.started_by, text=text))
         words = {"note": "Note", "status page": f"Status page, {run.inputs.get('Stage', '')}"}.get(kind, kind.capitalize())
         if "told" not in self._runs.read(run).kept:

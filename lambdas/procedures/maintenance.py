@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from lambdas.common import chat
-from lambdas.common.clock import Clock
 from lambdas.common.https import Answer as Page
 from lambdas.common.https import NoAnswerError
 from lambdas.common.maintenance import Maintenances
@@ -48,9 +47,8 @@ class _IpSet:
 class Maintain:
     """The family in one environment."""
 
-    def __init__(self, settings: ProceduresSettings, clients: Clients, clock: Clock, runs: Runs, fetch: Fetch = fetch) -> None:
+    def __init__(self, settings: ProceduresSettings, clients: Clients, runs: Runs, fetch: Fetch = fetch) -> None:
         self._settings = settings
-        self._clock = clock
         self._runs = runs
         self._fetch = fetch
         self._sns = clients.sns
@@ -83,7 +81,7 @@ class Maintain:
         operators, minutes = _operators(run), int(run.inputs["Minutes"])
         sets, announced = self._sets(), self._announced.read()
         settings = self._settings
-        until = self._clock() + timedelta(minutes=minutes)
+        until = run.at + timedelta(minutes=minutes)
         on = any(one.addresses for one in sets)
         words = (
             f"Maintenance is on{f' until {_time(announced.until)}' if announced else ''}: it would go on until {_time(until)}."
@@ -99,7 +97,7 @@ class Maintain:
     def _mute(self, run: Run) -> Answer:
         """Announce when it ends, and then mute: whatever fails from here on ends by itself."""
         kept = self._runs.read(run).kept.get("until")
-        until = datetime.fromisoformat(kept) if kept else self._clock() + timedelta(minutes=int(run.inputs["Minutes"]))
+        until = datetime.fromisoformat(kept) if kept else run.at + timedelta(minutes=int(run.inputs["Minutes"]))
         self._runs.keep(run, until=until.isoformat())
         self._announced.announce(until, run.execution, run.started_by)
         if self._muted():
@@ -139,14 +137,14 @@ class Maintain:
     def _let_in(self, run: Run) -> Answer:
         changed = self._fill({version: [] for version in _EVERYBODY})
         if "let_in_at" not in self._runs.read(run).kept:
-            self._runs.keep(run, let_in_at=self._clock().isoformat())
+            self._runs.keep(run, let_in_at=run.at.isoformat())
         return {"said": f"Users are let in: {changed} of the web ACLs' IP sets are changed."}
 
     def _clear(self, run: Run) -> Answer:
         """The alarms of maintenance itself have to end before they act again: or they would call people, and automation. What
         does not end in time is no longer maintenance."""
         firing = self._firing()
-        late = self._clock() - datetime.fromisoformat(self._runs.read(run).kept["let_in_at"]) >= CLEARING
+        late = run.at - datetime.fromisoformat(self._runs.read(run).kept["let_in_at"]) >= CLEARING
         problems = [f"{name} answers {words}" for name, words in self._seen(self._serves) if words]
         if not (firing or problems):
             return {"said": "Users are served, and no page fires."}
@@ -195,10 +193,7 @@ class Maintain:
     # The alarms
 
     def _muted(self) -> bool:
-        found = self._cloudwatch.describe_alarms(
-            AlarmNames=[self._settings.maintenance_alarm], AlarmTypes=["CompositeAlarm", "MetricAlarm"]
-        )
-        return any(one["StateValue"] == "ALARM" for one in (*found["CompositeAlarms"], *found["MetricAlarms"]))
+        return bool(self._in_alarm([self._settings.maintenance_alarm]))
 
     def _set_muted(self, state: Literal["ALARM", "OK"], reason: str) -> None:
         self._cloudwatch.set_alarm_state(
@@ -209,10 +204,12 @@ class Maintain:
         """The pages that fire for what is now, and what invokes automation."""
         prefix = self._settings.alarm_prefix
         names = [f"{prefix}{page.slug}" for page in PAGES if not page.recurring] + [self._settings.service_impaired_alarm]
-        found = self._cloudwatch.describe_alarms(
-            AlarmNames=names, StateValue="ALARM", AlarmTypes=["CompositeAlarm", "MetricAlarm"]
-        )
-        return sorted(one["AlarmName"] for one in (*found["CompositeAlarms"], *found["MetricAlarms"]))
+        return sorted(self._in_alarm(names))
+
+    def _in_alarm(self, names: Sequence[str]) -> list[str]:
+        found = self._cloudwatch.describe_alarms(AlarmNames=names, AlarmTypes=["CompositeAlarm", "MetricAlarm"])
+        alarms = (*found["CompositeAlarms"], *found["MetricAlarms"])
+        return [one["AlarmName"] for one in alarms if one["StateValue"] == "ALARM"]
 
     # What users see
 

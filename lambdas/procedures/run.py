@@ -1,7 +1,8 @@
 """What a step of a procedure is given, and what it answers."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 
 class RefusedError(Exception):
@@ -18,7 +19,8 @@ class VerifyError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One execution of a procedure's document: who started it, why, and with which inputs."""
+    """One execution of a procedure's document: who started it, why, and with which inputs; when the step that runs began, by
+    Automation's clock, which is that of the alarms."""
 
     procedure: str
     execution: str
@@ -26,6 +28,7 @@ class Run:
     reason: str
     dry_run: bool
     inputs: Mapping[str, str]
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 Answer = Mapping[str, str]

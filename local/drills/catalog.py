@@ -9,6 +9,7 @@ from local.drills.broken_frontend import broken_frontend
 from local.drills.database_failure import database_failure
 from local.drills.drill import Drill
 from local.drills.maintenance import maintenance
+from local.drills.maintenance_announced import maintenance_announced
 from local.drills.simulation import Simulation
 
 DRILLS: Mapping[str, Callable[[Drill], None]] = {
@@ -16,6 +17,7 @@ DRILLS: Mapping[str, Callable[[Drill], None]] = {
     "database-failure": database_failure,
     "maintenance": maintenance,
     "broken-frontend": broken_frontend,
+    "maintenance-announced": maintenance_announced,
 }
 
 

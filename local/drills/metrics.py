@@ -49,8 +49,9 @@ class Metrics:
         environment = self._environment
         balancer, targets = self._load_balancer
         tasks = service["runningCount"]
-        # Requests for which no target could be chosen are only in the load balancer's own 503s.
-        answered = [answer for answer in answers if tasks]
+        # Requests for which no target could be chosen are only in the load balancer's own 503s. So are those that WAF answered
+        # here; AWS does not say whether it counts them there or nowhere, and here alarms have to bear it.
+        answered = [answer for answer in answers if tasks and not answer.kept_out]
         refused, errors = len(answers) - len(answered), sum(answer.status >= 500 for answer in answered)
         healthy = tasks if accepted(health.status, environment.backend.health_check_codes) else 0
 

@@ -4,6 +4,7 @@ Time passes a minute at a time: requests really go to the stand-in application, 
 alarms are judged, and their actions invoke the real functions under their real roles.
 """
 
+import contextlib
 import json
 from collections.abc import Sequence
 from datetime import timedelta
@@ -26,6 +27,8 @@ _PROBED = timedelta(seconds=30)
 """Into each minute, the health check runs."""
 ARMING_MINUTES = 5
 """Within these, an environment that is served arms its monitoring by itself."""
+_STEP, _STEPS = timedelta(seconds=15), 40
+"""How a procedure is waited for."""
 CALM_MINUTES = CALM // MINUTE + 2
 """Within these, people are told that a page is over, or that it was handled automatically."""
 
@@ -80,7 +83,7 @@ class Simulation:
         self._advance(_PROBED)  # a schedule runs at any second; what it measures is of the minute in which it does
         self._run("health-check")
         self._advance(MINUTE)
-        self.metrics.publish(self._time - MINUTE, self.users.minute(), self.users.health(), self.pipeline.service)
+        self.metrics.publish(self._time - MINUTE, self.users.minute(), self.users.target_health(), self.pipeline.service)
 
     def _advance(self, into: timedelta) -> None:
         """To a time of the next minute, and, to its end, into the minute after it."""
@@ -108,6 +111,42 @@ class Simulation:
         self.cloudwatch.set_alarm_state(AlarmName=self.environment.maintenance_alarm, StateValue=state, StateReason=reason)
         self.cloud.wait_until_idle()
 
+    def run_procedure(self, name: str, **inputs: str) -> str:
+        """Start a procedure that another person has to approve, and wait for its end; what its last step said."""
+        environment, ssm = self.environment, self.cloud.client("ssm")
+        given = {"DryRun": "false", "Reason": "A drill", **inputs}
+        execution = ssm.start_automation_execution(
+            DocumentName=environment.document(name), Parameters={key: [value] for key, value in given.items()}
+        )["AutomationExecutionId"]
+        self.cloud.wait_until_idle()
+        self._approve(execution)
+        for _ in range(_STEPS):
+            self.cloud.wait_until_idle()
+            shown = ssm.get_automation_execution(AutomationExecutionId=execution)["AutomationExecution"]
+            if shown["AutomationExecutionStatus"] not in ("InProgress", "Waiting", "Pending"):
+                break
+            self.cloud.advance(_STEP)
+        if shown["AutomationExecutionStatus"] != "Success":
+            raise CloudError(f"{name} ended {shown['AutomationExecutionStatus']}: {shown.get('FailureMessage')}")
+        last = [one["Outputs"]["Payload"][0] for one in shown["StepExecutions"] if one.get("Outputs", {}).get("Payload")][-2]
+        return str(json.loads(last)["said"])
+
+    def _approve(self, execution: str) -> None:
+        """Somebody of the role that the configuration names approves."""
+        environment, iam = self.environment, self.cloud.client("iam")
+        role = environment.procedures.approvers[0]
+        trust = {
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:aws:iam::{environment.account}:root"},
+            "Action": "sts:AssumeRole",
+        }
+        may = {"Effect": "Allow", "Action": "ssm:SendAutomationSignal", "Resource": "*"}
+        with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
+            iam.create_role(RoleName=role.rpartition("/")[2], AssumeRolePolicyDocument=_policy(trust))
+        iam.put_role_policy(RoleName=role.rpartition("/")[2], PolicyName="approves", PolicyDocument=_policy(may))
+        keys = self.cloud.client("sts").assume_role(RoleArn=role, RoleSessionName="second")["Credentials"]
+        self.cloud.client("ssm", keys).send_automation_signal(AutomationExecutionId=execution, SignalType="Approve")
+
     # What can be seen of it
 
     def outcomes(self) -> Sequence[dict[str, Any]]:
@@ -123,8 +162,20 @@ class Simulation:
         )["CompositeAlarms"]
         return bool(alarm["StateValue"] == "OK")
 
+    @property
+    def in_maintenance(self) -> bool:
+        """Whether nobody is called."""
+        (alarm,) = self.cloudwatch.describe_alarms(
+            AlarmNames=[self.environment.maintenance_alarm], AlarmTypes=["CompositeAlarm"]
+        )["CompositeAlarms"]
+        return bool(alarm["StateValue"] == "ALARM")
+
     def alarms_are_clear(self) -> bool:
         """Whether no alarm is in ALARM, but for those that look back on the last half hour."""
         found = self.cloudwatch.describe_alarms(StateValue="ALARM", AlarmTypes=["MetricAlarm", "CompositeAlarm"])
         names = [alarm["AlarmName"] for alarm in (*found["MetricAlarms"], *found["CompositeAlarms"])]
         return all(name.endswith(f"-{LOOKING_BACK}") for name in names)
+
+
+def _policy(statement: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})

@@ -17,10 +17,11 @@ PATH = "/api/v1/map"
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to a request: its HTTP status, and how long it took."""
+    """The answer to a request: its HTTP status, and how long it took; `kept_out` in maintenance, before any task had it."""
 
     status: int
     seconds: float
+    kept_out: bool = False
 
 
 class Users:
@@ -37,6 +38,16 @@ class Users:
         """The answer of the API's health check."""
         return self.get(self._cloud.environment.backend.health_check_path)
 
+    def target_health(self) -> Answer:
+        """The answer of the health check to the load balancer, which asks the tasks themselves."""
+        begun, environment = time.perf_counter(), self._cloud.environment
+        connection = self._connect(environment.application.container.port)
+        try:
+            connection.request("GET", environment.backend.health_check_path)
+            return Answer(connection.getresponse().status, time.perf_counter() - begun)
+        finally:
+            connection.close()
+
     @property
     def served(self) -> bool:
         """Whether the API's health check and an ordinary request both answer 200."""
@@ -48,7 +59,7 @@ class Users:
         self._connection.request("GET", path)
         response = self._connection.getresponse()
         response.read()
-        return Answer(response.status, time.perf_counter() - begun)
+        return Answer(response.status, time.perf_counter() - begun, response.getheader("Retry-After") is not None)
 
     def close(self) -> None:
         """Close the connection; the next request opens another."""
@@ -56,9 +67,12 @@ class Users:
 
     @cached_property
     def _connection(self) -> http.client.HTTPSConnection:
+        return self._connect(443)
+
+    def _connect(self, port: int) -> http.client.HTTPSConnection:
         variables = self._cloud.application_environment
         proxy = urlsplit(variables["HTTPS_PROXY"])
         tls = ssl.create_default_context(cafile=variables["SSL_CERT_FILE"])
         connection = http.client.HTTPSConnection(str(proxy.hostname), proxy.port, context=tls, timeout=10)
-        connection.set_tunnel(self._cloud.environment.domain.api, 443)
+        connection.set_tunnel(self._cloud.environment.domain.api, port)
         return connection

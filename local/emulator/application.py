@@ -155,10 +155,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     application: Application
     protocol_version = "HTTP/1.1"
-    host = ""
+    host, port = "", ""
 
     def do_CONNECT(self) -> None:
-        self.host = self.path.partition(":")[0]
+        self.host, _, self.port = self.path.partition(":")
         known = self.application.environment.domain
         if self.host not in (known.api, known.frontend):
             self.send_error(HTTPStatus.BAD_GATEWAY, f"{self.host} is not a host of this environment")
@@ -174,7 +174,9 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.host:  # asked as a proxy, over plain HTTP
             self.send_error(HTTPStatus.BAD_GATEWAY, "only HTTPS goes through here")
             return
-        blocked = self.application.blocked(self.host, self.path, self.client_address[0], dict(self.headers.items()))
+        # On another port the load balancer asks a task for its health, which passes no web ACL.
+        public, headers = self.port == "443", dict(self.headers.items())
+        blocked = self.application.blocked(self.host, self.path, self.client_address[0], headers) if public else None
         status, kind, said = (
             (blocked.status, blocked.content_type, blocked.body) if blocked else self.application.answer(self.host, self.path)
         )

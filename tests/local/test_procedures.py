@@ -123,13 +123,18 @@ def cloud(procedures_cloud: Cloud) -> Cloud:
     return procedures_cloud
 
 
-@pytest.fixture(scope="session")
-def _on_call(cloud: Cloud) -> None:
+def make_on_call(cloud: Cloud) -> None:
     """The role of those on call, who approve as well: what docs/procedures.md says that it may do."""
     environment, iam = cloud.environment, cloud.client("iam")
     trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{environment.account}:root"}, "Action": "sts:AssumeRole"}
     iam.create_role(RoleName="approvers", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}))
     iam.put_role_policy(RoleName="approvers", PolicyName="p", PolicyDocument=json.dumps(policy(environment)))
+
+
+@pytest.fixture(scope="session")
+def _on_call(cloud: Cloud) -> None:
+    with contextlib.suppress(cloud.client("iam").exceptions.EntityAlreadyExistsException):  # another module's tests need it
+        make_on_call(cloud)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Template
 
+from lambdas.common.maintenance import Maintenances
 from lambdas.notify.heartbeat import Heartbeat
 from lambdas.sentry.function import Sentry as SentryFunction
 from lambdas.sentry.settings import SentrySettings
@@ -27,6 +28,7 @@ SENTRY_SECTION = Sentry(organization="hz-navigator", project="hz-navigator-backe
 HEARTBEAT_SECRET = "hz-navigator-heartbeat-url"
 SERVICE = arn("ecs", f"service/{PRODUCTION.cluster}/{PRODUCTION.service}")
 KEY = arn("kms", "key/of-the-stack")
+ENDS = PRODUCTION.document("maintenance-off")
 TASK_ROLES = tuple(PRODUCTION.role_arn(name) for name in (PRODUCTION.task_role, PRODUCTION.execution_role))
 
 
@@ -126,6 +128,12 @@ NOTIFY: Mapping[str, Callable[[Call], list[Need]]] = {
     "cloudwatch:SetAlarmState": lambda call: [
         Need("cloudwatch:SetAlarmState", arn("cloudwatch", f"alarm:{call.parameters['AlarmName']}"))
     ],
+    "ssm:StartAutomationExecution": on(
+        arn("ssm", f"automation-definition/{ENDS}:$DEFAULT"),
+        Need("ssm:StartAutomationExecution", arn("ssm", f"document/{ENDS}")),
+        Need("ssm:StartAutomationExecution", arn("ssm", "automation-execution/*")),
+        Need("iam:PassRole", PRODUCTION.role_arn(ENDS)),
+    ),
     "dynamodb:GetItem": on_table,
     "dynamodb:PutItem": on_table,
     "secretsmanager:GetSecretValue": SENTRY["secretsmanager:GetSecretValue"],
@@ -296,7 +304,7 @@ def calls_of_releases(aws: World) -> list[Call]:
 
 def calls_of_notify(aws: World) -> list[Call]:
     """Every call that `notify` makes: it arms itself, tells of a page and a notification of each severity, and ends maintenance
-    that nobody ended. Then it reads where its heartbeat goes, which is not to be read here."""
+    that was announced, then itself. Then it reads where its heartbeat goes, which is not to be read here."""
     made = []
     for slug in ("api-availability", "frontend-availability"):
         aws.watch(PRODUCTION.alarm(slug, "warning"))
@@ -323,6 +331,8 @@ def calls_of_notify(aws: World) -> list[Call]:
         if number == 5:
             aws.begin_release()
         aws.set_alarm(name, state)
+        if name == PRODUCTION.maintenance_alarm:
+            Maintenances(aws.table).announce(aws.now, "an execution", "somebody")
         for minutes in (1, 2, 12, 120) if state == "OK" or name == PRODUCTION.maintenance_alarm else (1, 2):
             aws.wait(minutes=minutes)
             aws.notify()
@@ -398,6 +408,8 @@ def test_health_check_calls_nothing_and_may_do_no_more_than_lambda_needs() -> No
         Need("ssm:PutParameter", arn("ssm", "parameter/another")),
         Need("sns:Publish", arn("sns", "another-topic")),
         Need("cloudwatch:SetAlarmState", arn("cloudwatch", f"alarm:{PRODUCTION.service_impaired_alarm}")),
+        Need("ssm:StartAutomationExecution", arn("ssm", f"document/{PRODUCTION.document('maintenance-on')}")),
+        Need("iam:PassRole", PRODUCTION.role_arn(PRODUCTION.document("maintenance-on"))),
         Need("cloudwatch:PutAlarmMuteRule", arn("cloudwatch", "alarm-mute-rule:one")),
         Need("secretsmanager:GetSecretValue", arn("secretsmanager", f"secret:{PRODUCTION.database_secret}-Ab1Cd2")),
         Need("dynamodb:DeleteItem", arn("dynamodb", f"table/{PRODUCTION.incidents_table}")),

@@ -13,6 +13,7 @@ from tests.synth.arns import Arns
 from tests.synth.assemblies import templates
 from tests.unit.lambdas.automation import BOB, Started
 from tests.unit.lambdas.procedures.conftest import Site, push
+from tests.unit.lambdas.procedures.edge import Edge, make_ip_sets
 from tests.unit.lambdas.procedures.site import Site as Frontend
 from tests.unit.lambdas.world import Call, World, client, world
 
@@ -67,6 +68,14 @@ def on_distribution(call: Call) -> list[Need]:
     return [Need("cloudfront:CreateInvalidation", distribution, ((f"aws:ResourceTag/{SITE}", PRODUCTION.domain.frontend),))]
 
 
+def on_ip_set(call: Call) -> list[Need]:
+    region, scope = {"REGIONAL": (PRODUCTION.region, "regional"), "CLOUDFRONT": ("us-east-1", "global")}[
+        call.parameters["Scope"]
+    ]
+    named = f"{scope}/ipset/{call.parameters['Name']}/{call.parameters['Id']}"
+    return [Need(f"wafv2:{call.operation}", f"arn:aws:wafv2:{region}:{PRODUCTION.account}:{named}")]
+
+
 # Which resources an operation is authorized on: https://docs.aws.amazon.com/service-authorization/latest/reference/
 AUTHORIZED: Mapping[str, Callable[[Call], list[Need]]] = {
     **{name: needs for name, needs in ROLLBACK.items() if name not in UNUSED},
@@ -75,6 +84,9 @@ AUTHORIZED: Mapping[str, Callable[[Call], list[Need]]] = {
     "ecs:ListTasks": on(arn("ecs", f"container-instance/{PRODUCTION.cluster}/*")),
     "ecs:DescribeTasks": on_tasks,
     "ecs:StopTask": on_tasks,
+    "cloudwatch:SetAlarmState": lambda call: [
+        Need("cloudwatch:SetAlarmState", arn("cloudwatch", f"alarm:{call.parameters['AlarmName']}"))
+    ],
     "ssm:GetAutomationExecution": on_execution,
     "ssm:DescribeAutomationStepExecutions": on_execution,
     "cloudfront:CreateInvalidation": on_distribution,
@@ -85,6 +97,9 @@ AUTHORIZED: Mapping[str, Callable[[Call], list[Need]]] = {
     "s3:HeadObject": on_object("s3:GetObject"),
     "s3:ListObjectsV2": lambda call: [Need("s3:ListBucket", f"arn:aws:s3:::{call.parameters['Bucket']}")],
     "s3:PutObject": on_object("s3:PutObject", "kms:GenerateDataKey"),
+    "wafv2:GetIPSet": on_ip_set,
+    "wafv2:ListIPSets": on("*"),
+    "wafv2:UpdateIPSet": on_ip_set,
 }
 
 
@@ -152,7 +167,36 @@ def frontend(_: World) -> Iterator[Call]:
         site.release("two")
 
 
-FAMILIES = (backend, frontend)
+def people(aws: World) -> Iterator[Call]:
+    """Every call for maintenance and for incidents."""
+    make_ip_sets()
+    for name in (PRODUCTION.maintenance_alarm, PRODUCTION.service_impaired_alarm, PRODUCTION.not_armed_alarm):
+        aws.watch(name, notifies=False)
+    down = PRODUCTION.page("service-down")
+    aws.watch(down)
+    aws.set_alarm(down, "ALARM")
+    aws.looks(3)
+    aws.set_alarm(down, "OK")
+    aws.looks(1)
+    steps = {
+        "maintenance-on": ({}, "Mute", "KeepOut", "KeptOut", "Tell"),
+        "maintenance-off": ({}, "LetIn", "Clear", "Unmute", "Verify"),
+        "incident-acknowledge": ({}, "Acknowledge"),
+        "incident-note": ({"Note": "A note"}, "Note"),
+        "incident-status-page": ({"Stage": "resolved"}, "Fill"),
+        "incident-resolve": ({}, "SmokeTests", "Resolve"),
+    }
+    for name, (inputs, *own) in steps.items():
+        started = Started(aws, name, **inputs)
+        for one in ("Plan", "Begin", *own):
+            if one == "Begin":
+                started.approved()
+            started.step(one)
+            yield from aws.calls
+        started.ends()
+
+
+FAMILIES = (backend, frontend, people)
 
 
 @cache
@@ -190,7 +234,8 @@ def key() -> str:
 @pytest.fixture
 def needs(monkeypatch: pytest.MonkeyPatch) -> list[Need]:
     """What every call of every family needs, and what Lambda does under the function's role."""
-    monkeypatch.setattr("lambdas.health_check.probes.get", Site().get)
+    for one in ("lambdas.health_check.probes.get", "lambdas.common.https.get"):
+        monkeypatch.setattr(one, Edge(Site()).get)
     made = []
     for family in FAMILIES:
         with world() as aws:
@@ -223,6 +268,9 @@ def test_every_call_is_granted_and_every_grant_is_used(needs: list[Need]) -> Non
         Need("s3:PutBucketPolicy", f"arn:aws:s3:::{PRODUCTION.frontend_bucket}"),
         Need("kms:Decrypt", f"arn:aws:kms:{FRONTEND_REGION}:{PRODUCTION.account}:key/of-the-frontend"),
         Need("cloudfront:CreateInvalidation", f"arn:aws:cloudfront::{PRODUCTION.account}:distribution/E1OTHER"),
+        Need("wafv2:UpdateIPSet", arn("wafv2", "regional/ipset/another/1")),
+        Need("wafv2:UpdateWebACL", arn("wafv2", f"regional/webacl/{PRODUCTION.web_acl}/1")),
+        Need("cloudwatch:SetAlarmState", arn("cloudwatch", f"alarm:{PRODUCTION.service_impaired_alarm}")),
     ],
     ids=lambda need: f"{need.action} on {need.resource.rpartition(':')[2]}",
 )

@@ -293,6 +293,14 @@ def test_a_web_acl_stands_before_it(stack: Template, distribution: dict[str, Any
     assert (acl["Properties"]["Scope"], acl["Properties"]["Name"]) == ("CLOUDFRONT", environment.frontend_web_acl)
 
 
+def test_in_maintenance_it_answers_as_the_load_balancer_does(stack: Template) -> None:
+    first = min(stack.only("AWS::WAFv2::WebACL")["Properties"]["Rules"], key=lambda rule: int(rule["Priority"]))
+    answer = first["Action"]["Block"]["CustomResponse"]
+    assert (first["Name"], answer["ResponseCode"]) == ("Maintenance", 503)
+    assert {"Name": "Retry-After", "Value": "300"} in answer["ResponseHeaders"]
+    assert {one["Properties"]["Scope"] for one in stack.of_type("AWS::WAFv2::IPSet").values()} == {"CLOUDFRONT"}
+
+
 def test_every_request_is_logged_to_a_bucket_that_accepts_it_first(stack: Template, environment: Environment) -> None:
     source = stack.only("AWS::Logs::DeliverySource")
     destination = stack.only("AWS::Logs::DeliveryDestination")

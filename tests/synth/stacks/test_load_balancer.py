@@ -117,8 +117,13 @@ def rules(stack: Template) -> dict[str, dict[str, Any]]:
     return {rule["Name"]: rule for rule in stack.only("AWS::WAFv2::WebACL")["Properties"]["Rules"]}
 
 
-def test_the_web_acl_limits_rates_first_and_then_asks_awss_rules(rules: dict[str, dict[str, Any]]) -> None:
-    assert sorted(rules, key=lambda name: int(rules[name]["Priority"])) == [*LIMITS, *MANAGED]
+def test_the_web_acl_keeps_out_in_maintenance_limits_rates_and_then_asks_awss_rules(rules: dict[str, dict[str, Any]]) -> None:
+    assert sorted(rules, key=lambda name: int(rules[name]["Priority"])) == [
+        "MaintenanceLetsIn",
+        "Maintenance",
+        *LIMITS,
+        *MANAGED,
+    ]
     assert len({rule["Priority"] for rule in rules.values()}) == len(rules)
 
 
@@ -127,6 +132,29 @@ def test_too_many_requests_are_answered_with_429(rules: dict[str, dict[str, Any]
     statement = rules[name]["Statement"]["RateBasedStatement"]
     assert (statement["AggregateKeyType"], statement["Limit"]) == limit
     assert rules[name]["Action"] == {"Block": {"CustomResponse": {"ResponseCode": 429}}}
+
+
+def test_in_maintenance_the_load_balancer_answers_503_with_a_page_and_when_to_come_back(
+    stack: Template, rules: dict[str, dict[str, Any]], environment: Environment
+) -> None:
+    answer = rules["Maintenance"]["Action"]["Block"]["CustomResponse"]
+    assert answer["ResponseCode"] == 503
+    assert {"Name": "Retry-After", "Value": "300"} in answer["ResponseHeaders"]
+    bodies = stack.only("AWS::WAFv2::WebACL")["Properties"]["CustomResponseBodies"]
+    body = bodies[answer["CustomResponseBodyKey"]]
+    assert body["ContentType"] == "TEXT_HTML"
+    assert environment.application.product in body["Content"]
+    assert len(body["Content"].encode()) <= 4096
+
+
+def test_the_ip_sets_of_maintenance_are_empty_so_that_a_deployment_leaves_them_as_they_are(
+    stack: Template, environment: Environment
+) -> None:
+    sets = [one["Properties"] for one in stack.of_type("AWS::WAFv2::IPSet").values()]
+    assert {(one["Name"], one["IPAddressVersion"], one["Scope"]) for one in sets} == {
+        (environment.maintenance_addresses(version), version, "REGIONAL") for version in ("IPV4", "IPV6")
+    }
+    assert [one["Addresses"] for one in sets] == [[], []]
 
 
 @pytest.mark.parametrize(("name", "counted"), MANAGED.items())

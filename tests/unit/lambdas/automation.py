@@ -51,7 +51,7 @@ class Started:
 
     def begin(self, step: str) -> dict[str, Any]:
         """The execution comes to a step."""
-        begun = {"StepName": step, "StepStatus": "InProgress"}
+        begun = {"StepName": step, "StepStatus": "InProgress", "ExecutionStartTime": self.aws.now}
         self.execution["StepExecutions"].append(begun)
         return begun
 

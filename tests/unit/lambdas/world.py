@@ -512,6 +512,12 @@ def client(service: Any) -> Any:
 
 
 @cache
+def client_in(region: str, service: Any) -> Any:
+    """The same in another region."""
+    return _quiet().client(service, region_name=region)
+
+
+@cache
 def _table() -> Any:
     return _quiet().resource("dynamodb").Table(PRODUCTION.incidents_table)
 

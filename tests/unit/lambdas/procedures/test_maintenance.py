@@ -2,42 +2,35 @@
 
 import ipaddress
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from lambdas.common import https
 from lambdas.common.https import Answer
 from lambdas.common.maintenance import Maintenances
+from lambdas.health_check import probes
 from lambdas.procedures.maintenance import everybody_but
 from lambdas.procedures.run import WAITING, RefusedError, VerifyError
 from runbook.rules import CLEARING, ENDING, RETRY_AFTER
 from tests.environments import PRODUCTION
 
 from ..automation import ADA, BOB, REASON, Started
-from ..world import Crash, World, _quiet, client, refusal
+from ..world import Crash, World, client, refusal
 from .conftest import Site
+from .edge import SCOPES, VERSIONS, Edge, addresses, firewall, make_ip_sets
 
 ON, OFF = "maintenance-on", "maintenance-off"
-SCOPES = {"REGIONAL": PRODUCTION.region, "CLOUDFRONT": "us-east-1"}
-VERSIONS = ("IPV4", "IPV6")
 EVERYBODY = {"IPV4": {"0.0.0.0/1", "128.0.0.0/1"}, "IPV6": {"::/1", "8000::/1"}}
 ALARM = PRODUCTION.maintenance_alarm
 IMPAIRED = PRODUCTION.service_impaired_alarm
 
 
-def firewall(scope: str) -> Any:
-    return _quiet().client("wafv2", region_name=SCOPES[scope])
-
-
 @pytest.fixture(autouse=True)
 def _ip_sets(aws: World) -> None:
-    for scope in SCOPES:
-        for version in VERSIONS:
-            firewall(scope).create_ip_set(
-                Name=PRODUCTION.maintenance_addresses(version), Scope=scope, IPAddressVersion=version, Addresses=[]
-            )
+    make_ip_sets()
     for name in (ALARM, PRODUCTION.not_armed_alarm, IMPAIRED):
         aws.watch(name, notifies=False)
 
@@ -45,23 +38,9 @@ def _ip_sets(aws: World) -> None:
 @pytest.fixture(autouse=True)
 def edge(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both web ACLs keep out whoever is in their IP sets; this process is a user."""
-    from lambdas.common import https
-    from lambdas.health_check import probes
-
-    def get(url: str, *rest: Any, **more: Any) -> Answer:
-        scope = "CLOUDFRONT" if url.startswith(PRODUCTION.frontend_url) else "REGIONAL"
-        if any(addresses(scope, version) for version in VERSIONS):
-            return Answer(503, "text/html", b"maintenance", "300")
-        return site.get(url, *rest, **more)
 
     for one in (https, probes):
-        monkeypatch.setattr(one, "get", get)
-
-
-def addresses(scope: str, version: str) -> set[str]:
-    name, waf = PRODUCTION.maintenance_addresses(version), firewall(scope)
-    (found,) = (one for one in waf.list_ip_sets(Scope=scope)["IPSets"] if one["Name"] == name)
-    return {*waf.get_ip_set(Name=name, Scope=scope, Id=found["Id"])["IPSet"]["Addresses"]}
+        monkeypatch.setattr(one, "get", Edge(site).get)
 
 
 def kept_out() -> dict[tuple[str, str], set[str]]:
@@ -244,8 +223,6 @@ def test_an_ip_set_that_is_missing_is_refused_before_anything_is_changed(aws: Wo
 
 
 def test_it_waits_until_users_get_503_with_retry_after(aws: World, monkeypatch: pytest.MonkeyPatch, site: Site) -> None:
-    from lambdas.common import https
-
     started = Started(aws, ON)
     started.step("Plan")
     started.approved()
@@ -348,41 +325,53 @@ def test_an_announcement_that_cannot_be_read_leaves_the_rule_of_maintenance_by_h
 # Faults
 
 
-def attempts(aws: World, started: Started, step: str, points: Iterator[int]) -> bool:
-    """Run a step that dies at the next point, and again; whether it died."""
-    aws.crash_at = next(points)
-    try:
-        started.step(step)
-    except Crash:
-        return True
-    else:
-        return False
-    finally:
+def fill(to: dict[str, set[str]]) -> None:
+    for scope in SCOPES:
+        for one in (waf := firewall(scope)).list_ip_sets(Scope=scope)["IPSets"]:
+            named = {"Name": one["Name"], "Id": one["Id"], "Scope": scope}
+            version = waf.get_ip_set(**named)["IPSet"]["IPAddressVersion"]
+            token = waf.get_ip_set(**named)["LockToken"]
+            waf.update_ip_set(**named, Addresses=[*to[version]], LockToken=token)
+
+
+@pytest.mark.parametrize(
+    ("what", "step", "done"),
+    [
+        (ON, "Mute", lambda aws: muted() and announced(aws)),
+        (ON, "KeepOut", lambda _: kept_out() == STATES["on"][0]),
+        (OFF, "LetIn", lambda _: kept_out() == STATES["off"][0]),
+        (OFF, "Unmute", lambda aws: not muted() and not announced(aws)),
+    ],
+    ids=["Mute", "KeepOut", "LetIn", "Unmute"],
+)
+def test_a_step_that_dies_after_any_call_and_is_run_again_converges(
+    aws: World, what: str, step: str, done: Callable[[World], bool]
+) -> None:
+    begins, point, died = what == ON, 1, True
+    fill(EVERYBODY)
+    aws.set_alarm(ALARM, "ALARM")
+    started = Started(aws, what)
+    started.step("Plan")
+    started.approved()
+    started.step("Begin")
+    if step == "Unmute":
+        started.steps("LetIn", "Clear")
+    while died:
+        fill({"IPV4": set(), "IPV6": set()} if begins else EVERYBODY)
+        aws.set_alarm(ALARM, "OK" if begins else "ALARM")
+        if not begins:
+            Maintenances(aws.table).announce(aws.now, "an execution", ADA)
+        aws.crash_at = point
+        try:
+            started.step(step)
+            died = False
+        except Crash:
+            aws.crash_at = None
+            started.step(step)
         aws.crash_at = None
-
-
-@pytest.mark.parametrize(("what", "own"), [(ON, ("Mute", "KeepOut", "Tell")), (OFF, ("LetIn", "Clear", "Unmute"))])
-def test_a_run_that_dies_at_any_call_and_goes_on_converges(aws: World, what: str, own: tuple[str, ...]) -> None:
-    for dies in own:
-        point, died = 0, True
-        while died:
-            if what == OFF:
-                on(aws)
-            started = Started(aws, what)
-            started.step("Plan")
-            if what == ON:
-                started.approved()
-            started.step("Begin")
-            for step in own:
-                died = step == dies and attempts(aws, started, step, iter([point])) if step == dies else died
-                started.step(step)
-            started.step("Record")
-            started.ends()
-            assert state() == STATES["on" if what == ON else "off"]
-            if what == ON:
-                off(aws)
-            point += 3  # every third: with three steps of both, all kinds of calls come up
-        assert point > 9
+        assert done(aws), f"at {point}"
+        point += 2  # before the next call is after this one
+    assert point > 15
 
 
 def test_somebody_who_changes_an_ip_set_meanwhile_fails_the_step_and_the_next_attempt_wins(aws: World) -> None:

@@ -72,7 +72,7 @@ def test_the_escalation_path_is_the_runbooks() -> None:
         ("What you are told", "for 3 minutes after it ended"),
         ("What you are told", "| at most 5 minutes |"),
         ("What you are told", "| within 10 minutes |"),
-        ("What you are told", "| In maintenance nobody is told anything, and `rollback` is not invoked. | at most 2 hours |"),
+        ("What you are told", "| as long as it was announced for, at most 2 hours by hand |"),
         ("How fast you are called", "From a fault to the call for a P1: at most 3 minutes."),
         (
             "How fast you are called",
