@@ -118,15 +118,14 @@ class Execution:
     def failures(self) -> dict[str, str]:
         """The steps that ended badly, and why in Automation's words."""
         return {
-            step["StepName"]: one_line(str(step.get("FailureMessage") or status))
-            for status in _ENDED_BADLY
-            for step in self._steps("StepExecutionStatus", status)
+            step["StepName"]: one_line(str(step.get("FailureMessage") or step["StepStatus"]))
+            for step in self._steps("StepExecutionStatus", *_ENDED_BADLY)
         }
 
-    def _steps(self, key: Any, value: str) -> Sequence[Mapping[str, Any]]:
-        """The steps that have this, the newest first; those of a loop are there once for each round."""
+    def _steps(self, key: Any, *values: str) -> Sequence[Mapping[str, Any]]:
+        """The steps that have one of these, the newest first; those of a loop are there once for each round."""
         found: Any = self._ssm.describe_automation_step_executions(
-            AutomationExecutionId=self._id, Filters=[{"Key": key, "Values": [value]}], ReverseOrder=True, MaxResults=50
+            AutomationExecutionId=self._id, Filters=[{"Key": key, "Values": values}], ReverseOrder=True, MaxResults=50
         )
         steps: Sequence[Mapping[str, Any]] = found["StepExecutions"]
         return steps
