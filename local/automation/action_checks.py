@@ -18,7 +18,7 @@ from local.automation.actions import (
     TEXT_OPERATIONS,
 )
 from local.automation.reading import Path
-from local.automation.values import in_text, is_a, referred
+from local.automation.values import a, in_text, is_a, referred
 
 if TYPE_CHECKING:
     from local.automation.checks import Checker
@@ -55,9 +55,9 @@ def _own_value(checker: "Checker", path: Path, kind: str, value: Any, values: tu
     if name:
         known = checker.kind_of(name)
         if known and known != kind:
-            checker.add(path, f"{key} is a {kind}, and {{{{ {name} }}}} is a {known}")
+            checker.add(path, f"{key} is {a(kind)}, and {{{{ {name} }}}} is {a(known)}")
     elif not is_a(kind, value):
-        checker.add(path, f"{key} is a {kind}, not {in_text(value)[:60]!r}")
+        checker.add(path, f"{key} is {a(kind)}, not {in_text(value)[:60]!r}")
     elif values and value not in values and "{{" not in value:
         checker.add(path, f"{key} is one of {', '.join(values)}, not {value}")
 
@@ -182,9 +182,9 @@ def _compared(checker: "Checker", path: Path, kind: str, value: Any, operation: 
     if name := referred(value):
         known = checker.kind_of(name)
         if known and known != kind:
-            checker.add(path, f"{operation} compares a {kind}, and {{{{ {name} }}}} is a {known}")
+            checker.add(path, f"{operation} compares {a(kind)}, and {{{{ {name} }}}} is {a(known)}")
     elif path[-1] == operation and not is_a(kind, value) and not (kind == "Integer" and isinstance(value, float)):
-        checker.add(path, f"{operation} compares with a {kind}, not with {in_text(value)[:60]}")
+        checker.add(path, f"{operation} compares with {a(kind)}, not with {in_text(value)[:60]}")
 
 
 def _function(checker: "Checker", path: Path, inputs: Inputs, _: str) -> None:
@@ -203,7 +203,7 @@ def _variable(checker: "Checker", path: Path, inputs: Inputs, _: str) -> None:
     if name not in checker.kinds or not name.startswith("variable:"):
         checker.add((*path, "Name"), f"{name} is no variable of the document, such as variable:NAME")
     elif not referred(value) and not is_a(checker.kinds[name], value):
-        checker.add((*path, "Value"), f"{name} is a {checker.kinds[name]}")
+        checker.add((*path, "Value"), f"{name} is {a(checker.kinds[name])}")
 
 
 def _loop(checker: "Checker", path: Path, inputs: Inputs, _: str) -> None:
@@ -217,7 +217,7 @@ def _loop(checker: "Checker", path: Path, inputs: Inputs, _: str) -> None:
         return
     kind = checker.kind_of(name) if name else ""
     if kind and kind not in ("StringList", "MapList"):
-        checker.add((*path, "Iterators"), f"Iterators is a list, and {{{{ {name} }}}} is a {kind}")
+        checker.add((*path, "Iterators"), f"Iterators is a list, and {{{{ {name} }}}} is {a(kind)}")
     elif not name and not isinstance(each, list):
         checker.add((*path, "Iterators"), "Iterators is a list")
     elif isinstance(each, list) and len(each) > MOST_ROUNDS:

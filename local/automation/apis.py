@@ -12,7 +12,7 @@ from botocore.model import OperationModel, Shape
 
 from local.automation.reading import Path
 from local.automation.selectors import Segment
-from local.automation.values import in_text, referred
+from local.automation.values import a, in_text, referred
 
 _MOST_NAMES = 8
 
@@ -75,7 +75,7 @@ def refused(shape: Any, value: Any, kind_of: KindOf, path: Path = ()) -> Iterato
     elif name := referred(value):
         known, taken = kind_of(name), _KINDS.get(shape.type_name, ())
         if known and taken and known not in taken:
-            yield path, f"{{{{ {name} }}}} is a {known}, and {shape.name} takes a {' or a '.join(taken)}"
+            yield path, f"{{{{ {name} }}}} is {a(known)}, and {shape.name} takes {' or '.join(map(a, taken))}"
     elif not _takes(shape, value):
         yield path, f"{shape.name} takes {_article(shape.type_name)}, not {in_text(value)[:60]!r}"
     elif shape.type_name in _INSIDE:

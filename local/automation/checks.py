@@ -17,7 +17,7 @@ from local.automation.documents import truth
 from local.automation.parameters import rule_problems
 from local.automation.reading import Path, Problem, Source, UnreadableError, read
 from local.automation.selectors import parsed
-from local.automation.values import NAME, ROLE_ARN, SYSTEM, TYPES, base, in_text, references, referred
+from local.automation.values import NAME, ROLE_ARN, SYSTEM, TYPES, a, base, in_text, references, referred
 
 _TOP = ("schemaVersion", "description", "assumeRole", "parameters", "variables", "mainSteps", "outputs", "files")
 _PARAMETER = (
@@ -52,11 +52,21 @@ class _Known:
 
 @dataclass
 class _Scope:
-    """The steps of a document or of a loop, and which can come after the success of each."""
+    """The steps of a document or of a loop; to which each can go on, after its success, and in any way."""
 
     path: Path
     steps: list[Any]
-    reach: dict[str, set[str]] = field(default_factory=dict)
+    succeeds: dict[str, set[str]] = field(default_factory=dict)
+    goes: dict[str, set[str]] = field(default_factory=dict)
+
+    def before(self, name: str) -> set[str]:
+        """The steps that can have succeeded before another."""
+        comes_from: dict[str, set[str]] = {}
+        for one, targets in self.goes.items():
+            for target in targets:
+                comes_from.setdefault(target, set()).add(one)
+        leads = _reachable(comes_from, {name})
+        return {one for one, targets in self.succeeds.items() if targets & leads}
 
 
 class Checker:
@@ -64,15 +74,13 @@ class Checker:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.found: list[Problem] = []
+        self.found: dict[Problem, None] = {}  # each once, in order
         self.kinds: dict[str, str] = {}  # of parameters and variables, by the name that refers to them
         self.steps: dict[str, _Known] = {}
 
     def add(self, path: Path, sentence: str) -> None:
-        """Note a problem, once."""
-        problem = self.source.problem(path, sentence)
-        if problem not in self.found:
-            self.found.append(problem)
+        """Note a problem."""
+        self.found[self.source.problem(path, sentence)] = None
 
     # The document
 
@@ -124,7 +132,7 @@ class Checker:
             if kind is None and name not in SYSTEM:
                 self.add(path, f"assumeRole refers to {name}, which is no parameter")
             elif kind not in (None, "String"):
-                self.add(path, f"assumeRole is a text, and {name} is a {kind}")
+                self.add(path, f"assumeRole is a text, and {name} is {a(kind)}")
         if not names and not ROLE_ARN.fullmatch(role):
             self.add(path, "assumeRole is the ARN of a role, or refers to a parameter")
 
@@ -176,18 +184,15 @@ class Checker:
                 continue
             self.output(path, name)
 
-    def output(self, path: Path, name: str) -> str:
-        """The data type of an output of a step."""
+    def output(self, path: Path, name: str) -> None:
+        """Check the name of an output of a step."""
         step, _, output = name.partition(".")
         known = self.steps.get(step)
         if known is None:
             self.add(path, f"there is no step {step}")
-        elif output in known.outputs:
-            return known.outputs[output]
-        elif not known.open:
+        elif output not in known.outputs and not known.open:
             has = f"it has {', '.join(known.outputs)}" if known.outputs else "it has none"
             self.add(path, f"the step {step} has no output {output}: {has}")
-        return ""
 
     # The steps
 
@@ -231,8 +236,7 @@ class Checker:
     def connect(self, scope: _Scope, named: Sequence[tuple[Path, Mapping[str, Any]]]) -> None:
         """How each step goes on; steps that are never reached, or that come after themselves."""
         names = [step["name"] for _, step in named]
-        following = dict(pairwise(names))
-        succeeds, goes = {}, {}
+        following, succeeds, goes = dict(pairwise(names)), scope.succeeds, scope.goes
         for path, step in named:
             name = step["name"]
             succeeds[name] = {target for target in self.next(path, step, following, names) if target in names}
@@ -252,7 +256,6 @@ class Checker:
                 self.add(path, f"no step goes on to {name}")
             elif name in after and not any(other in after and name in _reachable(goes, goes[other]) for other in earlier):
                 self.add(path, f"{name} comes after itself: Automation repeats steps only in aws:loop")
-        scope.reach = {name: _reachable(goes, succeeds[name]) for name in names}
 
     def next(self, path: Path, step: Mapping[str, Any], following: Mapping[str, str], names: Sequence[str]) -> Iterator[str]:
         """The steps that may follow when a step succeeds."""
@@ -316,7 +319,7 @@ class Checker:
         if not isinstance(inputs, dict):
             self.add((*path, "inputs"), "inputs is a map")
             return
-        able = before | {other for other, reach in scope.reach.items() if name in reach}
+        able = before | scope.before(name) if any(references(inputs)) else before
         if action != "aws:loop":
             self.refer((*path, "inputs"), inputs, able)
         action_checks.own(self, (*path, "inputs"), inputs, action)
@@ -333,8 +336,8 @@ class Checker:
             if name := referred(value):
                 if self.kinds.get(name) not in ("", "Integer", "String"):
                     self.add((*path, key), f"{key} is a number, and there is no number {name}")
-            elif not re.fullmatch(r"[1-9]\d*", str(value)):
-                self.add((*path, key), f"{key} is a number of 1 or more, not {in_text(value)}")
+            elif not re.fullmatch(r"[1-9]\d{0,8}", str(value)):
+                self.add((*path, key), f"{key} is a number of 1 or more, not {in_text(value)[:60]}")
             elif key == "timeoutSeconds" and longest and int(value) > longest:
                 self.add((*path, key), f"the longest time-out of {step['action']} is {longest} seconds")
         for key in ("isCritical", "isEnd"):
@@ -405,7 +408,7 @@ class Checker:
             self.add((*path, "Type"), f"Type is one of {', '.join(TYPES)}, not {in_text(kind)}")
         selects = self.selector((*path, "Selector"), step.get("inputs"), step["action"], out.get("Selector"))
         if selects and kind in TYPES and kind != selects:
-            self.add((*path, "Type"), f"{out['Selector']} selects a {selects}, which AWS silently makes a {kind}")
+            self.add((*path, "Type"), f"{out['Selector']} selects {a(selects)}, which AWS silently makes {a(kind)}")
 
     def selector(self, path: Path, inputs: Any, action: str, selector: Any) -> str:
         """Check a selector; the data type of what it selects, "" when that is not known."""

@@ -50,6 +50,11 @@ class Step:
     next: str
     steps: "Sequence[Step]" = ()
 
+    @property
+    def names(self) -> Sequence[str]:
+        """The names that refer to its outputs."""
+        return tuple(f"{self.name}.{name}" for name in (*ACTIONS[self.action].outputs, *(one.name for one in self.outputs)))
+
 
 @dataclass(frozen=True)
 class Document:

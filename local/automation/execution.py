@@ -209,6 +209,8 @@ class Execution:
         """Run a step; the step it goes on to, "" for none, None for the next in order."""
         run = Run(step, self._new_id(), "InProgress", self.clock(), **where)
         self.runs.append(run)
+        for name in run.step.names:  # of an earlier round
+            self._found.pop(name, None)
         try:
             target = yield from self._attempts(step, run)
         except StepError as error:

@@ -10,7 +10,7 @@ from typing import Any
 import regex
 
 from local.automation.documents import Document, Parameter
-from local.automation.values import ROLE_ARN, is_a, listed, supplied
+from local.automation.values import ROLE_ARN, a, is_a, listed, supplied
 
 _PATTERN_SECONDS = 0.5
 """As long as a pattern may take: it may be anybody's."""
@@ -39,7 +39,7 @@ def rule_problems(kind: str, named: str, one: Mapping[str, Any]) -> Iterator[tup
     if "default" not in one or _refers(default) or default in ("", [], {}):
         return
     if not is_a(kind, default):
-        yield "default", f"the default of a {named} is not {json.dumps(default, default=str)[:60]}"
+        yield "default", f"the default of {a(named)} is not {json.dumps(default, default=str)[:60]}"
         return
     if sentence := refusal(kind, one, default):
         yield "default", f"the default {sentence}"
@@ -97,7 +97,7 @@ def _value(parameter: Parameter, texts: list[str]) -> Any:
     try:
         value = supplied(parameter.kind, texts)
     except (ValueError, RecursionError) as error:
-        raise ParameterError(f"The parameter {parameter.name} is a {parameter.type}: {error}.") from None
+        raise ParameterError(f"The parameter {parameter.name} is {a(parameter.type)}: {error}.") from None
     if parameter.type == "AWS::IAM::Role::Arn" and value and not ROLE_ARN.fullmatch(value):
         raise ParameterError(f"The parameter {parameter.name} is the ARN of a role, not {value}.")
     if sentence := refusal(parameter.kind, parameter.rules, value):

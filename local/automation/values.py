@@ -24,11 +24,16 @@ SYSTEM = (
 """The variables that every document has."""
 
 _AWS_TYPE = re.compile(r"AWS::\w+::\w+::\w+")
-_REFERENCE = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
+_REFERENCE = re.compile(r"\{\{([^{}]*)\}\}")
 NAME = re.compile(r"[\w-]+(\.[\w-]+)?")
 """A parameter, or an output of a step."""
 
 Resolve = Callable[[str], Any]
+
+
+def a(kind: str) -> str:
+    """A data type with its article."""
+    return f"an {kind}" if kind[:1] in "AI" else f"a {kind}"
 
 
 def base(kind: Any) -> str:
@@ -60,7 +65,7 @@ def references(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
     """The names that a value refers to, each with its path."""
     if isinstance(value, str):
         for name in _REFERENCE.findall(value):
-            yield path, name
+            yield path, name.strip()
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from references(item, (*path, key))
@@ -72,7 +77,7 @@ def references(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
 def referred(value: Any) -> str:
     """The name that a value as a whole refers to; "" when it is more than a reference, or none."""
     found = _REFERENCE.fullmatch(value.strip()) if isinstance(value, str) else None
-    return found[1] if found else ""
+    return found[1].strip() if found else ""
 
 
 def substituted(value: Any, resolve: Resolve) -> Any:
@@ -84,7 +89,7 @@ def substituted(value: Any, resolve: Resolve) -> Any:
     if isinstance(value, str):
         if name := referred(value):
             return resolve(name)
-        return _REFERENCE.sub(lambda found: in_text(resolve(found[1])), value)
+        return _REFERENCE.sub(lambda found: in_text(resolve(found[1].strip())), value)
     if isinstance(value, dict):
         return {key: substituted(item, resolve) for key, item in value.items()}
     if isinstance(value, list):

@@ -9,36 +9,32 @@ https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_StartAutomat
 """
 
 import asyncio
-import base64
 import contextvars
 import functools
 import json
 import logging
-import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
-import botocore.session
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
 from ministack.core import iam_evaluator
-from ministack.core.iam_evaluator import CredentialResolutionError, EvalContext
 from ministack.core.responses import error_response_json, get_account_id, get_region, json_response, new_uuid
 from ministack.core.router import extract_access_key_id
-from ministack.services import eventbridge, iam, ssm, sts
+from ministack.services import eventbridge, ssm
 
 from local.automation import apis
 from local.automation.execution import Execution
 from local.automation.parameters import ParameterError, given
 from local.automation.reading import MOST_BYTES, read
-from local.automation.runs import GUIDE, CallError, CallTimeoutError, Run, SignalError, UnknownStepError
+from local.automation.runs import GUIDE, CallError, CallTimeoutError, SignalError, UnknownStepError
 from local.automation.values import ROLE_ARN, in_text, listed, substituted
 from local.emulator import access
+from local.emulator import automation_answers as answers
+from local.emulator import automation_callers as callers
+from local.emulator.automation_answers import Started
 from local.emulator.clock import Clock
 from local.emulator.constraints import refusals
 from local.emulator.ssm_documents import Answer, Documents, RefusedError, Request, Stored, Version
@@ -46,36 +42,9 @@ from local.emulator.ssm_documents import Answer, Documents, RefusedError, Reques
 logger = logging.getLogger("local.automation")
 
 FAULTS = ("fail", "time out", "interrupt")
-_SERVICE = "ssm.amazonaws.com"
-_INVALID = "InvalidAutomationExecutionParametersException"
+_READ_SECONDS = 25
 _NO_SIGNAL = "InvalidAutomationSignalException"
 _UNUSED = ("TargetParameterName", "Targets", "TargetMaps", "TargetLocations", "TargetLocationsURL", "AlarmConfiguration")
-_caller: contextvars.ContextVar[str] = contextvars.ContextVar("caller")
-"""The access key of the request at hand."""
-
-
-@dataclass(frozen=True)
-class Credentials:
-    """A session or a user's keys, and whose they are."""
-
-    key: str
-    secret: str
-    token: str | None
-
-
-@dataclass
-class Started:
-    """An execution with what the API shows of it."""
-
-    execution: Execution
-    document: Stored
-    version: Version
-    parameters: Mapping[str, list[str]]
-    by: str
-    credentials: Credentials
-    tags: list[dict[str, str]]
-    parent: str = ""
-    running: bool = True
 
 
 @dataclass
@@ -96,7 +65,7 @@ class Automation:
         self._started: dict[str, Started] = {}
         self._tokens: dict[str, tuple[Request, str]] = {}
         self._faults: dict[tuple[str, str], Fault] = {}
-        self._turn = threading.Condition()
+        self._turn, self._starting = threading.Condition(), threading.Lock()
         self._pool = ThreadPoolExecutor(thread_name_prefix="automation")  # whoever waits for idleness holds one of the loop's
         self._operations: Mapping[str, Callable[[Request], Answer]] = {
             **self.documents.operations,
@@ -113,7 +82,7 @@ class Automation:
         self._handle = ssm.handle_request
         ssm.handle_request = self.handle_request
         for action in ("ssm:StartAutomationExecution", "ssm:CreateDocument", "ssm:UpdateDocument"):
-            access.PASSES[action] = (self._roles, _SERVICE)
+            access.PASSES[action] = (self._roles, callers.SERVICE)
         return {"break_step": self.break_step}
 
     async def handle_request(self, method: str, path: str, headers: Any, body: bytes, query: Any) -> Any:
@@ -121,7 +90,7 @@ class Automation:
         answer = self._operations.get(operation)
         if answer is None:
             return await self._handle(method, path, headers, body, query)
-        _caller.set(extract_access_key_id(headers, query) or "")
+        callers.caller.set(extract_access_key_id(headers, query) or "")
         request, model = json.loads(body or b"{}"), apis.operation("ssm", operation)
         if found := list(refusals(model, request)) if model else []:
             message = f"{len(found)} validation error{'s' * (len(found) > 1)} detected: {'; '.join(found)}"
@@ -168,45 +137,22 @@ class Automation:
                 execution.crash(f"Internal Server Error. {GUIDE}")
             if execution.status != shown:
                 shown = execution.status
-                self._tell(one)
+                try:
+                    eventbridge._dispatch_event(answers.event(one, self._clock.time()))
+                except Exception:
+                    logger.exception("EventBridge was not told of the execution %s", execution.id)
+        one.caller.close()
         with self._turn:
             one.running = False
             self._turn.notify_all()
 
-    def _tell(self, one: Started) -> None:
-        """EventBridge's event of a new status.
-
-        https://docs.aws.amazon.com/systems-manager/latest/userguide/monitoring-systems-manager-event-examples.html
-        """
-        execution, prefix = one.execution, f"arn:aws:ssm:{get_region()}:{get_account_id()}"
-        begin, end = (datetime.fromtimestamp(at, UTC) for at in (execution.started, execution.ended or self._clock.time()))
-        detail = {
-            "ExecutionId": execution.id,
-            "Definition": one.document.name,
-            "DefinitionVersion": float(one.version.number),
-            "Status": execution.status,
-            "StartTime": f"{begin:%b %d, %Y %I:%M:%S %p}",
-            "EndTime": f"{end:%b %d, %Y %I:%M:%S %p}",
-            "Time": (end - begin).total_seconds() * 1000,
-            "ExecutedBy": one.by,
-        }
-        definition = f"{prefix}:automation-definition/{one.document.name}:{one.version.number}"
-        eventbridge._dispatch_event(
-            {
-                "EventId": new_uuid(),
-                "Source": "aws.ssm",
-                "DetailType": "EC2 Automation Execution Status-change Notification",
-                "Detail": json.dumps(detail),
-                "Time": int(self._clock.time()),
-                "Resources": [f"{prefix}:automation-execution/{execution.id}", definition],
-                "Account": get_account_id(),
-                "Region": get_region(),
-            }
-        )
-
     # Executions
 
     def start(self, request: Request) -> Answer:
+        with self._starting:  # what is asked twice with one token starts once
+            return self._start(request)
+
+    def _start(self, request: Request) -> Answer:
         stored, version = self._definition(request)
         if token := request.get("ClientToken", "").lower():
             before, known = self._tokens.get(token, (request, ""))
@@ -216,14 +162,14 @@ class Automation:
                 return {"AutomationExecutionId": known}
         if unused := [name for name in _UNUSED if request.get(name)] or request.get("Mode") == "Interactive":
             what = "Interactive mode" if unused is True else ", ".join(unused)
-            raise RefusedError(_INVALID, f"The local cloud does not run automations with {what}.")
+            raise RefusedError(callers.INVALID, f"The local cloud does not run automations with {what}.")
         texts = request.get("Parameters") or {}
         if len(version.content.encode()) + len(json.dumps(texts).encode()) > MOST_BYTES:
-            raise RefusedError(_INVALID, "The document and its parameters are larger than 64 KB.")
+            raise RefusedError(callers.INVALID, "The document and its parameters are larger than 64 KB.")
         try:
             values = given(version.document, texts)
         except ParameterError as error:
-            raise RefusedError(_INVALID, str(error)) from None
+            raise RefusedError(callers.INVALID, str(error)) from None
         execution_id = new_uuid()
         system = {
             "global:ACCOUNT_ID": get_account_id(),
@@ -231,16 +177,17 @@ class Automation:
             "global:AWS_PARTITION": "aws",
             "automation:EXECUTION_ID": execution_id,
         }
-        role = _role(version, values, system)
-        credentials = _assumed(role, execution_id) if role else _own()
-        values = {name: self._looked_up(value, credentials) for name, value in values.items()}
+        role = callers.role_of(version, values, system)
+        credentials = callers.assumed(role, execution_id) if role else callers.own()
+        caller = callers.Caller(credentials, get_region(), self._port)
+        values |= {name: _looked_up(value, caller) for name, value in values.items() if name not in texts}
         one = Started(
             Execution(
                 version.document,
                 values,
                 system,
                 id=execution_id,
-                call=functools.partial(self._call, execution_id, get_region()),
+                call=functools.partial(self._call, execution_id),
                 clock=self._clock.time,
                 new_id=new_uuid,
             ),
@@ -248,9 +195,8 @@ class Automation:
             version,
             {name: listed(value) for name, value in values.items() if value != ""},
             iam_evaluator.caller_arn(),
-            credentials,
-            list(request.get("Tags") or []),
-            parent=_parent(iam_evaluator.caller_arn(), self._started),
+            caller,
+            answers.parent(iam_evaluator.caller_arn(), self._started),
         )
         with self._turn:
             self._started[execution_id] = one
@@ -282,29 +228,13 @@ class Automation:
             values = {name: one.default for name, one in version.document.parameters.items()}
             values |= {name: texts[0] for name, texts in (request.get("Parameters") or {}).items() if texts}
             system = {"global:ACCOUNT_ID": get_account_id(), "global:AWS_PARTITION": "aws", "global:REGION": get_region()}
-            return [role] if (role := _role(version, values, system)) else []
+            return [role] if (role := callers.role_of(version, values, system)) else []
         except (RefusedError, ValueError, AttributeError, TypeError):
             return []  # the request itself is refused
-
-    def _looked_up(self, value: Any, credentials: Credentials) -> Any:
-        """A parameter's value with those of Parameter Store in place of `{{ ssm:NAME }}`, as the role may read them."""
-
-        def resolve(name: str) -> Any:
-            if not name.startswith("ssm:"):
-                return "{{ " + name + " }}"
-            try:
-                found = _client("ssm", get_region(), self._port, credentials, 25).get_parameter(Name=name.removeprefix("ssm:"))
-            except ClientError as error:
-                raise RefusedError(_INVALID, f"The default {name} of a parameter cannot be read: {error}") from None
-            kind, text = found["Parameter"]["Type"], found["Parameter"]["Value"]
-            return text.split(",") if kind == "StringList" else text
-
-        return substituted(value, resolve) if "{{" in in_text(value) else value
 
     def _call(
         self,
         execution: str,
-        region: str,
         step: str,
         service: str,
         operation: str,
@@ -316,21 +246,10 @@ class Automation:
         fault = self._fault(one, step)
         if fault and not fault.after:
             self._break(one, fault, operation)
-        model = apis.operation(service, operation)
-        if model is None:
-            raise CallError(f"{service} has no operation {operation}")
-        try:
-            client = _client(service, region, self._port, one.credentials, seconds)
-            answer = _plain(client._make_api_call(model.name, dict(parameters)))
-        except (ReadTimeoutError, ConnectTimeoutError):
-            raise CallTimeoutError from None
-        except ClientError as error:
-            raise CallError(str(error), error.response["Error"]["Code"]) from None
-        except (BotoCoreError, TypeError, ValueError) as error:
-            raise CallError(str(error)) from None
+        found = one.caller.answer(service, operation, parameters, seconds)
         if fault and fault.after:
             self._break(one, fault, operation)
-        return answer
+        return found
 
     def break_step(self, document: str, step: str, kind: str, when: str = "before", times: int = 1) -> None:
         """The next calls of a step fail, time out, or are interrupted by a person who cancels; before or after their effect.
@@ -385,7 +304,7 @@ class Automation:
             if kind == "Resume":
                 execution.resume("".join(payload.get("StepName", ())))
             else:
-                execution.decide(sender, _called(sender), kind, " ".join(payload.get("Comment", ())))
+                execution.decide(sender, callers.called(sender), kind, " ".join(payload.get("Comment", ())))
         except UnknownStepError as error:
             raise RefusedError("AutomationStepNotFoundException", str(error)) from None
         except SignalError as error:
@@ -396,232 +315,25 @@ class Automation:
     # What the API shows
 
     def get(self, request: Request) -> Answer:
-        one = self._named(request)
-        shown = self._metadata(one)
-        del shown["AutomationType"], shown["LogFile"]
-        return {
-            "AutomationExecution": {
-                **shown,
-                "Parameters": dict(one.parameters),
-                "StepExecutions": list(_step_executions(one)),
-                "StepExecutionsTruncated": False,
-            }
-        }
+        return answers.shown(self._named(request))
 
     def describe(self, request: Request) -> Answer:
-        found = [self._metadata(one) for one in reversed(self._started.values())]
-        for one in request.get("Filters", ()):
-            key, values = one["Key"], one["Values"]
-            if key not in _FILTERS:
-                raise RefusedError(
-                    "InvalidFilterKey", f"The local cloud filters executions by {', '.join(_FILTERS)}, not by {key}."
-                )
-            found = [shown for shown in found if any(_FILTERS[key](shown, value) for value in values)]
-        return _page(request, "AutomationExecutionMetadataList", found)
+        return answers.listed(request, list(self._started.values()))
 
     def steps(self, request: Request) -> Answer:
-        found = list(_step_executions(self._named(request)))
-        for one in request.get("Filters", ()):
-            key, values = one["Key"], one["Values"]
-            member = {"StepExecutionStatus": "StepStatus"}.get(key, key)
-            if member not in ("StepName", "StepStatus", "StepExecutionId", "Action"):
-                raise RefusedError("InvalidFilterKey", f"The local cloud does not filter steps by {key}.")
-            found = [shown for shown in found if shown.get(member) in values]
-        return _page(request, "StepExecutions", found[::-1] if request.get("ReverseOrder") else found)
-
-    def _metadata(self, one: Started) -> Answer:
-        execution = one.execution
-        current = execution.current
-        shown = {
-            "AutomationExecutionId": execution.id,
-            "DocumentName": one.document.name,
-            "DocumentVersion": str(one.version.number),
-            "AutomationExecutionStatus": execution.status,
-            "ExecutionStartTime": execution.started,
-            "ExecutionEndTime": execution.ended or None,
-            "ExecutedBy": one.by,
-            "LogFile": "",
-            "Outputs": dict(execution.outputs),
-            "Mode": "Auto",
-            "ParentAutomationExecutionId": one.parent or None,
-            "CurrentStepName": current.step.name if current else None,
-            "CurrentAction": current.step.action if current else None,
-            "FailureMessage": execution.failure or None,
-            "Targets": [],
-            "ResolvedTargets": {"ParameterValues": [], "Truncated": False},
-            "AutomationType": "Local",
-        }
-        return {key: value for key, value in shown.items() if value is not None}
+        return answers.steps(request, self._named(request))
 
 
-def _parent(caller: str, started: Mapping[str, Started]) -> str:
-    """The execution whose step starts another: the caller is its session."""
-    name = caller.rpartition("/")[2].removeprefix("Automation-")
-    return name if name in started else ""
+def _looked_up(value: Any, caller: callers.Caller) -> Any:
+    """A parameter's default with those of Parameter Store in place of `{{ ssm:NAME }}`, as the role may read them."""
 
-
-_FILTERS: Mapping[str, Callable[[Answer, str], bool]] = {
-    "DocumentNamePrefix": lambda shown, value: shown["DocumentName"].startswith(value),
-    "ExecutionStatus": lambda shown, value: shown["AutomationExecutionStatus"] == value,
-    "ExecutionId": lambda shown, value: shown["AutomationExecutionId"] == value,
-    "ParentExecutionId": lambda shown, value: shown.get("ParentAutomationExecutionId") == value,
-    "CurrentAction": lambda shown, value: shown.get("CurrentAction") == value,
-    "StartTimeBefore": lambda shown, value: shown["ExecutionStartTime"] < datetime.fromisoformat(value).timestamp(),
-    "StartTimeAfter": lambda shown, value: shown["ExecutionStartTime"] > datetime.fromisoformat(value).timestamp(),
-}
-
-
-def _page(request: Request, name: str, found: list[Answer]) -> Answer:
-    begin = int(request.get("NextToken") or 0)
-    end = begin + request.get("MaxResults", 50)
-    return {name: found[begin:end], **({"NextToken": str(end)} if end < len(found) else {})}
-
-
-def _step_executions(one: Started) -> Iterator[Answer]:
-    """Every step that ran or runs, then those that have not."""
-    ran = list(one.execution.runs)
-    for run in ran:
-        yield _step_execution(run)
-    for step in one.version.document.steps:
-        if step.name not in {run.step.name for run in ran}:
-            yield _step_execution(Run(step, new_uuid()))
-
-
-def _step_execution(run: Run) -> Answer:
-    step = run.step
-    seconds = run.seconds or (step.seconds if isinstance(step.seconds, int) else None)
-    shown = {
-        "StepName": step.name,
-        "Action": step.action,
-        "TimeoutSeconds": int(seconds) if seconds else None,
-        "OnFailure": step.on_failure,
-        "MaxAttempts": step.attempts,
-        "ExecutionStartTime": run.started,
-        "ExecutionEndTime": run.ended,
-        "StepStatus": run.status,
-        "Inputs": {key: json.dumps(value, default=str) for key, value in run.inputs.items()},
-        "Outputs": {key: listed(value) for key, value in dict(run.outputs).items()},
-        "FailureMessage": run.failure or None,
-        "FailureDetails": {"FailureStage": run.stage, "FailureType": run.type} if run.failure else None,
-        "StepExecutionId": run.id,
-        "IsEnd": step.end,
-        "NextStep": step.next or None,
-        "IsCritical": step.critical,
-        "ParentStepDetails": _parent_details(run) if run.loop else None,
-    }
-    return {key: value for key, value in shown.items() if value is not None}
-
-
-def _parent_details(run: Run) -> Answer:
-    item = {} if run.item is None else {"IteratorValue": in_text(run.item)}
-    return {"StepExecutionId": run.loop, "Action": "aws:loop", "Iteration": run.round, **item}
-
-
-def _role(version: Version, values: Mapping[str, Any], system: Mapping[str, str]) -> str:
-    """The ARN of the role that an execution runs under, "" for none; RefusedError when it is none."""
-    known = {**system, **values}
-    role = str(substituted(version.document.assume_role, lambda name: known.get(name) or ""))
-    if role and not ROLE_ARN.fullmatch(role):
-        raise RefusedError(_INVALID, "The format of the supplied assume role ARN is invalid.")
-    return role
-
-
-def _assumed(role: str, execution: str) -> Credentials:
-    """A session of a role for an execution; RefusedError when Systems Manager may not assume it."""
-    found = iam._roles.get(role.rpartition("/")[2])
-    account, region = get_account_id(), get_region()
-    source = f"arn:aws:ssm:{region}:{account}:automation-execution/{execution}"
-    context = EvalContext(
-        principal_arn=_SERVICE,
-        principal_type="Service",
-        principal_account=account,
-        action="sts:AssumeRole",
-        resource_arn=role,
-        region=region,
-        service_context={"aws:sourcearn": source, "aws:sourceaccount": account},
-    )
-    trust = (found or {}).get("AssumeRolePolicyDocument")
-    if isinstance(trust, str):
-        trust = json.loads(trust)
-    if isinstance(trust, dict):  # a trust policy names no resource: it is on the role
-        statements = trust.get("Statement", [])
-        trust = {
-            **trust,
-            "Statement": [{"Resource": role, **one} for one in ([statements] if isinstance(statements, dict) else statements)],
-        }
-    if (
-        found is None
-        or found["Arn"] != role
-        or iam_evaluator.evaluate_resource_policy(trust, context, service=_SERVICE).decision != "Allow"
-    ):
-        raise RefusedError(_INVALID, "The defined assume role is unable to be assumed.")
-    name = role.rpartition("/")[2]
-    session = {
-        "Arn": f"arn:aws:sts::{account}:assumed-role/{name}/Automation-{execution}",
-        "UserId": f"{found.get('RoleId', name)}:Automation-{execution}",
-        "SecretAccessKey": secrets.token_hex(20),
-        "SessionToken": secrets.token_hex(40),
-    }
-    key = f"ASIA{secrets.token_hex(8).upper()}"
-    sts.register_session(key, session)
-    return Credentials(key, session["SecretAccessKey"], session["SessionToken"])
-
-
-def _own() -> Credentials:
-    """Those of the request at hand: without a role, an execution acts as who started it."""
-    found = iam_evaluator.resolve_credential(_caller.get(), get_account_id())
-    if isinstance(found, CredentialResolutionError):
-        raise RefusedError("AccessDeniedException", "The caller is not known.")
-    return Credentials(found.access_key_id, found.secret_access_key, found.session_token)
-
-
-def _called(sender: str) -> list[str]:
-    """What a list of approvers may call a principal: its ARN, a user's name, and the ARN of the role of a session."""
-    kind, _, name = sender.rpartition(":")[2].partition("/")
-    if kind == "user":
-        return [sender, name.rpartition("/")[2]]
-    if kind == "assumed-role":
-        role = iam._roles.get(name.partition("/")[0]) or {}
-        return [sender, role.get("Arn", sender)]
-    return [sender]
-
-
-_lock = threading.Lock()
-
-
-@functools.cache
-def _session() -> botocore.session.Session:
-    return botocore.session.Session()
-
-
-@functools.lru_cache(maxsize=256)
-def _client(service: str, region: str, port: int, credentials: Credentials, seconds: float) -> Any:
-    """A client of this server that waits for an answer that many seconds."""
-    with _lock:
-        return _session().create_client(
-            service,
-            region_name=region,
-            endpoint_url=f"http://localhost:{port}",
-            aws_access_key_id=credentials.key,
-            aws_secret_access_key=credentials.secret,
-            aws_session_token=credentials.token,
-            config=Config(retries={"total_max_attempts": 1}, read_timeout=seconds, s3={"addressing_style": "path"}),
-        )
-
-
-def _plain(value: Any) -> Any:
-    """An answer as JSON has it, without what is about the request."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items() if key != "ResponseMetadata"}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if hasattr(value, "read"):
-        value = value.read()
-    if isinstance(value, bytes):
+    def resolve(name: str) -> Any:
+        if not name.startswith("ssm:"):
+            return "{{ " + name + " }}"
         try:
-            return value.decode()
-        except UnicodeDecodeError:
-            return base64.b64encode(value).decode()
-    return value
+            found = caller.answer("ssm", "GetParameter", {"Name": name.removeprefix("ssm:")}, _READ_SECONDS)["Parameter"]
+        except (CallError, CallTimeoutError) as error:
+            raise RefusedError(callers.INVALID, f"The default {name} of a parameter cannot be read: {error}") from None
+        return found["Value"].split(",") if found["Type"] == "StringList" else found["Value"]
+
+    return substituted(value, resolve) if "{{" in in_text(value) else value

@@ -19,7 +19,7 @@ def refusals(model: OperationModel, request: Any) -> Iterator[str]:
 def _of(shape: Any, value: Any, name: str) -> Iterator[str]:
     kind = shape.type_name
     if kind in _PYTHON and not isinstance(value, _PYTHON[kind]):
-        yield f"{name or 'the request'} is not a {kind}"
+        yield f"{name or 'the request'} is no {kind}"
         return
     yield from (f"{_said(name, value)} {what}" for what in _of_value(shape, value))
     if kind == "structure":

@@ -8,6 +8,7 @@ calls, JSON in and out, as `POST /_local/<name>`.
 import asyncio
 import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -25,6 +26,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Control = Callable[..., Any]
+
+_FILES = 8192
 
 
 class Settings(BaseModel):
@@ -57,6 +60,9 @@ def main(settings: Settings) -> None:
     except OSError as error:
         sys.exit(f"port {settings.port} of 127.0.0.1 cannot be used ({error.strerror}): free it, or choose another with PORT")
     listener.listen(256)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= soft < _FILES:  # each connection is kept for a while after its client has closed it
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(_FILES, hard) if hard >= 0 else _FILES, hard))
     port = listener.getsockname()[1]
     os.environ.update(
         GATEWAY_PORT=str(port),

@@ -338,7 +338,7 @@ INPUTS = {"Count": {"type": "Integer", "default": 1}, "Name": {"type": "String",
         ({"Name": ["a"], "Other": ["b"]}, "Unknown parameters: Other."),
         ({"Name": ["A"]}, "The value A of the parameter Name does not match ^[a-z]+$."),
         ({"Name": ["a", "b"]}, "it needs one value, not 2"),
-        ({"Name": ["a"], "Count": ["many"]}, "The parameter Count is a Integer: many is no Integer."),
+        ({"Name": ["a"], "Count": ["many"]}, "The parameter Count is an Integer: many is no Integer."),
     ],
 )
 def test_parameters_that_do_not_fit_are_refused(runbooks: Runbooks, parameters: dict[str, Sequence[str]], said: str) -> None:

@@ -42,10 +42,15 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Site:
 @pytest.fixture
 def images(aws: World) -> Iterator[World]:
     """The repository with the images of the releases so far."""
+    furnish(aws)
+    return aws
+
+
+def furnish(aws: World) -> None:
+    """Tasks that run, and the repository with the images of the releases so far."""
     client("ecr").create_repository(repositoryName=PRODUCTION.repository)
     push(*(one["image"] for one in aws.ecs.definitions.values()))
     aws.ecs.settle()
-    return aws
 
 
 def push(*images: str) -> None:

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -164,3 +165,20 @@ def test_a_good_document_with_anything_in_one_place_breaks_nothing(data: st.Data
         for _ in range(50):
             world.after(world.go(execution), 604_800)
         assert execution.over
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "step",
+    [
+        "{name: a, action: 'aws:sleep', inputs: {Duration: '{{" + " " * 40_000 + "x'}}",
+        "{name: a, action: 'aws:sleep', inputs: {Duration: '" + "{{ " * 10_000 + "'}}",
+        "{name: a, action: 'aws:sleep', inputs: {Duration: 'P" + "9" * 40_000 + "'}}",
+        "{name: a, action: 'aws:pause', inputs: {}, timeoutSeconds: " + "9" * 5_000 + "}",
+        "{name: a, action: 'aws:executeAwsApi', inputs: {Service: '../../etc', Api: '" + "_" * 10_000 + "'}}",
+        ", ".join(f"{{name: a{number}, action: b}}" for number in range(1_000)),
+    ],
+    ids=["spaces", "braces", "duration", "number", "path", "steps"],
+)
+def test_a_hostile_document_is_answered_at_once(step: str) -> None:
+    shown(problems(f"schemaVersion: '0.3'\nmainSteps: [{step}]\n"))

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from local.automation import problems
+from local.automation.actions import ACTIONS
+from local.cloud import ROOT
 from tests.unit.local.automation.builders import api, approve, automation, branch, function, output, said, sleep, wait
 
 Content = Mapping[str, Any]
@@ -282,7 +284,7 @@ WRONG: dict[str, tuple[Content, list[str]]] = {
     ),
     "parameter of another type": (
         automation(api("A", "ecs", "UpdateService", service="a", desiredCount="{{ Kind }}"), parameters=KINDS),
-        ["mainSteps[0].inputs.desiredCount: {{ Kind }} is a String, and BoxedInteger takes a Integer"],
+        ["mainSteps[0].inputs.desiredCount: {{ Kind }} is a String, and BoxedInteger takes an Integer"],
     ),
     # Outputs
     "output without type": (
@@ -291,7 +293,7 @@ WRONG: dict[str, tuple[Content, list[str]]] = {
     ),
     "silent conversion": (
         selecting(output("x", "$.services[0].desiredCount", "String")),
-        ["mainSteps[0].outputs[0].Type: $.services[0].desiredCount selects a Integer, which AWS silently makes a String"],
+        ["mainSteps[0].outputs[0].Type: $.services[0].desiredCount selects an Integer, which AWS silently makes a String"],
     ),
     "one of many": (
         selecting(output("x", "$.services..serviceName", "String")),
@@ -400,11 +402,11 @@ WRONG: dict[str, tuple[Content, list[str]]] = {
     ),
     "choice of another type": (
         automation(branch("A", ("B", {"Variable": "{{ Count }}", "StringEquals": "1"})), sleep("B"), parameters=KINDS),
-        ["mainSteps[0].inputs.Choices[0].Variable: StringEquals compares a String, and {{ Count }} is a Integer"],
+        ["mainSteps[0].inputs.Choices[0].Variable: StringEquals compares a String, and {{ Count }} is an Integer"],
     ),
     "operand of another type": (
         automation(branch("A", ("B", {"Variable": "{{ Count }}", "NumericEquals": "1"})), sleep("B"), parameters=KINDS),
-        ["mainSteps[0].inputs.Choices[0].NumericEquals: NumericEquals compares with a Integer, not with 1"],
+        ["mainSteps[0].inputs.Choices[0].NumericEquals: NumericEquals compares with an Integer, not with 1"],
     ),
     "rounds": (
         automation(loop(sleep(), Iterators=["a"], MaxIterations=101)),
@@ -433,6 +435,12 @@ WRONG: dict[str, tuple[Content, list[str]]] = {
 def test_a_problem_has_its_place_and_one_sentence(name: str) -> None:
     content, expected = WRONG[name]
     assert said(content) == expected
+
+
+def test_the_documentation_names_the_actions_that_run() -> None:
+    text = (ROOT / "docs" / "local-cloud.md").read_text()
+    named = text.partition("These actions run: ")[2].partition(". ")[0]
+    assert named.replace("`", "").split(", ") == sorted(ACTIONS)
 
 
 def test_problems_have_lines_and_come_in_order() -> None:

@@ -510,6 +510,21 @@ def test_a_cancel_in_a_loop_goes_where_its_step_says(world: World) -> None:
     assert steps(looping)[-1] == ("Undo", "Success")
 
 
+def test_an_output_of_an_earlier_round_is_none_of_a_later_one(world: World) -> None:
+    answers = iter(['{"again": true}', None])
+
+    def answer(_: Mapping[str, Any]) -> Any:
+        if payload := next(answers):
+            return {"StatusCode": 200, "Payload": payload}
+        raise DENIED
+
+    world.answers["Invoke"] = answer
+    again = {**function(), "outputs": [output("again", "$.Payload.again", "Boolean")], "onFailure": "Continue"}
+    condition = {"Variable": "{{ Ask.again }}", "BooleanEquals": True}
+    done = world.run(automation(loop(again, LoopCondition=condition)))
+    assert (done.status, len(world.called)) == ("Success", 2)
+
+
 def test_more_items_than_rounds_fail_the_loop(world: World) -> None:
     names = {"Names": {"type": "StringList", "default": ["a"] * 101}}
     assert world.run(automation(loop(api("Each"), Iterators="{{ Names }}"), parameters=names)).status == "Failed"

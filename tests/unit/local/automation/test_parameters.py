@@ -22,7 +22,7 @@ def parameters(**declared: Any) -> dict[str, Any]:
             "parameters.A.type: a parameter is one of String, StringList, Integer, Boolean, MapList, StringMap or one of AWS's own types, not Number",
         ),
         ({"type": "String", "Default": "x"}, "parameters.A.Default: a parameter has no property Default: it is default"),
-        ({"type": "Integer", "default": "5"}, 'parameters.A.default: the default of a Integer is not "5"'),
+        ({"type": "Integer", "default": "5"}, 'parameters.A.default: the default of an Integer is not "5"'),
         ({"type": "Boolean", "default": "true"}, 'parameters.A.default: the default of a Boolean is not "true"'),
         ({"type": "String", "default": "c", "allowedValues": ["a", "b"]}, "parameters.A.default: the default is none of a, b"),
         (
@@ -89,7 +89,7 @@ def test_values_are_given_or_defaults() -> None:
         ({"Name": ["Web"]}, "The value Web of the parameter Name does not match ^[a-z]+$."),
         ({"Name": ["website"]}, "The value website of the parameter Name has 7 chars, and maxChars is 5."),
         ({"Name": []}, "The parameter Name is a String: it needs one value, not 0."),
-        ({"Name": ["web"], "Count": ["two"]}, "The parameter Count is a Integer: two is no Integer."),
+        ({"Name": ["web"], "Count": ["two"]}, "The parameter Count is an Integer: two is no Integer."),
         ({"Name": ["web"], "Role": ["admin"]}, "The parameter Role is the ARN of a role, not admin."),
     ],
 )
