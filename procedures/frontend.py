@@ -31,7 +31,7 @@ FRONTEND = (
             Call(name="Prune", what="Removes backups that are kept no longer.", seconds=_LONGEST),
         ),
         lock=_LOCK,
-        minutes=15,
+        minutes=20,
         plan_seconds=_LONGEST,
     ),
     Procedure(
@@ -69,7 +69,7 @@ FRONTEND = (
             Call(name="Verify", what="Live has to be the backup, and the site has to serve it.", seconds=_LONGEST),
         ),
         lock=_LOCK,
-        minutes=15,
+        minutes=20,
         plan_seconds=_LONGEST,
     ),
 )

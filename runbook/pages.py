@@ -81,8 +81,10 @@ PAGES: tuple[Page, ...] = (  # what explains others comes first
         service="the {product} web application",
         symptoms="a page that does not load",
         component="the delivery of our web pages",
-        automation="nothing: the frontend is rolled back by hand",
+        automation="nothing: a person rolls the frontend back",
         command="curl -s -o /dev/null -w '%{{http_code}}' {frontend_url}",
+        procedure="frontend-rollback",
+        inputs=(("DryRun", "true"), ("BackupId", "newest")),
     ),
     Page(
         slug="database-impaired",

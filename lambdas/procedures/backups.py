@@ -127,14 +127,12 @@ class Backups:
         return {one: times[one] for one in sorted(times, key=lambda one: (times[one], _number(one)), reverse=True)}
 
     def _taken(self, identifier: str, manifest: File | None) -> datetime:
-        """By the manifest, which is not written again; without one by index.html, or else by any file."""
-        if manifest:
-            return datetime.fromisoformat(manifest.modified)
-        index = self._objects.head(self._bucket, f"{identifier}/{INDEX}")
-        if index:
-            return datetime.fromisoformat(index["LastModified"].isoformat())
-        file = self._objects.first(self.place(identifier))
-        return datetime.fromisoformat(file.modified) if file else self._clock()
+        """By the manifest, which is not written again; without one by index.html, or else by any file. In whole seconds, as S3
+        answers for one object."""
+        file = (
+            manifest or self._objects.head(self._bucket, f"{identifier}/{INDEX}") or self._objects.first(self.place(identifier))
+        )
+        return (datetime.fromisoformat(file.modified) if file else self._clock()).replace(microsecond=0)
 
     def manifest(self, identifier: str) -> Manifest | None:
         """The manifest of a backup, if there is any; one that cannot be read is not complete."""
@@ -200,9 +198,8 @@ class Backups:
 
     def cached(self, place: Place) -> str:
         """What is wrong with how long browsers keep a place's index.html, in words; empty when nothing is."""
-        head = self._objects.head(place.bucket, f"{place.prefix}{INDEX}")
-        header = str((head or {}).get("CacheControl", ""))
-        if not head or re.search(r"no-cache|no-store|max-age=0\b", header):
+        header = self._objects.cache_control(place.bucket, f"{place.prefix}{INDEX}")
+        if header is None or re.search(r"no-cache|no-store|max-age=0\b", header):
             return ""
         kept = f"has Cache-Control {header!r}" if header else "has no Cache-Control"
         return f"{INDEX} of {place} {kept}, not no-cache: browsers may go on showing the old one."
@@ -304,7 +301,12 @@ def too_big(files: Files) -> str:
 
 def amount(files: Files) -> str:
     """How many files, and how big together."""
-    return f"{len(files):,} file{'' if len(files) == 1 else 's'}, {size(sum(file.size for file in files.values()))}"
+    return f"{counted(len(files), 'file')}, {size(sum(file.size for file in files.values()))}"
+
+
+def counted(number: int, thing: str) -> str:
+    """So many things."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def size(bytes_: float) -> str:
@@ -331,7 +333,8 @@ def _incomplete(manifest: Manifest, files: Files) -> str:
     ]
     if not wrong:
         return ""
-    return f"{len(wrong):,} of its {len(manifest.files):,} files are missing or not as they were saved, such as {wrong[0]}"
+    of = f"{len(wrong):,} of its {counted(len(manifest.files), 'file')}"
+    return f"{of} are missing or not as they were saved, such as {wrong[0]}"
 
 
 def _parsed(adapter: TypeAdapter[T], body: bytes, otherwise: T) -> T:

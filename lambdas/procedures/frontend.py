@@ -23,6 +23,7 @@ from lambdas.procedures.backups import (
     Pair,
     Restored,
     amount,
+    counted,
     moment,
     phases,
     too_big,
@@ -165,7 +166,7 @@ class Frontend:
         place = self._backups.place(identifier)
         flaw = self._backups.flaw(place, self._objects.files(place))
         return _said(
-            f"Live is saved as {identifier}: {len(manifest.files):,} files.",
+            f"Live is saved as {identifier}: {counted(len(manifest.files), 'file')}.",
             f"It is not consistent, and never taken for a rollback: {flaw}." if flaw and identifier.startswith(MADE) else "",
         )
 
@@ -174,7 +175,7 @@ class Frontend:
     def _plan_list(self, _: Run) -> Answer:
         """How many backups there are, and what live is."""
         return _said(
-            f"{self._settings.frontend_backups_bucket} has {len(self._backups.times()):,} backups.", self._live_words()
+            f"{self._settings.frontend_backups_bucket} has {counted(len(self._backups.times()), 'backup')}.", self._live_words()
         )
 
     def _list(self, _: Run) -> Answer:
@@ -190,10 +191,10 @@ class Frontend:
                 state += "; without a manifest, judged by its index.html"
             lines.append(f"{identifier}  {moment(taken)}  {amount(backup.files)}: {state}")
         rest = len(times) - len(lines)
+        are = "is" if len(times) == 1 else "are"
+        said = f"There {are} {counted(len(times), 'backup')}, the newest first. {self._live_words()}"
         return {
-            "said": f"There are {len(times):,} backups, the newest first. {self._live_words()}"
-            if times
-            else "There is no backup.",
+            "said": said if times else "There is no backup.",
             "backups": " | ".join((*lines, f"and {rest:,} older") if rest else lines) or "none",
         }
 
@@ -208,8 +209,8 @@ class Frontend:
         if big := too_big(differing) or too_big(live):
             raise RefusedError(f"{big} Copy it by hand first.")
         words = [
-            f"Live would become {target}: {len(differing):,} files copied, {len(stale):,} removed, CloudFront's cache emptied. "
-            f"Live is saved first. {self._undo(run)}"
+            f"Live would become {target}: {counted(len(differing), 'file')} copied, {len(stale):,} removed, CloudFront's cache "
+            f"emptied. Live is saved first. {self._undo(run)}"
         ]
         if not differing and not stale:
             words = [f"Nothing to copy: live is {target} already. The CloudFront cache would be emptied, and the site checked."]
@@ -261,12 +262,14 @@ class Frontend:
                 etags |= self._objects.copy(place, self._backups.live, phase, late)
                 if late() and len(etags) < len(differing):
                     self._remember(target, live, differing, etags)
-                    return waiting(f"{len(etags):,} of {len(differing):,} files of {target.id} are copied in this round.")
+                    return waiting(
+                        f"{len(etags):,} of {counted(len(differing), 'file')} of {target.id} are copied in this round."
+                    )
         except ChangedError as error:
             raise VerifyError(f"{error} of {target.id} changed while it was copied. {self._stands(run)}") from error
         self._remember(target, live, differing, etags)
         return _said(
-            f"Copied {len(etags):,} of the {len(target.files):,} files of {target.id}, {INDEX} last.",
+            f"Copied {len(etags):,} of the {counted(len(target.files), 'file')} of {target.id}, {INDEX} last.",
             self._backups.cached(self._backups.live),
         )
 
@@ -308,7 +311,7 @@ class Frontend:
                 raise VerifyError(
                     f"S3 did not remove {error}. Live is {target}, and they harm nobody. {self._again(run)}"
                 ) from error
-        return {"said": f"Removed {len(stale):,} files that {target.id} does not have."}
+        return {"said": f"Removed {counted(len(stale), 'file')} that {target.id} does not have."}
 
     def _verify(self, run: Run) -> Answer:
         """Whether the bucket has exactly the backup, and the site serves it with what it names; VerifyError when not."""
@@ -324,7 +327,7 @@ class Frontend:
         if problem := self._page_problem(page) or file_problem(self._fetch, self._settings.frontend_url, named):
             raise VerifyError(f"Live is {target}, but {problem}. {self._again(run)} {self._undo(run)}")
         return _said(
-            f"{self._settings.frontend_url} serves {target}; the {len(named)} files that its {INDEX} names answer.",
+            f"{self._settings.frontend_url} serves {target}: {INDEX} and the {counted(len(named), 'file')} that it names.",
             self._undo(run) if self._backups.manifest(_before(run)) else "",
         )
 

@@ -91,8 +91,17 @@ class Objects:
         found = self._s3.list_objects_v2(Bucket=place.bucket, Prefix=place.prefix, MaxKeys=1).get("Contents", ())
         return _file(found[0]) if found else None
 
-    def head(self, bucket: str, key: str) -> Mapping[str, Any] | None:
-        """What S3 knows of an object; None where there is none."""
+    def head(self, bucket: str, key: str) -> File | None:
+        """What S3 says of an object; None where there is none."""
+        found = self._head(bucket, key)
+        return _file({**found, "Size": found["ContentLength"]}) if found else None
+
+    def cache_control(self, bucket: str, key: str) -> str | None:
+        """The header of an object that says how long it is kept, empty without one; None where there is no object."""
+        found = self._head(bucket, key)
+        return str(found.get("CacheControl", "")) if found else None
+
+    def _head(self, bucket: str, key: str) -> Mapping[str, Any] | None:
         try:
             answer: Mapping[str, Any] = self._s3.head_object(Bucket=bucket, Key=key)
         except ClientError as error:
@@ -155,7 +164,9 @@ class Objects:
                     break
             else:
                 error = errors[0]
-                raise NotDeletedError(f"{len(left)} files, such as {error['Key']} ({error.get('Code', 'no reason given')})")
+                raise NotDeletedError(
+                    f"{len(left):,} of the files, such as {error['Key']} ({error.get('Code', 'no reason given')})"
+                )
 
 
 def _file(found: Mapping[str, Any]) -> File:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from rich.console import Console
 
 from local.drills.bad_release import bad_release
+from local.drills.broken_frontend import broken_frontend
 from local.drills.database_failure import database_failure
 from local.drills.drill import Drill
 from local.drills.maintenance import maintenance
@@ -15,6 +16,7 @@ DRILLS: Mapping[str, Callable[[Drill], None]] = {
     "bad-release": bad_release,
     "database-failure": database_failure,
     "maintenance": maintenance,
+    "broken-frontend": broken_frontend,
     "maintenance-announced": maintenance_announced,
 }
 

@@ -42,7 +42,8 @@ def incident(cloud: Cloud) -> Iterator[str]:
     settle(cloud)
     alarm(cloud, environment.not_armed_alarm, "OK")
     alarm(cloud, page, "ALARM")
-    name = f"{environment.name}-{cloud.now():%m%d-%H%M}"
+    (fires,) = cloud.client("cloudwatch").describe_alarms(AlarmNames=[page], AlarmTypes=["CompositeAlarm"])["CompositeAlarms"]
+    name = f"{environment.name}-{fires['StateTransitionedTimestamp']:%m%d-%H%M}"
     look(cloud, 1)
     told = items(cloud).get_item(Key={"id": "notifications"})["Item"]["text"]
     assert json.loads(told)[page]["told_at"]

@@ -19,6 +19,7 @@ class World:
     def __init__(self) -> None:
         self.images = ["app:good"]
         self.database = True
+        self.files: dict[str, tuple[str, bytes]] = {}
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def world() -> World:
 
 @pytest.fixture
 def application(world: World, tmp_path: Path) -> Iterator[Application]:
-    with Application(STAGING, tmp_path, lambda: world.images, lambda: world.database) as application:
+    with Application(STAGING, tmp_path, lambda: world.images, lambda: world.database, world.files.get) as application:
         yield application
 
 
@@ -105,3 +106,21 @@ def test_plain_http_is_not_passed_on(application: Application) -> None:
     connection.request("GET", f"http://{STAGING.domain.api}/")
     assert connection.getresponse().status == 502
     connection.close()
+
+
+def test_the_frontend_is_a_bare_page_until_something_is_uploaded(application: Application) -> None:
+    status, body = get(application, STAGING.domain.frontend, "/any/path")
+    assert (status, STAGING.application.product in body) == (200, True)
+
+
+def test_the_frontend_is_what_is_uploaded_and_paths_without_an_extension_are_its_page(
+    application: Application, world: World
+) -> None:
+    world.files |= {"index.html": ("text/html", b"page"), "assets/a b.js": ("text/javascript", b"script")}
+    found = [get(application, STAGING.domain.frontend, path) for path in ("/", "/maps/7?x=1.2", "/assets/a%20b.js?v=1")]
+    assert found == [(200, "page"), (200, "page"), (200, "script")]
+
+
+def test_a_file_that_the_frontend_does_not_have_is_forbidden_as_s3_says_it(application: Application, world: World) -> None:
+    world.files["index.html"] = ("text/html", b"page")
+    assert get(application, STAGING.domain.frontend, "/assets/gone.js")[0] == 403

@@ -6,12 +6,15 @@ from functools import cache
 
 import pytest
 
+from stacks.frontend import REGION as FRONTEND_REGION
+from stacks.frontend import SITE
 from tests.environments import PRODUCTION
 from tests.synth.arns import Arns
 from tests.synth.assemblies import templates
 from tests.unit.lambdas.automation import BOB, Started
 from tests.unit.lambdas.procedures.conftest import Site, push
 from tests.unit.lambdas.procedures.edge import Edge, make_ip_sets
+from tests.unit.lambdas.procedures.site import Site as Frontend
 from tests.unit.lambdas.world import Call, World, client, world
 
 from .test_iam import KEY, ROLLBACK, Grant, Need, by_lambda, on, several
@@ -30,6 +33,37 @@ def on_tasks(call: Call) -> list[Need]:
     named = call.parameters.get("tasks") or [call.parameters["task"]]
     names = [one.rpartition("/")[2] for one in named]
     return [Need(f"ecs:{call.operation}", arn("ecs", f"task/{PRODUCTION.cluster}/{name}")) for name in names]
+
+
+def on_object(*actions: str, bucket: str = "Bucket", key: str = "Key") -> Callable[[Call], list[Need]]:
+    """On an object of S3, and on the key that S3 uses for it in the caller's name."""
+
+    def needs(call: Call) -> list[Need]:
+        named = call.parameters["CopySource"] if bucket == "Source" else call.parameters
+        keys = [one["Key"] for one in named["Delete"]["Objects"]] if "Delete" in named else [named[key]]
+        region = f"{FRONTEND_REGION}.amazonaws.com"
+        conditions = (("kms:ViaService", f"s3.{region}"), ("kms:ResourceAliases", f"alias/{PRODUCTION.stack('frontend')}"))
+        kms = f"arn:aws:kms:{FRONTEND_REGION}:{PRODUCTION.account}:key/of-the-frontend"
+        return [
+            Need(action, kms, conditions)
+            if action.startswith("kms:")
+            else Need(action, f"arn:aws:s3:::{named['Bucket']}/{one}")
+            for one in keys
+            for action in actions
+        ]
+
+    return needs
+
+
+def on_both(call: Call) -> list[Need]:
+    """A copy reads one object and writes another."""
+    read = on_object("s3:GetObject", "kms:Decrypt", bucket="Source")
+    return [*read(call), *on_object("s3:PutObject", "kms:GenerateDataKey")(call)]
+
+
+def on_distribution(call: Call) -> list[Need]:
+    distribution = f"arn:aws:cloudfront::{PRODUCTION.account}:distribution/{call.parameters['DistributionId']}"
+    return [Need("cloudfront:CreateInvalidation", distribution, ((f"aws:ResourceTag/{SITE}", PRODUCTION.domain.frontend),))]
 
 
 def on_ip_set(call: Call) -> list[Need]:
@@ -53,6 +87,14 @@ AUTHORIZED: Mapping[str, Callable[[Call], list[Need]]] = {
     ],
     "ssm:GetAutomationExecution": on_execution,
     "ssm:DescribeAutomationStepExecutions": on_execution,
+    "cloudfront:CreateInvalidation": on_distribution,
+    "cloudfront:ListDistributions": on("*"),
+    "s3:CopyObject": on_both,
+    "s3:DeleteObjects": on_object("s3:DeleteObject"),
+    "s3:GetObject": on_object("s3:GetObject", "kms:Decrypt"),
+    "s3:HeadObject": on_object("s3:GetObject"),
+    "s3:ListObjectsV2": lambda call: [Need("s3:ListBucket", f"arn:aws:s3:::{call.parameters['Bucket']}")],
+    "s3:PutObject": on_object("s3:PutObject", "kms:GenerateDataKey"),
     "wafv2:GetIPSet": on_ip_set,
     "wafv2:ListIPSets": on("*"),
     "wafv2:UpdateIPSet": on_ip_set,
@@ -106,6 +148,23 @@ def ends_badly(aws: World) -> Iterator[Call]:
         yield from aws.calls
 
 
+def frontend(_: World) -> Iterator[Call]:
+    """Every call for the frontend's procedures: a backup, with old ones that go; the list; a rollback."""
+    site = Frontend()
+    site.release("one")
+    site.copy_as_pipeline("backup-1")
+    for number in range(2, 13):
+        site.wait(days=1)
+        site.copy_as_pipeline(f"backup-{number}")
+    site.wait(days=100)
+    for name in ("frontend-backup", "frontend-backups", "frontend-rollback"):
+        site.execute(name)
+        for operation, parameters in site.process.calls:
+            service = "cloudfront" if operation in ("CreateInvalidation", "ListDistributions") else "s3"
+            yield Call(service, operation, dict(parameters))
+        site.release("two")
+
+
 def people(aws: World) -> Iterator[Call]:
     """Every call for maintenance and for incidents."""
     make_ip_sets()
@@ -135,7 +194,7 @@ def people(aws: World) -> Iterator[Call]:
         started.ends()
 
 
-FAMILIES = (backend, people)
+FAMILIES = (backend, frontend, people)
 
 
 @cache
@@ -150,8 +209,9 @@ def grants() -> tuple[Grant, ...]:
     for attached in role["ManagedPolicyArns"]:
         for statement in stack[attached["Ref"]]["Properties"]["PolicyDocument"]["Statement"]:
             assert statement["Effect"] == "Allow"
-            assert set(statement.get("Condition", {})) <= {"StringEquals"}
-            conditions = tuple(statement.get("Condition", {}).get("StringEquals", {}).items())
+            operators = statement.get("Condition", {})
+            assert set(operators) <= {"StringEquals", "ForAnyValue:StringEquals"}
+            conditions = tuple(condition for operator in operators.values() for condition in operator.items())
             made += [
                 Grant(action, arns.text("procedures", resource), conditions)
                 for action in several(statement["Action"])
@@ -199,6 +259,11 @@ def test_every_call_is_granted_and_every_grant_is_used(needs: list[Need]) -> Non
         Need("iam:PassRole", PRODUCTION.role_arn("Admin"), (("iam:PassedToService", "ecs-tasks.amazonaws.com"),)),
         Need("dynamodb:DeleteItem", arn("dynamodb", f"table/{PRODUCTION.incidents_table}")),
         Need("sns:Publish", arn("sns", PRODUCTION.approvals_topic)),
+        Need("s3:DeleteObjectVersion", f"arn:aws:s3:::{PRODUCTION.frontend_backups_bucket}/backup-1/index.html"),
+        Need("s3:PutObject", f"arn:aws:s3:::{PRODUCTION.documents_bucket}/one"),
+        Need("s3:PutBucketPolicy", f"arn:aws:s3:::{PRODUCTION.frontend_bucket}"),
+        Need("kms:Decrypt", f"arn:aws:kms:{FRONTEND_REGION}:{PRODUCTION.account}:key/of-the-frontend"),
+        Need("cloudfront:CreateInvalidation", f"arn:aws:cloudfront::{PRODUCTION.account}:distribution/E1OTHER"),
         Need("wafv2:UpdateIPSet", arn("wafv2", "regional/ipset/another/1")),
         Need("wafv2:UpdateWebACL", arn("wafv2", f"regional/webacl/{PRODUCTION.web_acl}/1")),
         Need("cloudwatch:SetAlarmState", arn("cloudwatch", f"alarm:{PRODUCTION.service_impaired_alarm}")),

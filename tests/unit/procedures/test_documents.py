@@ -11,6 +11,7 @@ import pytest
 
 from lambdas.procedures.backend import Backend
 from lambdas.procedures.executions import parse
+from lambdas.procedures.frontend import Frontend
 from lambdas.procedures.run import WAITING
 from local.automation import problems
 from procedures.catalog import PROCEDURES, procedure
@@ -23,7 +24,6 @@ from ..lambdas.world import PROCEDURES as SETTINGS
 from ..lambdas.world import World, one_by_one, procedures_clients
 
 EVERY = [*ENVIRONMENTS.values(), *VARIANTS.values()]
-FAMILIES = (Backend,)
 LONGEST_VALUE = 512
 """Of a parameter: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_StartAutomationExecution.html"""
 
@@ -76,11 +76,9 @@ def test_a_change_is_a_dry_run_unless_said_otherwise_and_has_a_reason(one: Proce
 
 
 def test_every_step_is_one_of_the_functions_and_every_step_of_the_function_is_one_of_a_document(aws: World) -> None:
-    known: dict[str, set[str]] = {}
-    for family in FAMILIES:
-        known |= {
-            name: set(own) for name, own in family(SETTINGS, procedures_clients(), aws.clock, None, one_by_one).steps().items()
-        }  # type: ignore[arg-type]
+    shared: Any = (SETTINGS, procedures_clients(), aws.clock, None)
+    families = (Backend(*shared, one_by_one), Frontend(*shared))
+    known = {name: set(own) for family in families for name, own in family.steps().items()}
     assert known == {
         one.name: {"Plan", *(step.name for step in one.steps if isinstance(step, Call | Until))} for one in PROCEDURES
     }

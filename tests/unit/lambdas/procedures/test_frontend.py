@@ -1,14 +1,16 @@
 """The frontend's procedures, runbook 4.2."""
 
+import tracemalloc
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from lambdas.common.https import Answer
 from lambdas.procedures.run import RefusedError, VerifyError
-from tests.unit.lambdas.procedures.s3 import Killed
+from tests.unit.lambdas.procedures.s3 import Killed, refused
 from tests.unit.lambdas.procedures.site import BACKUPS, DISTRIBUTION, LIVE, NO_CACHE, YEAR, Site, build
 
 WRITES = {"PutObject", "CopyObject", "DeleteObjects", "CreateInvalidation"}
@@ -185,6 +187,20 @@ def test_what_rollbacks_saved_goes_by_age_and_what_is_no_backup_stays(site: Site
     aged(site, {"pre-rollback-old": 91, "pre-rollback-young": 89, "archive": 500})
     site.execute("frontend-backup", BackupId="backup-10")
     assert site.backups() == {"backup-9", "backup-10", "pre-rollback-young", "archive"}
+
+
+def test_a_removal_that_dies_leaves_no_backup_that_looks_good() -> None:
+    site = Site()
+    site.release("one", more=1500)
+    aged(site, {"backup-1": 200})
+    site.release("two")
+    aged(site, {f"backup-{number}": 100 for number in range(3, 12)})
+    site.process.watch = lambda: _die(site, "DeleteObjects", 2)
+    with pytest.raises(Killed):
+        site.execute("frontend-backup", BackupId="backup-40")
+    site.process.watch = lambda: None
+    (line,) = [one for one in site.execute("frontend-backups")["backups"].split(" | ") if one.startswith("backup-1 ")]
+    assert line.endswith("it has no index.html")
 
 
 # frontend-backups
@@ -475,6 +491,31 @@ def test_an_execution_goes_on_to_the_backup_that_it_began_with(site: Site) -> No
 # frontend-rollback: what goes wrong
 
 
+@pytest.mark.parametrize("step", ["CheckSaved", "Restore", "RemoveStale"])
+def test_nothing_is_touched_before_live_is_saved(site: Site, step: str) -> None:
+    site.process.watch = lambda: _die(site, "PutObject", 1)
+    with pytest.raises(Killed):
+        site.execute("frontend-rollback", "r1")
+    site.process.watch = lambda: None
+    with pytest.raises(RefusedError, match=r"^Nothing is touched before live is saved as pre-rollback-r1"):
+        site.execute("frontend-rollback", "r1", begin=step)
+    assert site.live() == build("two")
+
+
+def test_a_backup_that_changes_while_it_is_copied_is_not_switched_to(site: Site) -> None:
+    def upload(_name: str, parameters: Mapping[str, Any]) -> None:
+        if parameters.get("Bucket") == LIVE and "CopySource" in parameters:
+            site.process.refuse = lambda _name, _parameters: None
+            site.upload({"backup-9/favicon.ico": b"?"}, BACKUPS)
+
+    site.process.refuse = upload
+    with pytest.raises(
+        VerifyError, match=r"^favicon\.ico of backup-9 changed while it was copied\. Live has its old index\.html"
+    ):
+        site.execute("frontend-rollback")
+    assert site.live()["index.html"] == build("two")["index.html"]
+
+
 def test_a_release_meanwhile_keeps_the_old_index_html_and_is_told(site: Site) -> None:
     def removed() -> None:
         if site.written("CopyObject")[-1:] == ["favicon.ico"]:
@@ -523,7 +564,9 @@ def test_a_site_that_is_not_served_well_is_told_with_the_way_back(
 
 def test_files_that_s3_does_not_delete_are_named(site: Site) -> None:
     site.s3.sticky.add("assets/map-AAAAAtwo.js")
-    with pytest.raises(VerifyError, match=r"^S3 did not remove 1 files, such as assets/map-AAAAAtwo\.js \(InternalError\)\."):
+    with pytest.raises(
+        VerifyError, match=r"^S3 did not remove 1 of the files, such as assets/map-AAAAAtwo\.js \(InternalError\)\."
+    ):
         site.execute("frontend-rollback")
 
 
@@ -618,6 +661,49 @@ def test_a_removal_of_old_backups_that_dies_anywhere_leaves_no_half_one_as_good(
         assert "good" not in nine or site.files(BACKUPS, "backup-9/") == build("one"), after
         site.execute("frontend-backup", "b1", BackupId="backup-40")
         assert "backup-9" not in site.backups()
+
+
+def test_whatever_call_aws_refuses_the_site_stays_consistent_and_is_brought_back_by_the_next_run() -> None:
+    for number in range(len({after for after, _ in _points(_prepared("ours"), "frontend-rollback")})):
+        site = _prepared("ours")
+        moments: list[list[str]] = []
+        site.process.watch = lambda site=site, moments=moments: moments.append(site.broken)  # type: ignore[misc]
+        site.process.refuse = lambda name, _, site=site, number=number: _refuse(site, name, number)  # type: ignore[misc]
+        with pytest.raises((ClientError, VerifyError)):
+            site.execute("frontend-rollback", "r1")
+        at = f"call {number}, {site.process.calls[number]}"
+        site.process.refuse = lambda _name, _parameters: None
+        site.wait(minutes=5)
+        site.execute("frontend-rollback", "r2")
+        assert site.live() == build("one"), at
+        assert not any(moments), at
+
+
+def _refuse(site: Site, operation: str, number: int) -> None:
+    if len(site.process.calls) == number + 1:
+        raise refused(operation, "AccessDenied", 403)
+
+
+def test_a_rollback_of_a_hundred_thousand_files_fits_the_functions_memory() -> None:
+    """By what each further file takes: Lambda gives the function 512 MB."""
+    few, many = 200, 1700
+    _peak(few)  # what is kept from now on
+    each = (_peak(many) - _peak(few)) / (many - few)
+    assert each * 100_000 < 400 * 2**20
+
+
+def _peak(number: int) -> int:
+    """The most bytes that a rollback of so many files takes at once."""
+    site = Site()
+    site.release("one", more=number)
+    site.release("two", more=number, backup="backup-1")
+    site.process.watch = site.process.calls.clear  # which are the test's
+    tracemalloc.start()
+    try:
+        site.execute("frontend-rollback")
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_death_of_a_thread_is_the_death_of_the_step(site: Site) -> None:
