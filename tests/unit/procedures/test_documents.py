@@ -12,6 +12,8 @@ import pytest
 from lambdas.procedures.backend import Backend
 from lambdas.procedures.executions import parse
 from lambdas.procedures.frontend import Frontend
+from lambdas.procedures.incident import Incident
+from lambdas.procedures.maintenance import Maintain
 from lambdas.procedures.run import WAITING
 from local.automation import problems
 from procedures.catalog import PROCEDURES, procedure
@@ -77,7 +79,8 @@ def test_a_change_is_a_dry_run_unless_said_otherwise_and_has_a_reason(one: Proce
 
 def test_every_step_is_one_of_the_functions_and_every_step_of_the_function_is_one_of_a_document(aws: World) -> None:
     shared: Any = (SETTINGS, procedures_clients(), aws.clock, None)
-    families = (Backend(*shared, one_by_one), Frontend(*shared))
+    people = (Incident(*shared), Maintain(*shared[:2], shared[3]))
+    families = (Backend(*shared, one_by_one), Frontend(*shared), *people)
     known = {name: set(own) for family in families for name, own in family.steps().items()}
     assert known == {
         one.name: {"Plan", *(step.name for step in one.steps if isinstance(step, Call | Until))} for one in PROCEDURES
