@@ -47,6 +47,7 @@ LONGEST: Mapping[str, tuple[str, int]] = {
     "AWS::SNS::Topic": ("TopicName", 256),
     "AWS::SSM::Document": ("Name", 128),
     "AWS::SecretsManager::Secret": ("Name", 512),
+    "AWS::WAFv2::IPSet": ("Name", 128),
     "AWS::WAFv2::WebACL": ("Name", 128),
 }
 """The property with the name of each type of resource, and how many characters AWS allows in it, from each API's reference."""

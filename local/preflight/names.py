@@ -179,6 +179,7 @@ NAMED: Mapping[str, Named] = {
     "AWS::SecretsManager::Secret": Named(  # one that waits for its deletion keeps its name
         "Name", "secretsmanager", "describe_secret", {"SecretId": "{name}"}, "Name", ("ResourceNotFoundException",)
     ),
+    "AWS::WAFv2::IPSet": Named("Name", "wafv2", "list_ip_sets", {"Scope": "{Scope}"}, "IPSets[].Name"),
     "AWS::WAFv2::WebACL": Named("Name", "wafv2", "list_web_acls", {"Scope": "{Scope}"}, "WebACLs[].Name"),
 }
 

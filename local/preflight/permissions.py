@@ -56,6 +56,7 @@ ACTIONS = (
     "ssm:DescribeDocument",
     "ssm:GetParameter",
     "sts:GetCallerIdentity",
+    "wafv2:ListIPSets",
     "wafv2:ListWebACLs",
 )
 
