@@ -1,6 +1,7 @@
 """WAF's IP sets refuse what AWS refuses, and a web ACL's own rules block what they say."""
 
 import itertools
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -52,7 +53,7 @@ def test_an_address_that_aws_does_not_take_is_refused(waf: Any, version: str, ad
 @pytest.fixture
 def _sets(monkeypatch: pytest.MonkeyPatch) -> None:
     made = [(arn, {"ARN": arn, "Addresses": addresses}) for arn, addresses in SETS.items()]
-    monkeypatch.setattr(firewall.waf._ip_sets, "all_items", lambda: made)
+    monkeypatch.setattr(firewall.waf, "_ip_sets", SimpleNamespace(all_items=lambda: made))
 
 
 def blocking(statement: dict[str, Any]) -> dict[str, Any]:
