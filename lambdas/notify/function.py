@@ -129,7 +129,7 @@ class Notify:
                 now,
                 deploying=deploying,
                 maintenance=maintenance,
-                maintained=self._maintained(found),
+                free_since=self._free_since(found),
             )
             ignored = before[channel].keys() - {alarm.name for alarm in looked_at} - deleted
             kept[channel] = {name: before[channel][name] for name in ignored} | planned
@@ -402,11 +402,6 @@ class Notify:
                 Parameters={"DryRun": ["false"], "Reason": [f"The time of maintenance-on {announced.execution} is over"]},
                 ClientToken=str(uuid5(NAMESPACE_OID, f"{announced.execution} {announced.until} {times}")),
             )
-
-    def _maintained(self, alarms: Sequence[Alarm]) -> datetime | None:
-        """When maintenance has ended."""
-        switch = self._settings.maintenance_alarm
-        return next((alarm.since for alarm in alarms if alarm.name == switch and not alarm.firing), None)
 
 
 def _for_a_person(outcome: Outcome | None, now: datetime) -> bool:

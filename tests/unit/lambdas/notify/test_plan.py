@@ -410,10 +410,10 @@ def test_what_keeps_firing_is_told_within_the_longest_wait(deploying: bool, wait
 @pytest.mark.parametrize(("minutes_ago", "told"), [(1, False), (29, False), (31, True)])
 def test_a_page_that_looks_back_says_nothing_of_maintenance(minutes_ago: float, told: bool) -> None:
     ended, unsteady = NOON - minutes_ago * MINUTE, alarm("service-unsteady", "P2", since=NOON - 5 * MINUTE)
-    news, _ = plan([unsteady], {}, NOON, deploying=False, maintenance=False, maintained=ended)
+    news, _ = plan([unsteady], {}, NOON, deploying=False, maintenance=False, free_since=ended)
     assert bool(news) == told
 
 
 def test_another_page_is_told_at_once_after_maintenance() -> None:
-    news, _ = plan([alarm("frontend-down")], {}, NOON, deploying=False, maintenance=False, maintained=NOON)
+    news, _ = plan([alarm("frontend-down")], {}, NOON, deploying=False, maintenance=False, free_since=NOON)
     assert [one.alarm.name for one in news] == ["frontend-down"]
