@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/node_modules/.bin:$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup init drill dashboard test faults local local-down shell break mend messages check-document replay detection thresholds procedures docs runbook synth preflight golden lint acknowledgements lock
+.PHONY: help setup init drill dashboard test faults cuts local local-down shell break mend messages check-document replay detection thresholds procedures docs runbook synth preflight golden lint acknowledgements lock
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -41,6 +41,9 @@ test: setup ## run the whole test suite
 
 faults: setup ## break every AWS call of rollback in every way, and count what is then not as it must be: [SHARE=5, a fifth]
 	@python -m tests.faults $(SHARE)
+
+cuts: setup ## break each step of the deployed procedures in every way: `make test` has one case in twelve, this takes half an hour
+	@CUTS=1 python -m pytest -n $(WORKERS) --dist loadgroup -m cuts
 
 local: setup ## deploy ENV, any environment of config/, to the local cloud and keep it up
 	@python -m local up "$(ENV)" $(if $(PORT),--port="$(PORT)")

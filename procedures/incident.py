@@ -61,7 +61,7 @@ INCIDENT = (
                 pattern="^(investigating|identified|resolved)$",
                 example="identified",
             ),
-            _blank("Service", "What is affected.", "the HZ Navigator API"),
+            _blank("Service", "What is affected.", "the API"),
             _blank("Symptoms", "What users notice.", "slow pages"),
             _blank("Description", "The cause, or how it was repaired, in a few words.", "our database"),
         ),

@@ -1,5 +1,6 @@
 """Local clouds to test on: an empty one, and one with production deployed; each started once and shared by one worker."""
 
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -10,11 +11,17 @@ from local.drills.pipeline import Pipeline
 from tests.environments import CONFIG, PRODUCTION
 
 SHARED = ("empty_cloud", "procedures_cloud", "cloud")
+SHARE = int(os.environ.get("CUTS", "12"))
+"""Of the tests that break a step of a deployed procedure, one in so many is run; `make cuts` runs them all."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
     """Tests that share a cloud go to the same worker: it is started once, and its clock is moved by one test at a time."""
+    cuts = sorted((item for item in items if item.get_closest_marker("cuts")), key=lambda item: item.nodeid)
+    left_out = {*cuts} - {*cuts[::SHARE]}
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = [item for item in items if item not in left_out]
     for item in items:
         for name in SHARED:
             if name in getattr(item, "fixturenames", ()):

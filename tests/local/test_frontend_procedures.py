@@ -295,6 +295,7 @@ FAULTS = [("fail", "before", 2), ("time out", "after", 2), ("interrupt", "before
 CUTS = [(name, step, *fault) for name in ("frontend-backup", "frontend-rollback") for step in _steps(name) for fault in FAULTS]
 
 
+@pytest.mark.cuts
 @pytest.mark.parametrize(("name", "step", "kind", "when", "times"), CUTS)
 def test_whatever_fails_nothing_is_lost_the_site_is_consistent_and_run_again_it_converges(
     site: Site, name: str, step: str, kind: str, when: str, times: int

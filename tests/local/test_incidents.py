@@ -107,6 +107,7 @@ def test_what_still_fires_is_not_resolved(cloud: Cloud, ada: Operator, incident:
 CUTS = [(name, step, *fault) for name in (NOTE, RESOLVE) for step in steps(name) for fault in FAULTS]
 
 
+@pytest.mark.cuts
 @pytest.mark.parametrize(("name", "step", "kind", "when"), CUTS)
 def test_whatever_fails_where_run_again_it_converges(
     cloud: Cloud, ada: Operator, incident: str, name: str, step: str, kind: str, when: str

@@ -246,6 +246,7 @@ def test_a_deployment_meanwhile_changes_nothing_of_it(cloud: Cloud, ada: Operato
 CUTS = [(name, step, *fault) for name in (ON, OFF) for step in steps(name) for fault in FAULTS]
 
 
+@pytest.mark.cuts
 @pytest.mark.parametrize(("name", "step", "kind", "when"), CUTS)
 def test_whatever_fails_where_run_again_it_converges(
     cloud: Cloud,

@@ -521,6 +521,7 @@ CUTS = [
 ]
 
 
+@pytest.mark.cuts
 @pytest.mark.parametrize(("name", "step", "kind", "when"), CUTS)
 def test_whatever_fails_where_nothing_is_lost_and_run_again_it_converges(
     cloud: Cloud, pipeline: Pipeline, ada: Operator, name: str, step: str, kind: str, when: str

@@ -231,9 +231,9 @@ def test_rollback_may_pass_the_backends_task_roles_and_only_to_ecs(
     backend = template("backend")
     (statement,) = [
         statement
-        for policy in stack.of_type("AWS::IAM::ManagedPolicy").values()
+        for name, policy in stack.of_type("AWS::IAM::ManagedPolicy").items()
         for statement in policy["Properties"]["PolicyDocument"]["Statement"]
-        if statement["Action"] == "iam:PassRole"
+        if name.startswith("RollbackPolicy") and statement["Action"] == "iam:PassRole"
     ]
     assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
     definition = backend.properties("AWS::ECS::TaskDefinition")
