@@ -29,7 +29,9 @@ def test_productions_rollback_passes_the_backends_roles_and_nothing_is_denied(cl
     calls = cloud.calls("rollback")[before:]
     assert [call.action for call in calls if not call.allowed] == []
     passed = {call.resource for call in calls if call.action == "PassRole"}
-    assert passed == {environment.role_arn(environment.execution_role), environment.role_arn(environment.task_role)}
+    assert passed == {environment.role_arn(environment.execution_role), environment.role_arn(environment.task_role)}, (
+        cloud.logs("rollback")
+    )
 
 
 def test_pages_are_read_with_the_permission_that_composite_alarms_need(cloud: Cloud) -> None:

@@ -59,6 +59,7 @@ class Day:
         self.run("database-resize refused", InstanceClass="db.r1.large")
 
     def run(self, name: str, **inputs: Any) -> None:
+        self.cloud.advance(timedelta(seconds=1))  # a snapshot is named by the second
         self.ran[name] = self.desk.run(name.partition(" ")[0], **inputs)
 
     def _delete_restored(self) -> None:
