@@ -118,7 +118,14 @@ class Notify:
         news: list[tuple[Channel, Notification]] = []
         kept: dict[Channel, dict[str, Memory]] = {}
         for channel in CHANNELS:
-            new, planned = plan(looked_at, before[channel], now, deploying=deploying, maintenance=maintenance)
+            new, planned = plan(
+                looked_at,
+                before[channel],
+                now,
+                deploying=deploying,
+                maintenance=maintenance,
+                free_since=self._free_since(found),
+            )
             ignored = before[channel].keys() - {alarm.name for alarm in looked_at} - deleted
             kept[channel] = {name: before[channel][name] for name in ignored} | planned
             for name in waiting & kept[channel].keys():

@@ -2,7 +2,8 @@
 
 The rules of quiet:
 - a page that another may explain is held back for a moment: the other may come a minute later and replace it;
-- one that looks back says nothing of an outage that was told already;
+- one that looks back says nothing of an outage that was told already, of maintenance, or from before
+  monitoring was armed;
 - while a deployment is under way, a page that it may have caused waits for the deployment's own rollback, but not for long, and
   not while a dependency is to blame;
 - an alarm that fires again soon after it ended is the same notification;
@@ -87,9 +88,16 @@ class Notification:
 
 
 def plan(
-    alarms: Iterable[Alarm], memory: Mapping[str, Memory], now: datetime, *, deploying: bool, maintenance: bool
+    alarms: Iterable[Alarm],
+    memory: Mapping[str, Memory],
+    now: datetime,
+    *,
+    deploying: bool,
+    maintenance: bool,
+    free_since: datetime | None = None,
 ) -> tuple[list[Notification], dict[str, Memory]]:
-    """What to send, the most severe first, and what to remember once it is sent."""
+    """What to send, the most severe first, and what to remember once it is sent. `free_since`: since when neither
+    maintenance nor not being armed holds everything back."""
     if maintenance:
         return [], dict(memory)
     alarms = list(alarms)
@@ -104,7 +112,7 @@ def plan(
         was = memory.get(alarm.name)
         if alarm.firing:
             found = _fires(was, alarm)
-            told = _told_lately(alarm, watched, memory, now)
+            told = _told_lately(alarm, watched, memory, now, free_since)
             held, waits = _held(alarm, found, now, deploying=deploying, paging=paging, told=told)
             found = replace(found, waited=found.waited or waits)
             behind = firing & behind_page(alarm.page) if alarm.page else set()
@@ -149,12 +157,16 @@ def _matters(over: Memory, now: datetime) -> bool:
     return any(moment and now - moment < span for moment, span in since)
 
 
-def _told_lately(alarm: Alarm, watched: Iterable[Alarm], memory: Mapping[str, Memory], now: datetime) -> bool:
-    """Whether people were told of what a page looks back on, by a page that explains it."""
+def _told_lately(
+    alarm: Alarm, watched: Iterable[Alarm], memory: Mapping[str, Memory], now: datetime, free_since: datetime | None
+) -> bool:
+    """Whether people were told of what a page looks back on, by a page that explains it; or everything was held back."""
     if not (alarm.page and alarm.page.recurring):
         return False
-    explaining = (memory.get(other.name) for other in watched if other.slug in alarm.page.unless)
     since = now - timedelta(minutes=RECURRING.periods)
+    if free_since and free_since > since:
+        return True
+    explaining = (memory.get(other.name) for other in watched if other.slug in alarm.page.unless)
     return any(one and one.told_at and (one.calm_since or now) > since for one in explaining)
 
 

@@ -405,3 +405,10 @@ def test_what_keeps_firing_is_told_within_the_longest_wait(deploying: bool, wait
     for minute in range(minutes):
         pager.look(minute, alarm(name), deploying=deploying)
     assert bool(pager.told) == (minutes > ((5 if deploying else 1) if waits else 0))
+
+
+@pytest.mark.parametrize(("minutes_ago", "told"), [(1, False), (29, False), (31, True)])
+def test_a_page_that_looks_back_says_nothing_of_what_was_held_back(minutes_ago: float, told: bool) -> None:
+    ended, unsteady = NOON - minutes_ago * MINUTE, alarm("service-unsteady", "P2", since=NOON - 5 * MINUTE)
+    news, _ = plan([unsteady], {}, NOON, deploying=False, maintenance=False, free_since=ended)
+    assert bool(news) == told
