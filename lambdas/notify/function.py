@@ -122,14 +122,10 @@ class Notify:
         looked_at = [alarm for alarm in alarms if alarm.judged]  # what has no data is not over
         news: list[tuple[Channel, Notification]] = []
         kept: dict[Channel, dict[str, Memory]] = {}
+        free_since = self._free_since(found)
         for channel in CHANNELS:
             new, planned = plan(
-                looked_at,
-                before[channel],
-                now,
-                deploying=deploying,
-                maintenance=maintenance,
-                free_since=self._free_since(found),
+                looked_at, before[channel], now, deploying=deploying, maintenance=maintenance, free_since=free_since
             )
             ignored = before[channel].keys() - {alarm.name for alarm in looked_at} - deleted
             kept[channel] = {name: before[channel][name] for name in ignored} | planned
@@ -138,7 +134,7 @@ class Notify:
                 if not one.incident and _belongs(incident, one.since):
                     kept[channel][name] = replace(one, incident=incident)
             news += [(channel, one) for one in new]
-        sent = self._tell(news, before, kept, found, run)
+        sent = self._tell(news, before, kept, free_since, run)
         if run.problems:
             raise run.problems[0]
         return sent
@@ -228,7 +224,7 @@ class Notify:
         news: Sequence[tuple[Channel, Notification]],
         before: Memories,
         kept: dict[Channel, dict[str, Memory]],
-        found: Sequence[Alarm],
+        free_since: datetime | None,
         run: _Run,
     ) -> dict[str, list[str]]:
         """Send the news and remember it; changes `kept` where something is not sent."""
@@ -239,7 +235,6 @@ class Notify:
             trying[channel][one.alarm.name] = replace(was, again_at=run.now + RETRY if was.again_at else run.now)
         if ready and run.table:
             self._remember(trying, run)
-        free_since = self._free_since(found)
         for channel, one, was, after in ready:
             name = one.alarm.name
             due = _due(one, free_since)
