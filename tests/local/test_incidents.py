@@ -34,13 +34,28 @@ def alarm(cloud: Cloud, name: str, to: str) -> None:
     cloud.wait_until_idle()
 
 
+def calm(cloud: Cloud) -> None:
+    """No alarm fires, and nobody was told of one: other tests may have left some."""
+    every = cloud.client("cloudwatch").get_paginator("describe_alarms")
+    kinds = ("MetricAlarms", "CompositeAlarms")
+    for shown in list(every.paginate(AlarmTypes=["MetricAlarm", "CompositeAlarm"], StateValue="ALARM")):
+        for one in (one for kind in kinds for one in shown[kind]):
+            alarm(cloud, one["AlarmName"], "OK")
+    forget(cloud)
+
+
+def forget(cloud: Cloud, *keys: str) -> None:
+    for key in ("notifications", "open", *keys):
+        items(cloud).delete_item(Key={"id": key})
+
+
 @pytest.fixture
 def incident(cloud: Cloud) -> Iterator[str]:
     """The name of an incident that people were told of, and whose alarm has just ended; afterwards it is forgotten."""
     environment = cloud.environment
     page = environment.page("frontend-down")
     settle(cloud)
-    alarm(cloud, environment.not_armed_alarm, "OK")
+    calm(cloud)
     alarm(cloud, page, "ALARM")
     (fires,) = cloud.client("cloudwatch").describe_alarms(AlarmNames=[page], AlarmTypes=["CompositeAlarm"])["CompositeAlarms"]
     name = f"{environment.name}-{fires['StateTransitionedTimestamp']:%m%d-%H%M}"
@@ -50,8 +65,7 @@ def incident(cloud: Cloud) -> Iterator[str]:
     alarm(cloud, page, "OK")
     look(cloud, 1)
     yield name
-    for key in ("notifications", "open", f"incident#{name}"):
-        items(cloud).delete_item(Key={"id": key})
+    forget(cloud, f"incident#{name}")
 
 
 def events(cloud: Cloud, incident: str) -> list[dict[str, Any]]:
