@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.cloud import Cloud
+from local.drills.pipeline import Pipeline
 from runbook.queries import QUERIES
 
 Row = dict[str, str]
@@ -58,19 +59,14 @@ def test_a_release_and_the_tasks_it_stops_are_logged(cloud: Cloud, ask: Ask) -> 
     assert all(row["revision"].isdigit() for row in stopped)
 
 
-def test_a_release_that_does_not_start_is_logged_with_its_rollback(cloud: Cloud, ask: Ask) -> None:
-    environment, ecs = cloud.environment, cloud.client("ecs")
+def test_a_release_that_does_not_start_is_logged_with_its_rollback(cloud: Cloud, pipeline: Pipeline, ask: Ask) -> None:
     cloud.advance(timedelta(hours=2))
-    family = ecs.describe_task_definition(taskDefinition=environment.family)["taskDefinition"]
-    image = f"{cloud.repository_uri}:does-not-start"
-    cloud.fail_tasks_of(image)
-    containers = [{**family["containerDefinitions"][0], "image": image}]
-    registered = ecs.register_task_definition(family=environment.family, containerDefinitions=containers)["taskDefinition"]
-    ecs.update_service(cluster=environment.cluster, service=environment.service, taskDefinition=registered["taskDefinitionArn"])
+    cloud.fail_tasks_of(pipeline.image("does-not-start"))
+    registered = pipeline.release("does-not-start")
     for _ in range(4):
         cloud.advance(timedelta(minutes=1))
     names = [row["detail.eventName"].removeprefix("SERVICE_DEPLOYMENT_") for row in ask("deployments")]
     assert sorted(names) == ["COMPLETED", "FAILED", "IN_PROGRESS", "IN_PROGRESS"]
     assert [row["detail.reason"] for row in ask("deployments") if "circuit breaker" in row["detail.reason"]]
     failed = [row for row in ask("stopped-tasks") if row["detail.stoppedReason"].startswith("CannotPullContainerError")]
-    assert {row["revision"] for row in failed} == {str(registered["revision"])}
+    assert {row["revision"] for row in failed} == {registered.rpartition(":")[2]}
