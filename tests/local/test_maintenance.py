@@ -211,6 +211,7 @@ def look(cloud: Cloud, minutes: float) -> None:
     """Minutes pass with the looks of `notify`, as its schedule has them; the automations go on."""
     for _ in range(int(minutes)):
         cloud.advance(MINUTE)
+        cloud.wait_until_idle()  # an alarm may have called it, and it runs once at a time
         at = {"source": "aws.events", "time": f"{cloud.now():%Y-%m-%dT%H:%M:%SZ}"}
         answer = cloud.client("lambda").invoke(FunctionName=cloud.environment.function("notify"), Payload=json.dumps(at))
         assert "FunctionError" not in answer, answer["Payload"].read()

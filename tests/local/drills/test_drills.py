@@ -19,6 +19,8 @@ from local.replay.trace import read
 from tests.environments import CONFIG, STAGING, VARIANTS_CONFIG
 from tests.synth.assemblies import templates
 
+pytestmark = pytest.mark.timeout(900)  # the first of them waits for every drill
+
 
 @dataclass(frozen=True)
 class Drilled:
