@@ -9,10 +9,10 @@ from local.drills.simulation import CALM_MINUTES
 def broken_frontend(drill: Drill) -> None:
     """An upload breaks the frontend; who is called brings the newest good backup back by `frontend-rollback`."""
     simulation, cloud = drill.simulation, drill.simulation.cloud
-    operator = Operator(cloud)
+    ada = Operator(cloud, "ada")
     _upload(cloud, "good", "text/html", complete=True)
-    saved = operator.start("frontend-backup", reason="Before the next release", BackupId=f"backup-{cloud.now():%H%M%S}")
-    drill.minutes(4, lambda: operator.over(saved))
+    saved = ada.start("frontend-backup", reason="Before the next release", BackupId=f"backup-{cloud.now():%H%M%S}")
+    drill.minutes(4, lambda: ada.look(saved).over)
     good = _live(cloud)
     drill.note("the release pipeline saves the live frontend by frontend-backup", style="cyan")
     drill.minutes(2)
@@ -20,20 +20,19 @@ def broken_frontend(drill: Drill) -> None:
     _upload(cloud, "bad", "application/octet-stream", complete=False)
     drill.fault("an upload breaks off: index.html names what is not there, and browsers download it as a file")
     drill.minutes(10, lambda: drill.happened("p1 ALARM"))
-    planned = operator.said(operator.start("frontend-rollback", dry_run=True))["Plan"]
+    planned = ada.run("frontend-rollback", dry_run=True).steps["Plan"]
     drill.note(f"on call asks first, by a dry run: {planned}", style="cyan")
-    execution = operator.start("frontend-rollback", reason="The site does not load since the upload")
+    execution = ada.start("frontend-rollback", reason="The site does not load since the upload")
     drill.note("on call starts frontend-rollback", style="cyan", mark="started")
-    if drill.minutes(10, lambda: operator.over(execution)):
-        drill.note(
-            f"frontend-rollback: {operator.said(execution).get('Verify', 'it failed')}", style="bold green", mark="restored"
-        )
+    if drill.minutes(10, lambda: ada.look(execution).over):
+        said = ada.look(execution).steps.get("Verify", "it failed")
+        drill.note(f"frontend-rollback: {said}", style="bold green", mark="restored")
     cleared = drill.minutes(15, simulation.alarms_are_clear)
     if cleared:
         drill.note("all alarms are clear", style="green", mark="clear")
     drill.minutes(CALM_MINUTES, lambda: drill.happened("p1 OK"))
 
-    drill.check("frontend-rollback succeeded", operator.status(execution) == "Success")
+    drill.check("frontend-rollback succeeded", ada.look(execution).status == "Success")
     drill.check("every file of the backup is live, and no other", _live(cloud) == good)
     drill.check("what was live is saved", f"pre-rollback-{execution}/index.html" in _keys(cloud, backups=True))
     drill.check("one page called somebody, once", drill.pages == [drill.subject_of("frontend-down")])

@@ -1,6 +1,7 @@
 """The drill of maintenance that is announced to users."""
 
 from local.drills.drill import FAULT, Drill
+from local.drills.operator import Operator
 from local.drills.simulation import CALM_MINUTES
 from runbook.rules import CLEARING
 
@@ -10,9 +11,12 @@ _MINUTES = 15
 def maintenance_announced(drill: Drill) -> None:
     """A procedure keeps users out, and the database is taken down meanwhile. Nobody is called, and it ends by itself."""
     simulation, impaired = drill.simulation, drill.environment.service_impaired_alarm
+    ada, bob = Operator(simulation.cloud, "ada"), Operator(simulation.cloud, "bob")
     drill.minutes(1)
-    said = simulation.run_procedure("maintenance-on", Minutes=str(_MINUTES))
-    drill.note(f"maintenance-on: {said}", style="cyan", mark="announced")
+    announced = ada.start("maintenance-on", Minutes=str(_MINUTES))
+    bob.signal(announced, "Approve")
+    drill.minutes(5, lambda: ada.look(announced).over)
+    drill.note(f"maintenance-on: {ada.look(announced).steps['Tell']}", style="cyan", mark="announced")
     answer = simulation.users.health()
     simulation.stop_database()
     drill.fault("the database is taken down")

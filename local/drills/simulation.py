@@ -4,7 +4,6 @@ Time passes a minute at a time: requests really go to the stand-in application, 
 alarms are judged, and their actions invoke the real functions under their real roles.
 """
 
-import contextlib
 import json
 from collections.abc import Sequence
 from datetime import timedelta
@@ -27,8 +26,6 @@ _PROBED = timedelta(seconds=30)
 """Into each minute, the health check runs."""
 ARMING_MINUTES = 5
 """Within these, an environment that is served arms its monitoring by itself."""
-_STEP, _STEPS = timedelta(seconds=15), 40
-"""How a procedure is waited for."""
 CALM_MINUTES = CALM // MINUTE + 2
 """Within these, people are told that a page is over, or that it was handled automatically."""
 
@@ -45,7 +42,7 @@ class Simulation:
         self.inbox = Inbox(cloud)
         self.cloudwatch = cloud.client("cloudwatch")
         self.alarms = AlarmEvaluator(self.cloudwatch)
-        self._lambda, self._rds = cloud.client("lambda"), cloud.client("rds")
+        self._lambda, self._rds, self._ecs = cloud.client("lambda"), cloud.client("rds"), cloud.client("ecs")
         self.inbox.new()  # subscribed from the start
         # From the start of a minute: what is done in one then never reaches into the next, and a trace has no gap.
         self._time = cloud.now().replace(second=0, microsecond=0)
@@ -71,8 +68,14 @@ class Simulation:
 
     # The passing of time
 
-    def minute(self) -> Sequence[Transition]:
-        """Let a minute pass: requests, their metrics, the health check, the alarms, notifications. The alarms that changed."""
+    def minute(self, unseen: int = 0) -> Sequence[Transition]:
+        """Let a minute pass: requests, their metrics, the health check, the alarms, notifications. The alarms that changed.
+
+        Before it pass `unseen` ones, in which no alarm is judged and `notify` does not run: a long wait is over sooner.
+        """
+        for _ in range(unseen):
+            self._pass_minute()
+            self.cloud.wait_until_idle()  # a procedure that goes on
         self._pass_minute()
         changed = self.alarms.tick(self.cloud.now())
         self.cloud.wait_until_idle()  # the functions that the alarms' actions invoked
@@ -106,46 +109,15 @@ class Simulation:
     def start_database(self) -> None:
         self._rds.start_db_instance(DBInstanceIdentifier=self.environment.database_instance)
 
+    def scale(self, tasks: int) -> None:
+        """Set the number of tasks, as autoscaling does."""
+        environment = self.environment
+        self._ecs.update_service(cluster=environment.cluster, service=environment.service, desiredCount=tasks)
+
     def set_maintenance(self, state: Literal["ALARM", "OK"], reason: str) -> None:
         """Begin maintenance (`ALARM`) or end it (`OK`), as the on-call page says."""
         self.cloudwatch.set_alarm_state(AlarmName=self.environment.maintenance_alarm, StateValue=state, StateReason=reason)
         self.cloud.wait_until_idle()
-
-    def run_procedure(self, name: str, **inputs: str) -> str:
-        """Start a procedure that another person has to approve, and wait for its end; what its last step said."""
-        environment, ssm = self.environment, self.cloud.client("ssm")
-        given = {"DryRun": "false", "Reason": "A drill", **inputs}
-        execution = ssm.start_automation_execution(
-            DocumentName=environment.document(name), Parameters={key: [value] for key, value in given.items()}
-        )["AutomationExecutionId"]
-        self.cloud.wait_until_idle()
-        self._approve(execution)
-        for _ in range(_STEPS):
-            self.cloud.wait_until_idle()
-            shown = ssm.get_automation_execution(AutomationExecutionId=execution)["AutomationExecution"]
-            if shown["AutomationExecutionStatus"] not in ("InProgress", "Waiting", "Pending"):
-                break
-            self.cloud.advance(_STEP)
-        if shown["AutomationExecutionStatus"] != "Success":
-            raise CloudError(f"{name} ended {shown['AutomationExecutionStatus']}: {shown.get('FailureMessage')}")
-        last = [one["Outputs"]["Payload"][0] for one in shown["StepExecutions"] if one.get("Outputs", {}).get("Payload")][-2]
-        return str(json.loads(last)["said"])
-
-    def _approve(self, execution: str) -> None:
-        """Somebody of the role that the configuration names approves."""
-        environment, iam = self.environment, self.cloud.client("iam")
-        role = environment.procedures.approvers[0]
-        trust = {
-            "Effect": "Allow",
-            "Principal": {"AWS": f"arn:aws:iam::{environment.account}:root"},
-            "Action": "sts:AssumeRole",
-        }
-        may = {"Effect": "Allow", "Action": "ssm:SendAutomationSignal", "Resource": "*"}
-        with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
-            iam.create_role(RoleName=role.rpartition("/")[2], AssumeRolePolicyDocument=_policy(trust))
-        iam.put_role_policy(RoleName=role.rpartition("/")[2], PolicyName="approves", PolicyDocument=_policy(may))
-        keys = self.cloud.client("sts").assume_role(RoleArn=role, RoleSessionName="second")["Credentials"]
-        self.cloud.client("ssm", keys).send_automation_signal(AutomationExecutionId=execution, SignalType="Approve")
 
     # What can be seen of it
 
@@ -175,7 +147,3 @@ class Simulation:
         found = self.cloudwatch.describe_alarms(StateValue="ALARM", AlarmTypes=["MetricAlarm", "CompositeAlarm"])
         names = [alarm["AlarmName"] for alarm in (*found["MetricAlarms"], *found["CompositeAlarms"])]
         return all(name.endswith(f"-{LOOKING_BACK}") for name in names)
-
-
-def _policy(statement: dict[str, Any]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})

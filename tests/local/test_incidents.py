@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from local.cloud import Cloud
+from local.drills.operator import Operator, items
 
-from .test_maintenance import look, on_call
-from .test_procedures import FAULTS, Operator, granted, items, locks, settle, steps
+from .test_maintenance import look
+from .test_procedures import FAULTS, granted, locks, settle, steps
 
 ACKNOWLEDGE, NOTE, STATUS_PAGE, RESOLVE = NAMES = [
     f"incident-{name}" for name in ("acknowledge", "note", "status-page", "resolve")
@@ -26,7 +27,7 @@ def cloud(procedures_cloud: Cloud) -> Cloud:
 
 @pytest.fixture
 def ada(cloud: Cloud) -> Operator:
-    return on_call(cloud, "ada")
+    return Operator(cloud, "ada")
 
 
 def alarm(cloud: Cloud, name: str, to: str) -> None:

@@ -3,7 +3,6 @@
 The documents are those that the stack deployed; users' requests go through the web ACLs that it made.
 """
 
-import contextlib
 import http.client
 import json
 import ssl
@@ -15,10 +14,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from local.cloud import Cloud
+from local.drills.operator import Execution, Operator, items
 from runbook.rules import RETRY_AFTER
 
-from . import test_procedures
-from .test_procedures import FAULTS, Ended, Operator, granted, items, locks, settle, steps
+from .test_procedures import FAULTS, granted, locks, settle, steps
 
 ON, OFF = "maintenance-on", "maintenance-off"
 USER, OPERATOR = "127.0.0.1", "127.0.0.2"
@@ -86,7 +85,7 @@ def start_on(cloud: Cloud, who: Operator, by: Operator, **inputs: str) -> str:
     return execution
 
 
-def on(cloud: Cloud, who: Operator, by: Operator, **inputs: str) -> Ended:
+def on(cloud: Cloud, who: Operator, by: Operator, **inputs: str) -> Execution:
     return who.end(start_on(cloud, who, by, **inputs))
 
 
@@ -95,21 +94,14 @@ def cloud(procedures_cloud: Cloud) -> Cloud:
     return procedures_cloud
 
 
-def on_call(cloud: Cloud, name: str) -> Operator:
-    """Somebody of the role that may start and approve every procedure."""
-    with contextlib.suppress(cloud.client("iam").exceptions.EntityAlreadyExistsException):
-        test_procedures.make_on_call(cloud)
-    return Operator(cloud, name)
-
-
 @pytest.fixture
 def ada(cloud: Cloud) -> Operator:
-    return on_call(cloud, "ada")
+    return Operator(cloud, "ada")
 
 
 @pytest.fixture
 def bob(cloud: Cloud) -> Operator:
-    return on_call(cloud, "bob")
+    return Operator(cloud, "bob")
 
 
 @pytest.fixture(autouse=True)

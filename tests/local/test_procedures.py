@@ -6,18 +6,18 @@ The documents are those that the stack deployed; their steps call the deployed f
 import contextlib
 import itertools
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from local.cloud import Cloud
-from local.documents.procedures import command, policy
+from local.documents.procedures import command
+from local.drills.operator import REASON, Operator, items
 from local.drills.pipeline import Pipeline
 from procedures.catalog import PROCEDURES, procedure
 from procedures.documents import document, text
@@ -28,94 +28,7 @@ from tests.synth.arns import Arns
 from tests.synth.assemblies import templates
 from tests.synth.test_permissions import several
 
-ENDED = ("Success", "Failed", "TimedOut", "Cancelled", "Rejected")
-REASON = "A test of the procedures"
 _numbers = itertools.count()
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How an execution ended."""
-
-    status: str
-    steps: Mapping[str, str]
-    record: Mapping[str, Any]
-    outputs: Mapping[str, list[str]]
-
-    @property
-    def said(self) -> str:
-        """What the last step said."""
-        return str(self.record["steps"][-1]["said"])
-
-
-class Operator:
-    """Somebody on call, with what it takes to start the environment's procedures, and nothing else."""
-
-    def __init__(self, cloud: Cloud, name: str) -> None:
-        self.cloud, self.name = cloud, name
-        self.arn = f"arn:aws:sts::{cloud.environment.account}:assumed-role/approvers/{name}"
-        self.ssm = _as(cloud, name)
-
-    def start(self, name: str, *, dry_run: bool = False, version: str = "", **inputs: str) -> str:
-        """The id of an execution that has begun."""
-        given = {"DryRun": str(dry_run).lower(), "Reason": REASON, **inputs}
-        answer = self.ssm.start_automation_execution(
-            DocumentName=self.cloud.environment.document(name),
-            Parameters={key: [value] for key, value in given.items()},
-            **({"DocumentVersion": version} if version else {}),
-        )
-        self.cloud.wait_until_idle()
-        return str(answer["AutomationExecutionId"])
-
-    def run(self, name: str, *, dry_run: bool = False, **inputs: str) -> Ended:
-        """Start a procedure and wait for its end."""
-        return self.end(self.start(name, dry_run=dry_run, **inputs))
-
-    def end(self, execution: str) -> Ended:
-        """Let time pass until an execution has ended."""
-        for _ in range(120):
-            shown = self.ssm.get_automation_execution(AutomationExecutionId=execution)["AutomationExecution"]
-            if shown["AutomationExecutionStatus"] in ENDED:
-                steps = {one["StepName"]: one["StepStatus"] for one in shown["StepExecutions"]}
-                return Ended(shown["AutomationExecutionStatus"], steps, record(self.cloud, execution), shown["Outputs"])
-            self.cloud.advance(timedelta(seconds=15))
-            self.cloud.wait_until_idle()
-        raise AssertionError(f"{execution} has not ended: {shown}")
-
-    def signal(self, execution: str, kind: str) -> None:
-        self.ssm.send_automation_signal(
-            AutomationExecutionId=execution, SignalType=kind, Payload={"Comment": [f"by {self.name}"]}
-        )
-        self.cloud.wait_until_idle()
-
-
-def _as(cloud: Cloud, name: str) -> Any:
-    """A client of Systems Manager with a session of the role of those on call."""
-    role = cloud.environment.role_arn("approvers")
-    keys = cloud.client("sts").assume_role(RoleArn=role, RoleSessionName=name)["Credentials"]
-    return boto3.client(
-        "ssm",
-        endpoint_url=cloud.endpoint,
-        region_name=cloud.environment.region,
-        aws_access_key_id=keys["AccessKeyId"],
-        aws_secret_access_key=keys["SecretAccessKey"],
-        aws_session_token=keys["SessionToken"],
-    )
-
-
-def items(cloud: Cloud) -> Any:
-    """The table of incidents."""
-    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-    table = boto3.resource("dynamodb", endpoint_url=cloud.endpoint, region_name=cloud.environment.region, **keys)
-    return table.Table(cloud.environment.incidents_table)
-
-
-def record(cloud: Cloud, execution: str) -> Mapping[str, Any]:
-    """What is recorded of an execution."""
-    found: Mapping[str, Any] = (
-        items(cloud).get_item(Key={"id": f"procedure#{execution}"}).get("Item", {"steps": [{"said": ""}]})
-    )
-    return found
 
 
 @pytest.fixture(scope="session")
@@ -123,27 +36,13 @@ def cloud(procedures_cloud: Cloud) -> Cloud:
     return procedures_cloud
 
 
-def make_on_call(cloud: Cloud) -> None:
-    """The role of those on call, who approve as well: what docs/procedures.md says that it may do."""
-    environment, iam = cloud.environment, cloud.client("iam")
-    trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{environment.account}:root"}, "Action": "sts:AssumeRole"}
-    iam.create_role(RoleName="approvers", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}))
-    iam.put_role_policy(RoleName="approvers", PolicyName="p", PolicyDocument=json.dumps(policy(environment)))
-
-
-@pytest.fixture(scope="session")
-def _on_call(cloud: Cloud) -> None:
-    with contextlib.suppress(cloud.client("iam").exceptions.EntityAlreadyExistsException):  # another module's tests need it
-        make_on_call(cloud)
-
-
 @pytest.fixture
-def ada(cloud: Cloud, _on_call: None) -> Operator:
+def ada(cloud: Cloud) -> Operator:
     return Operator(cloud, "ada")
 
 
 @pytest.fixture
-def bob(cloud: Cloud, _on_call: None) -> Operator:
+def bob(cloud: Cloud) -> Operator:
     return Operator(cloud, "bob")
 
 
@@ -421,7 +320,7 @@ def approved(cloud: Cloud) -> Iterator[str]:
 def ask(cloud: Cloud, who: Operator, version: str) -> str:
     """An execution that waits for an approval."""
     execution = who.start("backend-scale", version=version, **given(cloud, "backend-scale"))
-    shown = who.ssm.get_automation_execution(AutomationExecutionId=execution)["AutomationExecution"]
+    shown = who.look(execution).shown
     assert (shown["AutomationExecutionStatus"], shown["CurrentStepName"]) == ("Waiting", "Approve"), shown
     return execution
 

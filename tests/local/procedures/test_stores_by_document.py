@@ -5,16 +5,15 @@ import fnmatch
 import json
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from lambdas.procedures.instances import different
 from local.cloud import Cloud
+from local.drills.operator import Execution, Operator
 from procedures.catalog import PROCEDURES
 from tests.environments import CONFIG, PRODUCTION
-
-from .desk import Desk, Ran
 
 COMPARED = 'compared: {"tables": 3, "differ": {"public.claims": [["12", null], ["10", null]]}}'
 MINE = ("database-", "cache-", "migrations", "rotate-")
@@ -24,7 +23,8 @@ class Day:
     """A day on which every procedure of the stores is run once, and what it left behind."""
 
     def __init__(self, cloud: Cloud) -> None:
-        self.cloud, self.desk, self.ran = cloud, Desk(cloud), dict[str, Ran]()
+        self.cloud, self.ran = cloud, dict[str, Execution]()
+        self.ada, self.bob = Operator(cloud, "ada"), Operator(cloud, "bob")
         self.rds, self.secrets = cloud.client("rds"), cloud.client("secretsmanager")
         self.environment = cloud.environment
         self.live = self.environment.database_instance
@@ -55,12 +55,19 @@ class Day:
         self.run("cache-resize", NodeType="cache.r6g.xlarge")
         self.run("rotate-cache-token")
         self.run("rotate-cache-token back", To="previous")
-        self.run("database-resize rejected", approve="Reject", InstanceClass="db.t4g.large")
+        self.run("database-resize rejected", signal="Reject", InstanceClass="db.t4g.large")
         self.run("database-resize refused", InstanceClass="db.r1.large")
 
-    def run(self, name: str, **inputs: Any) -> None:
+    def run(self, name: str, *, signal: Literal["Approve", "Reject"] = "Approve", **inputs: str) -> None:
         self.cloud.advance(timedelta(seconds=1))  # a snapshot is named by the second
-        self.ran[name] = self.desk.run(name.partition(" ")[0], **inputs)
+        self.ran[name] = self.ended(name.partition(" ")[0], signal, **inputs)
+
+    def ended(self, procedure: str, signal: Literal["Approve", "Reject"] = "Approve", **inputs: str) -> Execution:
+        """A procedure to its end, with another person's signal where it waits for one."""
+        execution = self.ada.start(procedure, **inputs)
+        if self.ada.look(execution).status == "Waiting":
+            self.bob.signal(execution, signal)
+        return self.ada.end(execution, every=timedelta(minutes=2))
 
     def _delete_restored(self) -> None:
         name = f"{self.live}-restored"
@@ -108,14 +115,14 @@ def test_every_procedure_of_the_stores_ran(day: Day) -> None:
 
 
 def test_each_ends_as_it_should(day: Day) -> None:
-    failed = {name: ran.said.get("Failed") for name, ran in day.ran.items() if ran.status != "Success"}
+    failed = {name: ran.steps.get("Failed") for name, ran in day.ran.items() if ran.status != "Success"}
     assert {name: words for name, words in FAIL.items() if words in str(failed.pop(name, ""))} == FAIL
     assert failed == {}
 
 
 @pytest.mark.parametrize("name", FAIL)
 def test_what_was_refused_or_not_approved_changed_nothing(day: Day, name: str) -> None:
-    assert "Nothing was changed" in day.ran[name].said["Failed"]
+    assert "Nothing was changed" in day.ran[name].steps["Failed"]
 
 
 def test_the_restore_left_the_live_instance_alone(day: Day) -> None:
@@ -139,7 +146,7 @@ def test_the_way_back_gave_the_name_back(day: Day) -> None:
 def test_the_password_is_another_and_the_service_is_healthy_with_it(day: Day) -> None:
     assert day.password != day.first_password
     assert day.cloud.control("accepts_password", day.live, day.password)
-    assert "healthy" in day.ran["rotate-database-password"].said["Health"]
+    assert "healthy" in day.ran["rotate-database-password"].steps["Health"]
 
 
 def test_until_they_are_replaced_tasks_with_the_old_password_are_unhealthy(day: Day) -> None:
@@ -147,31 +154,31 @@ def test_until_they_are_replaced_tasks_with_the_old_password_are_unhealthy(day: 
     day.rds.modify_db_instance(DBInstanceIdentifier=day.live, MasterUserPassword="another-password", ApplyImmediately=True)
     day.cloud.advance(timedelta(minutes=5))
     report.append(day.cloud.control("answer", day.environment.domain.api, day.environment.backend.health_check_path)[0])
-    day.desk.run("rotate-database-password")
+    day.ended("rotate-database-password")
     report.append(day.cloud.control("answer", day.environment.domain.api, day.environment.backend.health_check_path)[0])
     assert report == [200, 503, 200]
 
 
 def test_what_tasks_wrote_is_said(day: Day) -> None:
-    assert day.ran["migrations up"].said["Migrate"].startswith("up is done")
-    assert day.ran["database-compare"].said["Compare"].startswith("1 of 3 tables differ: public.claims")
+    assert day.ran["migrations up"].steps["Migrate"].startswith("up is done")
+    assert day.ran["database-compare"].steps["Compare"].startswith("1 of 3 tables differ: public.claims")
 
 
 @pytest.mark.parametrize("direction", ["up", "status", "down"])
 def test_only_a_migration_that_is_taken_back_is_approved_and_preceded_by_a_snapshot(day: Day, direction: str) -> None:
     ran = day.ran[f"migrations {direction}"]
-    asked = [step for step in ran.all["StepExecutions"] if step["StepName"] == "Approve" and step["StepStatus"] == "Success"]
+    asked = [step for step in ran.shown["StepExecutions"] if step["StepName"] == "Approve" and step["StepStatus"] == "Success"]
     assert bool(asked) == (direction == "down")
-    assert ("is made" in ran.said["Snapshot"]) == (direction == "down")
+    assert ("is made" in ran.steps["Snapshot"]) == (direction == "down")
 
 
 def test_sizes_are_changed_and_the_line_of_the_file_is_said(day: Day) -> None:
     assert day.instance()["DBInstanceClass"] == "db.r6g.large"
     assert (
         'instance_class = "db.r6g.large" under [database] of config/production.toml'
-        in day.ran["database-resize"].said["Verify"]
+        in day.ran["database-resize"].steps["Verify"]
     )
-    assert 'node_type = "cache.r6g.xlarge" under [cache] of config/production.toml' in day.ran["cache-resize"].said["Verify"]
+    assert 'node_type = "cache.r6g.xlarge" under [cache] of config/production.toml' in day.ran["cache-resize"].steps["Verify"]
 
 
 FAULTS = [(kind, when) for kind in ("fail", "time out", "interrupt") for when in ("before", "after")]
@@ -189,11 +196,11 @@ def test_a_procedure_whose_step_breaks_is_ended_by_the_next_run(
     document = day.environment.document(procedure)
     for kind, when in faults:
         day.cloud.break_step(document, step, kind, when, 2)  # as often as a step is tried
-        day.desk.run(procedure, **inputs)
+        day.ended(procedure, **inputs)
         day.cloud.break_step(document, step, kind, when, 0)
         day.cloud.advance(timedelta(minutes=30))  # what is still changing is not changed
-        again = day.desk.run(procedure, **inputs)
-        assert again.status == "Success", (kind, when, again.said)
+        again = day.ended(procedure, **inputs)
+        assert again.status == "Success", (kind, when, again.steps)
         assert day.cloud.control("accepts_token", day.environment.replication_group, day.token)
         assert day.resources[day.live] == day.back[day.live]
 
@@ -207,7 +214,7 @@ def test_no_value_of_a_secret_is_in_what_automation_shows_or_the_functions_log_h
         for stage in ("AWSCURRENT", "AWSPREVIOUS")
     ]
     values += [str(json.loads(value)["token"]) for value in values if value.startswith('{"token"')]
-    shown = json.dumps([ran.all for ran in day.ran.values()], default=str) + "".join(map(str, day.cloud.logs("procedures")))
+    shown = json.dumps([ran.shown for ran in day.ran.values()], default=str) + "".join(map(str, day.cloud.logs("procedures")))
     assert [value for value in values if value in shown] == []
 
 
