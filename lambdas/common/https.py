@@ -32,6 +32,11 @@ class Answer:
     body: bytes
     retry_after: str = ""
 
+    @property
+    def kept_out(self) -> bool:
+        """Whether it is what the web ACLs answer in maintenance; anything else may answer so as well."""
+        return self.status == 503 and bool(self.retry_after)
+
 
 def get(url: str, headers: dict[str, str], seconds: float, *, redirects: bool) -> Answer:
     """The answer, if all of it comes within this many seconds; else NoAnswerError.

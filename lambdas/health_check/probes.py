@@ -17,21 +17,24 @@ _MEMBER = 100  # characters of a member of the health report
 
 @dataclass(frozen=True)
 class Verdict:
-    """What an answer means: the `problem` in words, and what it says of the database; empty where there is none."""
+    """What an answer means: the `problem` in words, and what it says of the database; empty where there is none. `kept_out`
+    says that maintenance answered."""
 
     problem: str = ""
     database: str = ""
+    kept_out: bool = False
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What a probe of a target saw: `problem` and `database` as in its verdict, `latency` in milliseconds."""
+    """What a probe of a target saw: `problem`, `database` and `kept_out` as in its verdict, `latency` in milliseconds."""
 
     target: str
     url: str
     problem: str
     latency: float
     database: str = ""
+    kept_out: bool = False
 
     @property
     def healthy(self) -> bool:
@@ -45,7 +48,8 @@ def probe(target: str, url: str, judge: Callable[[Answer], Verdict], seconds: fl
         verdict = judge(get(url, {"User-Agent": "operations-health-check"}, seconds, redirects=True))
     except NoAnswerError as error:
         verdict = Verdict(f"{_WORDS[target]} does not answer: {error}")
-    return Probe(target, url, verdict.problem, round(1000 * (time.monotonic() - started), 1), verdict.database)
+    latency = round(1000 * (time.monotonic() - started), 1)
+    return Probe(target, url, verdict.problem, latency, verdict.database, verdict.kept_out)
 
 
 def judge_api(report: HealthReport, answer: Answer) -> Verdict:

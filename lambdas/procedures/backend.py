@@ -1,14 +1,16 @@
 """The backend's procedures (runbook 1, 3.3, 4.1 and 5.1), step by step."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from lambdas.common.clock import Clock
 from lambdas.common.ecs import ROLLING_BACK, RUNNING, ServiceReader, TaskDefinition, tag
+from lambdas.common.https import Answer as Page
+from lambdas.common.maintenance import Maintenances
 from lambdas.common.parallel import AtOnce
-from lambdas.health_check.probes import judge_api, judge_frontend, probe
+from lambdas.health_check.probes import Probe, Verdict, judge_api, judge_frontend, probe
 from lambdas.procedures.clients import Clients
 from lambdas.procedures.run import Answer, RefusedError, Run, Steps, UnreadError, VerifyError, waiting
 from lambdas.procedures.runs import Runs
@@ -35,6 +37,7 @@ class Backend:
         self._ecs = clients.ecs
         self._ecr = clients.ecr
         self._autoscaling = clients.autoscaling
+        self._announced = Maintenances(clients.incidents)
         self._reader = Reader(settings, clients, Changes(clients.incidents), at_once)
         self._service = ServiceReader(
             clients.ecs, cluster=settings.cluster, service=settings.service, container=settings.container
@@ -308,7 +311,8 @@ class Backend:
     def _health(self, _: Run) -> Answer:
         """Whether users are served: VerifyError when not, and then the execution fails as the runbook's script does."""
         settings = self._settings
-        probes = (self._probe_api(), probe("frontend", settings.frontend_url, judge_frontend))
+        judge = partial(judge_api, settings.health_report)
+        probes = (self._probe_api(judge), probe("frontend", settings.frontend_url, judge_frontend))
         if problems := [seen.problem for seen in probes if seen.problem]:
             raise VerifyError(f"{'; '.join(problems)}.")
         return {
@@ -318,15 +322,26 @@ class Backend:
     # What they share
 
     def verify(self, _: Run) -> Answer:
-        """The API answers as it should, and its database with it; VerifyError when not."""
-        seen = self._probe_api()
+        """The API answers as it should, and its database with it; VerifyError when not.
+
+        Maintenance that is announced keeps this look out, as it does users; its end looks again. What a deployment brought has
+        passed the load balancer's health checks, which are not kept out.
+        """
+        seen = self._probe_api(self._judge)
+        if seen.kept_out:
+            return {"said": "The maintenance page keeps this look at the API out: maintenance-off looks when users are let in."}
         if seen.problem:
             raise VerifyError(f"{seen.problem}.")
         return {"said": f"The API is healthy, its database {seen.database}; it answered in {seen.latency:.0f} ms."}
 
-    def _probe_api(self) -> Any:
-        settings = self._settings
-        return probe("api", settings.api_url + settings.health_check_path, partial(judge_api, settings.health_report))
+    def _probe_api(self, judge: Callable[[Page], Verdict]) -> Probe:
+        return probe("api", self._settings.api_url + self._settings.health_check_path, judge)
+
+    def _judge(self, answer: Page) -> Verdict:
+        """As the health check does, but for the page of maintenance that is announced."""
+        if answer.kept_out and self._announced.read():
+            return Verdict(kept_out=True)
+        return judge_api(self._settings.health_report, answer)
 
     def _read(self) -> Evidence:
         """What there is to know of the service now; UnreadError when a part of it cannot be read."""

@@ -266,7 +266,7 @@ def _operators(run: Run) -> list[Network]:
 
 
 def _keeps_out(_: str, page: Page) -> str:
-    return "" if page.status == 503 and page.retry_after else f"{page.status}"
+    return "" if page.kept_out else f"{page.status}"
 
 
 def _listed(client: Any, scope: str) -> Iterator[Mapping[str, Any]]:

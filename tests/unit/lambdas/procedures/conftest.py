@@ -17,10 +17,14 @@ class Site:
     def __init__(self) -> None:
         self.database = "connected"
         self.status = 200
+        self.kept_out = False
+        """By the page of maintenance."""
         self.missing: set[str] = set()
         """The files that the frontend does not have: it answers with its page."""
 
     def get(self, url: str, *_: object, **__: object) -> Answer:
+        if self.kept_out:
+            return Answer(503, "text/html", b"<h1>Under maintenance</h1>", "300")
         if url.startswith(PRODUCTION.frontend_url):
             name = url.rpartition("/")[2]
             if name.endswith(".js") and name not in self.missing:

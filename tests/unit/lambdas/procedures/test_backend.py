@@ -1,7 +1,10 @@
 """The backend's procedures, step by step, on an ECS of `local.ecs`."""
 
+from datetime import timedelta
+
 import pytest
 
+from lambdas.common.maintenance import Maintenances
 from lambdas.procedures.run import WAITING, RefusedError, VerifyError
 from tests.environments import PRODUCTION
 
@@ -389,11 +392,29 @@ def test_a_check_that_fails_fails_the_procedure(aws: World, site: Site) -> None:
         started.step("Look")
 
 
-def test_a_service_that_is_not_well_afterwards_fails_the_procedure(aws: World, site: Site) -> None:
-    site.database = "disconnected"
+def deployed(aws: World) -> Started:
+    """A new deployment that has ended well."""
     started = deploy(aws)
     started.steps("Plan", "Begin", "Deploy")
     aws.ecs.settle()
     started.step("Settled")
+    return started
+
+
+def test_a_service_that_is_not_well_afterwards_fails_the_procedure(aws: World, site: Site) -> None:
+    site.database = "disconnected"
+    started = deployed(aws)
     with pytest.raises(VerifyError, match="API answers 200: database disconnected"):
+        started.step("Verify")
+
+
+def test_the_page_of_announced_maintenance_keeps_the_look_afterwards_out_and_fails_nothing(aws: World, site: Site) -> None:
+    Maintenances(aws.table).announce(aws.now + timedelta(minutes=30), "another", "somebody")
+    started, site.kept_out = deployed(aws), True
+    assert "keeps this look at the API out: maintenance-off looks" in started.step("Verify")["said"]
+
+
+def test_an_answer_like_that_of_maintenance_that_nobody_announced_is_an_outage(aws: World, site: Site) -> None:
+    started, site.kept_out = deployed(aws), True
+    with pytest.raises(VerifyError, match="API answers 503, and its body is not the health report"):
         started.step("Verify")
