@@ -54,7 +54,7 @@ local-down: setup ## stop the local cloud
 shell: setup ## a shell in which the runbook's commands work on the local cloud
 	@python -m local shell
 
-break: setup ## break something in the local cloud: FAULT=release, database or cache
+break: setup ## break something in the local cloud: FAULT=release, database, cache or connections
 	@python -m local break "$(FAULT)"
 
 mend: setup ## take every fault in the local cloud back

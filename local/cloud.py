@@ -347,8 +347,18 @@ class Cloud:
     def cache_is_full(self) -> bool:
         return bool(self.control("cache_is_full"))
 
+    def leak_connections(self, each: int) -> None:
+        """Each task of the service that runs holds so many connections to the database from now on, until it stops. While the
+        database has none left, the application answers 500 to everything but its health check."""
+        self.control("leak_connections", each)
+
+    @property
+    def connections(self) -> int:
+        """How many connections to the database there are."""
+        return int(self.control("connections"))
+
     def mend_application(self) -> None:
-        """Take back `fail_requests_of` and `fill_cache`."""
+        """Take back `fail_requests_of`, `fill_cache` and `leak_connections`."""
         self.control("mend_application")
 
     def fail_creation_of(self, stack: str) -> None:

@@ -1,5 +1,6 @@
 """Faults to try on the cloud that `make local` keeps up: each breaks one thing on purpose, `mend` takes all of them back."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 
@@ -49,7 +50,21 @@ def cache(cloud: Cloud, _: Wait) -> Iterator[str]:
     yield f"Every node of {cloud.environment.replication_group} is full, and the application answers 500."
 
 
-FAULTS: Mapping[str, Callable[[Cloud, Wait], Iterator[str]]] = {"release": release, "database": database, "cache": cache}
+def connections(cloud: Cloud, _: Wait) -> Iterator[str]:
+    """The tasks hold on to their connections, until the database has none left and the application answers 500."""
+    most, tasks = cloud.environment.database.max_connections, Pipeline(cloud).service["runningCount"]
+    if not tasks:
+        raise CloudError("No task of the service runs.")
+    cloud.leak_connections(math.ceil((most - cloud.connections) / tasks))
+    yield f"All {most} connections of {cloud.environment.database_instance} are in use, and the application answers 500."
+
+
+FAULTS: Mapping[str, Callable[[Cloud, Wait], Iterator[str]]] = {
+    "release": release,
+    "database": database,
+    "cache": cache,
+    "connections": connections,
+}
 
 
 def mend(cloud: Cloud) -> Iterator[str]:
@@ -58,7 +73,7 @@ def mend(cloud: Cloud) -> Iterator[str]:
     cloud.mend_application()
     if _database_status(cloud) == "stopped":
         cloud.client("rds").start_db_instance(DBInstanceIdentifier=instance)
-    yield f"Every release answers, the cache has room, and {instance} is {_database_status(cloud)}."
+    yield f"Every release answers, the cache has room, no connection is kept, and {instance} is {_database_status(cloud)}."
 
 
 def _database_status(cloud: Cloud) -> str:

@@ -11,7 +11,6 @@ from local.drills.users import PATH, Answer
 _QUIET_SERVICE = {"CPUUtilization": 35.0, "MemoryUtilization": 40.0}
 _QUIET_DATABASE = {
     "CPUUtilization": 37.5,
-    "DatabaseConnections": 75.0,
     "ReadLatency": 0.0008,
     "WriteLatency": 0.0021,
     "FreeStorageSpace": 68e9,
@@ -96,7 +95,11 @@ class Metrics:
                 metric("PendingTaskCount", service["pendingCount"], **of_service),
                 metric("DeploymentCount", len(service["deployments"]), **of_service),
             ],
-            "AWS/RDS": quiet(_QUIET_DATABASE, **of_database) if self._database_available else [],
+            "AWS/RDS": (
+                quiet(_QUIET_DATABASE | {"DatabaseConnections": self._cloud.connections}, **of_database)
+                if self._database_available
+                else []
+            ),
             "AWS/ElastiCache": [
                 one
                 for number, node in enumerate(environment.cache_nodes)
@@ -140,7 +143,10 @@ class Metrics:
 
     @property
     def _database_available(self) -> bool:
-        described = self._rds.describe_db_instances(DBInstanceIdentifier=self._environment.database_instance)
+        try:
+            described = self._rds.describe_db_instances(DBInstanceIdentifier=self._environment.database_instance)
+        except self._rds.exceptions.DBInstanceNotFoundFault:  # another is about to get its name
+            return False
         return bool(described["DBInstances"][0]["DBInstanceStatus"] == "available")
 
 

@@ -39,7 +39,8 @@ class Application:
     gives a file of the frontend by its key, None for none.
     `running_images` gives the image of each running task, and `database_available` whether the database answers; both are
     called for each request. An image in `faulty` answers 500 to all but its health check, as a bad release does. So does every
-    image while the cache is full: it cannot save a session.
+    image while the cache is full, as it cannot save a session, and while not `connections_left`: the health check has its
+    connection to the database already.
     """
 
     def __init__(
@@ -50,12 +51,14 @@ class Application:
         database_available: Callable[[], bool],
         frontend_file: Callable[[str], File | None] = lambda _: None,
         blocks: Callable[[str, str, Headers], Blocked | None] = lambda *_: None,
+        connections_left: Callable[[], bool] = lambda: True,
     ) -> None:
         self.environment = environment
         self.running_images = running_images
         self.database_available = database_available
         self.frontend_file = frontend_file
         self.blocks = blocks
+        self.connections_left = connections_left
         self.faulty: set[str] = set()
         self.cache_is_full = False
         self._turn = itertools.count()
@@ -121,7 +124,7 @@ class Application:
         image = images[next(self._turn) % len(images)]
         if not connected:
             return HTTPStatus.SERVICE_UNAVAILABLE, "application/json", '{"error": "database unavailable"}'
-        if self.cache_is_full or image in self.faulty:
+        if self.cache_is_full or image in self.faulty or not self.connections_left():
             return HTTPStatus.INTERNAL_SERVER_ERROR, "application/json", '{"error": "internal error"}'
         return HTTPStatus.OK, "application/json", json.dumps({"image": image})
 

@@ -18,6 +18,7 @@ from local.emulator.alarm_actions import AlarmActions
 from local.emulator.application import Application
 from local.emulator.automation import Automation
 from local.emulator.clock import Clock
+from local.emulator.connections import Connections
 from local.emulator.database_instances import DatabaseInstances
 from local.emulator.ecs_deployments import Deployments
 from local.emulator.functions import Functions
@@ -118,6 +119,12 @@ def _application(settings: "Settings", deployments: Deployments, instances: Data
 
     deployments.started = read_password
 
+    connections = Connections(running, environment.database.max_connections)
+
+    def mend() -> None:
+        connections.leak(0)
+        application.mend()
+
     def frontend_file(key: str) -> tuple[str, bytes] | None:
         if environment.frontend_bucket not in s3._buckets:
             return None
@@ -126,7 +133,13 @@ def _application(settings: "Settings", deployments: Deployments, instances: Data
 
     folder = Path(tempfile.gettempdir())
     application = Application(
-        environment, folder, running_images, database_available, frontend_file, firewall.Firewall(environment).blocks
+        environment,
+        folder,
+        running_images,
+        database_available,
+        frontend_file,
+        firewall.Firewall(environment).blocks,
+        connections.left,
     )
     os.environ.update(application.client_environment)  # what functions see
     os.environ.update(settings.function_environment)
@@ -136,7 +149,9 @@ def _application(settings: "Settings", deployments: Deployments, instances: Data
         "fail_requests_of": application.faulty.add,
         "fill_cache": application.fill_cache,
         "cache_is_full": lambda: application.cache_is_full,
-        "mend_application": application.mend,
+        "leak_connections": connections.leak,
+        "connections": connections.count,
+        "mend_application": mend,
     }
 
 

@@ -71,6 +71,16 @@ def test_a_full_cache_is_a_call_and_no_release_is_blamed(live: Live, cloud: Clou
     assert STAGING.alarm("redis-memory", "critical") in escalation.text or STAGING.replication_group in escalation.text
 
 
+def test_connections_that_are_used_up_are_a_call_and_no_release_is_blamed(live: Live, cloud: Cloud) -> None:
+    before = live.pipeline.task_definition
+    list(FAULTS["connections"](cloud, lambda: None))
+    messages = told(live, 8)
+    assert [message.topic for message in messages if message.calls] == ["p1"]
+    assert live.pipeline.task_definition == before
+    (escalation,) = [message for message in messages if message.topic == ESCALATIONS]
+    assert STAGING.alarm("rds-connections", "critical") in escalation.text
+
+
 def test_a_bad_release_is_rolled_back(live: Live, cloud: Cloud) -> None:
     list(FAULTS["release"](cloud, lambda: told(live, 1)))
     assert ":bad-" in live.pipeline.image_of(live.pipeline.task_definition)

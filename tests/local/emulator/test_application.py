@@ -19,6 +19,7 @@ class World:
     def __init__(self) -> None:
         self.images = ["app:good"]
         self.database = True
+        self.connections = True
         self.files: dict[str, tuple[str, bytes]] = {}
 
 
@@ -29,7 +30,14 @@ def world() -> World:
 
 @pytest.fixture
 def application(world: World, tmp_path: Path) -> Iterator[Application]:
-    with Application(STAGING, tmp_path, lambda: world.images, lambda: world.database, world.files.get) as application:
+    with Application(
+        STAGING,
+        tmp_path,
+        lambda: world.images,
+        lambda: world.database,
+        world.files.get,
+        connections_left=lambda: world.connections,
+    ) as application:
         yield application
 
 
@@ -79,6 +87,12 @@ def test_a_full_cache_fails_requests_until_it_is_mended(application: Application
     assert get(application, STAGING.domain.api, HEALTH)[0] == 200
     application.mend()
     assert get(application, STAGING.domain.api, "/api/v1/map")[0] == 200
+
+
+def test_requests_fail_while_the_database_has_no_connection_left(application: Application, world: World) -> None:
+    world.connections = False
+    assert get(application, STAGING.domain.api, "/api/v1/map")[0] == 500
+    assert get(application, STAGING.domain.api, HEALTH)[0] == 200
 
 
 def test_running_tasks_answer_in_turn(application: Application, world: World) -> None:
