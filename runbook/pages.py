@@ -100,6 +100,7 @@ PAGES: tuple[Page, ...] = (  # what explains others comes first
         command="aws cloudwatch get-metric-statistics --namespace AWS/RDS --metric-name DatabaseConnections"
         " --dimensions Name=DBInstanceIdentifier,Value={database_instance} --period 60 --statistics Maximum"
         " --start-time $(date -u -d '30 minutes ago' +%Y-%m-%dT%H:%M:%SZ) --end-time $(date -u +%Y-%m-%dT%H:%M:%SZ)",
+        procedure="service-status",
         unless=("database-down", "service-down"),
     ),
     Page(

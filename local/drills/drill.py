@@ -90,10 +90,11 @@ class Drill:
         self.timeline.note(title)
         self._console.print("\n".join(f"    {line}" for line in message.text.splitlines()), style="dim", highlight=False)
 
-    def minutes(self, limit: int, until: Callable[[], bool] = lambda: False) -> bool:
-        """Let minutes pass until a condition holds; False when the limit came first."""
-        for _ in range(limit):
-            self._show_alarms(self.simulation.minute())
+    def minutes(self, limit: int, until: Callable[[], bool] = lambda: False, every: int = 1) -> bool:
+        """Let minutes pass until a condition holds; False when the limit came first. The condition is looked at, and the alarms
+        are judged, after `every` so many."""
+        for _ in range(0, limit, every):
+            self._show_alarms(self.simulation.minute(every - 1))
             self._show_outcomes()
             self._show_messages()
             if until():
