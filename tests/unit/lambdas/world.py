@@ -11,7 +11,6 @@ from functools import cache
 from typing import Any
 
 import boto3
-import pytest
 from botocore import UNSIGNED
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
