@@ -47,7 +47,7 @@ class Alarm:
 
     def by(self, now: datetime) -> "Alarm":
         """The same, at a moment that is not before its state began."""
-        return replace(self, since=min(self.since, now))
+        return self if self.since <= now else replace(self, since=now)
 
 
 class Alarms:

@@ -118,12 +118,16 @@ class AlarmLoop:
     ) -> Iterator[Transition]:
         """The changes of one metric alarm after the other: none depends on another."""
         oldest = self._oldest(known, moments[0])
-        begin, end = min(oldest.values(), default=moments[-1]), moments[-1].replace(second=0, microsecond=0)
-        starts = [begin + MINUTE * minute for minute in range((end - begin) // MINUTE)]
-        computed: dict[str, TimeSeries] = {}  # the alarms of a row watch the same
+        whats = {name: repr([known[name].get(key) for key in _WATCHED]) for name in oldest}
+        begins: dict[str, datetime] = {}  # the alarms of a row watch the same, but not for as long
+        for name, what in whats.items():
+            begins[what] = min(begins.get(what, oldest[name]), oldest[name])
+        end = moments[-1].replace(second=0, microsecond=0)
+        computed: dict[str, TimeSeries] = {}
         for name, start in oldest.items():
-            alarm = known[name]
-            what = repr([alarm.get(key) for key in _WATCHED])
+            alarm, what = known[name], whats[name]
+            begin = begins[what]
+            starts = [begin + MINUTE * minute for minute in range((end - begin) // MINUTE)]
             try:
                 if what not in computed:
                     found = {key: measured.values.get(metric, {}) for key, metric in metrics(alarm).items()}

@@ -11,7 +11,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import partial, reduce
+from functools import cache, partial, reduce
 
 TimeSeries = dict[datetime, float]
 Value = float | TimeSeries | list[TimeSeries]
@@ -47,14 +47,18 @@ def compute(
     `metrics` are the series of the request's metrics by id, `others` those of its other expressions, and `times` the starts
     of all periods asked for, which FILL fills. ExpressionError names what is not supported.
     """
+    return _Request(metrics, others, times).value(_parsed(expression))
+
+
+@cache
+def _parsed(expression: str) -> ast.expr:
     python = expression
     for metric_math, pythons in _SPELLING:
         python = re.sub(metric_math, pythons, python)
     try:
-        tree = ast.parse(python.strip(), mode="eval")
+        return ast.parse(python.strip(), mode="eval").body
     except SyntaxError:
         raise ExpressionError(f"{expression} is not metric math") from None
-    return _Request(metrics, others, times).value(tree.body)
 
 
 class _Request:

@@ -48,13 +48,9 @@ class Service:
         return self.rollout.path.partition("/")[0]
 
     @property
-    def tasks(self) -> Iterator[Record]:
-        """The emulator's records of the service's tasks that have not stopped."""
-        group = f"service:{self.record['serviceName']}"
-        for task in list(ecs._tasks.values()):
-            live = task["lastStatus"] != "STOPPED"
-            if live and task.get("group") == group and task["clusterArn"] == self.record["clusterArn"]:
-                yield task
+    def key(self) -> tuple[str, str]:
+        """Of its tasks in `_tasks_of_services`."""
+        return self.record["clusterArn"], f"service:{self.record['serviceName']}"
 
     def event(self, at: float, message: str) -> None:
         text = f"(service {self.record['serviceName']}) {message}"
@@ -113,13 +109,22 @@ class Deployments:
     def progress(self) -> None:
         """Let everything happen that is due by now."""
         with self._lock:
-            for service in self.services.values():
-                account, region = service.rollout.arn.split(":")[4], service.rollout.arn.split(":")[3]
+            tasks = _tasks_of_services()
+            for (account, region), services in self._scopes().items():
                 with request_scope(account, region):
                     conditions = self._conditions()
-                    service.rollout.desired = service.record["desiredCount"]
-                    service.rollout.advance(conditions)
-                    self._arrange(service, conditions)
+                    for service in services:
+                        service.rollout.desired = service.record["desiredCount"]
+                        service.rollout.advance(conditions)
+                        self._arrange(service, tasks[service.key], conditions)
+
+    def _scopes(self) -> dict[tuple[str, str], list[Service]]:
+        """The services by account and region."""
+        found: defaultdict[tuple[str, str], list[Service]] = defaultdict(list)
+        for service in self.services.values():
+            _, _, _, region, account, _ = service.rollout.arn.split(":", 5)
+            found[account, region].append(service)
+        return found
 
     def _conditions(self) -> Conditions:
         alarms = (*cloudwatch._alarms.items(), *cloudwatch._composite_alarms.items())
@@ -136,24 +141,23 @@ class Deployments:
 
     # Tasks
 
-    def _arrange(self, service: Service, conditions: Conditions) -> None:
+    def _arrange(self, service: Service, tasks: list[Record], conditions: Conditions) -> None:
         """Start and stop tasks until those that should run do, and show it in the service's record."""
         wanted = service.rollout.tasks(conditions)
         running: defaultdict[str, list[Record]] = defaultdict(list)
-        for task in service.tasks:
+        for task in tasks:
             running[task["_revision"]].append(task)
         for revision, count in wanted.items():
             for _ in range(count - len(running[revision.arn])):
                 self._run(service, revision)
         counts = {revision.arn: count for revision, count in wanted.items()}
-        for arn, tasks in running.items():
-            for task in tasks[counts.get(arn, 0) :]:
+        for arn, those in running.items():
+            for task in those[counts.get(arn, 0) :]:
                 ecs._mark_task_stopped(
                     task["taskArn"], task, "Scaling activity initiated by deployment", "ServiceSchedulerInitiated"
                 )
         service.record.update(operations.service_members(service.rollout, conditions))
         ecs._sync_service_targets(service.cluster, service.record)
-        ecs._recount_cluster(service.cluster)
 
     def _run(self, service: Service, revision: Revision) -> Record:
         record = service.record
@@ -222,7 +226,7 @@ class Deployments:
         service = self._find(request)
         answer: Response = self._delete(request)
         if answer[0] == 200 and service:
-            for task in service.tasks:
+            for task in _tasks_of_services()[service.key]:
                 ecs._mark_task_stopped(task["taskArn"], task, "Service deleted", "ServiceSchedulerInitiated")
             del self.services[service.rollout.arn]
         return answer
@@ -288,6 +292,15 @@ class Deployments:
         name = (request.get("service") or request.get("serviceName") or "").rpartition("/")[2]
         record = ecs._services.get(f"{cluster}/{name}")
         return self.services.get(record["serviceArn"]) if record else None
+
+
+def _tasks_of_services() -> defaultdict[tuple[str, str], list[Record]]:
+    """The emulator's records of the tasks that have not stopped, by cluster and group: read at once for all services."""
+    found: defaultdict[tuple[str, str], list[Record]] = defaultdict(list)
+    for task in list(ecs._tasks._data.values()):
+        if task["lastStatus"] != "STOPPED":
+            found[task["clusterArn"], task.get("group", "")].append(task)
+    return found
 
 
 def _nothing(*_: Any, **__: Any) -> None:

@@ -2,6 +2,7 @@
 service deployments; and alarm mute rules and executions of Automation, which it does not know at all."""
 
 import json
+import pickle
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,14 +11,14 @@ from functools import cache
 from typing import Any
 
 import boto3
-import pytest
 from botocore import UNSIGNED
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.session import Session
-from moto import mock_aws
+from moto.backends import get_backend
 from moto.cloudwatch.models import cloudwatch_backends
+from moto.core.base_backend import BackendDict
 from moto.elasticache.models import elasticache_backends
 from moto.rds.models import rds_backends
 from moto.sns.models import sns_backends
@@ -42,6 +43,7 @@ from runbook.alarms import DEPENDENCY_ALARMS
 from runbook.sections import Section
 from runbook.severities import RESPONSE_TIMES
 from tests.environments import PRODUCTION
+from tests.unit.account import empty_account
 from tests.unit.lambdas.ecs import Ecs
 
 ACCOUNT, REGION = PRODUCTION.account, PRODUCTION.region
@@ -496,7 +498,8 @@ def _new_session() -> boto3.Session:
     made = boto3.Session(region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test")
     for component in ("data_loader", "endpoint_resolver"):
         made._session.register_component(component, _BASE.get_component(component))
-    made._session.set_default_client_config(Config(signature_version=UNSIGNED))  # an eighth of a call, and nobody looks
+    config = Config(signature_version=UNSIGNED, user_agent="tests")  # a fifth of a call, and nobody looks
+    made._session.set_default_client_config(config)
     return made
 
 
@@ -580,26 +583,37 @@ def secrets() -> Any:
 @contextmanager
 def world() -> Iterator[World]:
     """A fresh AWS with a service that runs its second release since a day."""
-    moto = mock_aws(config={"core": {"passthrough": {"services": ["ecs"]}}})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # half a second for what nobody looks at
-        moto.start()
-        try:
-            made = _Running.world = World(Ecs(NOON, _BASE.get_service_model("ecs")))
-            _furnish()
-            for name in DEPENDENCIES:
-                made.watch(name, notifies=False)
-            made.wait(days=-2)
-            made.release()
-            made.wait(days=1)
-            made.release()
-            made.wait(days=1)
-            yield made
-        finally:
-            moto.stop(remove_data=False)  # the next start does, and each time costs as much as a run
+    with empty_account("ecs"):
+        made = _Running.world = World(Ecs(NOON, _BASE.get_service_model("ecs")))
+        _furnish(made)
+        made.wait(days=-2)
+        made.release()
+        made.wait(days=1)
+        made.release()
+        made.wait(days=1)
+        yield made
 
 
-def _furnish() -> None:
+_FURNISHED: list[bytes] = []
+"""What every world begins with, as moto has it: created once, and brought back for each."""
+
+
+def _furnish(made: World) -> None:
+    if not _FURNISHED:
+        _create(made)
+        services = {service.service_name: dict(service) for service in BackendDict._instances}
+        _FURNISHED.append(pickle.dumps(services))
+    for name, accounts in pickle.loads(_FURNISHED[0]).items():  # noqa: S301 - our own
+        service = get_backend(name)
+        service.update(accounts)
+        if service not in BackendDict._instances:
+            BackendDict._instances.append(service)
+    client("ssm").put_parameter(  # alone cannot be pickled
+        Name=PRODUCTION.image_parameter, Value="as the release wrote it", Type="String"
+    )
+
+
+def _create(made: World) -> None:
     client("dynamodb").create_table(
         TableName=PRODUCTION.incidents_table,
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
@@ -608,7 +622,6 @@ def _furnish() -> None:
     )
     for topic in TOPICS:
         client("sns").create_topic(Name=topic)
-    client("ssm").put_parameter(Name=PRODUCTION.image_parameter, Value="as the release wrote it", Type="String")
     client("rds").create_db_instance(
         DBInstanceIdentifier=PRODUCTION.database_instance,
         DBInstanceClass="db.t4g.large",
@@ -620,3 +633,5 @@ def _furnish() -> None:
     client("elasticache").create_replication_group(
         ReplicationGroupId=PRODUCTION.replication_group, ReplicationGroupDescription="cache"
     )
+    for name in DEPENDENCIES:
+        made.watch(name, notifies=False)

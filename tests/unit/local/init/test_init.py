@@ -15,13 +15,13 @@ from pathlib import Path
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from local.init.__main__ import main
 from local.init.edit import put, without
 from stacks.config import load, load_all
 from stacks.readiness import EXAMPLE_NOTE, examples
 from tests.environments import CONFIG
+from tests.unit.account import empty_account
 
 ROOT = Path(__file__).parents[4]
 VALUES = {
@@ -53,7 +53,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Credentials for an account that answers."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    with mock_aws():
+    with empty_account():
         yield str(boto3.client("sts", region_name="us-east-1").get_caller_identity()["Account"])
 
 

@@ -3,7 +3,8 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from moto import mock_aws
+
+from tests.unit.account import empty_account
 
 from .aws import Aws
 from .web import served
@@ -14,7 +15,7 @@ Serve = Callable[[Mapping[str, Any]], str]
 @pytest.fixture
 def aws() -> Iterator[Aws]:
     """An empty account."""
-    with mock_aws():
+    with empty_account():
         yield Aws()
 
 
