@@ -116,7 +116,7 @@ def _steps(procedure: Procedure, environment: Environment) -> Iterator[Members]:
     if approved and environment.procedures.approvers:
         yield _approve(procedure, environment)
     if procedure.changes:
-        lock = {"key": procedure.lock, "minutes": procedure.minutes}
+        lock = {"keys": list(procedure.locks), "minutes": procedure.minutes}
         more = {"lock": lock, **({"approval": True} if approved else {})}
         if procedure.approval_for:
             more["approval_for"] = list(procedure.approval_for)

@@ -12,6 +12,7 @@ from lambdas.procedures import comparison
 from lambdas.procedures.instances import (
     PASSWORD,
     RESTORED,
+    SWITCHED,
     Instance,
     Instances,
     different,
@@ -182,9 +183,13 @@ class Database:
         name = instance["DBInstanceIdentifier"]
         password = json.loads(secret["SecretString"])["password"]
         self._rds.modify_db_instance(DBInstanceIdentifier=name, MasterUserPassword=password, ApplyImmediately=True)
-        mark: Any = {"Key": PASSWORD, "Value": secret["VersionId"]}
-        self._rds.add_tags_to_resource(ResourceName=instance["DBInstanceArn"], Tags=[mark])
+        self._mark(instance, PASSWORD, secret["VersionId"])
         return waiting(f"{name} gets the password of the service.")
+
+    def _mark(self, instance: Instance, key: str, value: str) -> None:
+        """Give an instance a tag of ours."""
+        mark: Any = {"Key": key, "Value": value}
+        self._rds.add_tags_to_resource(ResourceName=instance["DBInstanceArn"], Tags=[mark])
 
     def _wanted(self, run: Run) -> str:
         """What is asked for: a snapshot's name, a time or LATEST."""
@@ -245,9 +250,15 @@ class Database:
     def plan_switch(self, run: Run) -> Answer:
         """RefusedError unless the live instance and the other are there, or the switch was begun before."""
         name = self._settings.database_instance
-        aside, coming = self._switched(run)
+        if self._switched(run):
+            self._instances.available(name)
+            to = "the one that was put aside" if _back(run) else "the restored instance"
+            return {
+                "said": f"{name} is {to} already: what is left is a restart of {self._settings.service}, and to look at it."
+            }
+        aside, coming = self._names(run)
         if self._instances.find(coming) is None:
-            raise RefusedError(f"There is no {coming}: restore one first. After a switch, backend-deploy restarts the service.")
+            raise RefusedError(f"There is no {coming}: restore one first.")
         taken = self._instances.available(coming)
         if self._instances.find(name) is None:
             return {"said": f"{name} is put aside already: {coming} gets its name."}
@@ -265,12 +276,16 @@ class Database:
     def put_aside(self, run: Run) -> Answer:
         """Give the other instance the service's password; then rename the live one, unless it is, and wait for its new name."""
         name = self._settings.database_instance
-        aside, coming = self._switched(run)
+        if self._switched(run):
+            return {"said": f"{name} has its new instance already."}
+        aside, coming = self._names(run)
         taken = self._instances.get(coming)
         if not settled(taken):
             return waits_for(taken)
         if waits := self._give_password(taken):
             return waits
+        if tags(taken).get(SWITCHED) != run.inputs["To"]:
+            self._mark(taken, SWITCHED, run.inputs["To"])
         live = self._instances.find(name)
         if live is None:
             return {"said": f"{name} is put aside."}
@@ -284,7 +299,7 @@ class Database:
         name = self._settings.database_instance
         if live := self._instances.find(name):
             return {"said": f"{name} is available."} if settled(live) else waits_for(live)
-        _, coming = self._switched(run)
+        _, coming = self._names(run)
         taken = self._instances.get(coming)
         if not settled(taken):
             return waits_for(taken)
@@ -304,9 +319,15 @@ class Database:
             "way back is database-switch with To=before."
         }
 
-    def _switched(self, run: Run) -> tuple[str, str]:
+    def _switched(self, run: Run) -> bool:
+        """Whether the live instance is the one that is asked for: a switch to it renamed both, whether or not it ended."""
+        live = self._instances.find(self._settings.database_instance)
+        stands = self._instances.find(self._settings.restored_instance) is not None
+        return live is not None and tags(live).get(SWITCHED) == run.inputs["To"] and stands == _back(run)
+
+    def _names(self, run: Run) -> tuple[str, str]:
         """The name that the live instance gets, and the instance that gets the live name; RefusedError when there is none."""
-        if run.inputs.get("To") != "before":
+        if not _back(run):
             return f"{self._settings.instances_before}{self._clock():%Y%m%d-%H%M}", self._settings.restored_instance
         aside = self._instances.named(self._settings.instances_before)
         if not aside:
@@ -372,6 +393,11 @@ class Database:
         if not isinstance(ended, Ended):
             return ended
         return {"said": f"{' / '.join(ended.lines[-10:]) or 'It wrote nothing.'} (all of it: {ended.stream})"}
+
+
+def _back(run: Run) -> bool:
+    """Whether a switch is to go back to the instance that was put aside."""
+    return run.inputs["To"] == "before"
 
 
 def _means(milliseconds: str) -> str:

@@ -184,7 +184,7 @@ class Instances:
         own = [{"Key": key, "Value": value} for key, value in tags(live).items() if not key.startswith("aws:")]
         marks = [{"Key": EXECUTION, "Value": run.execution}, {"Key": RESTORED, "Value": what}]
         return {
-            "Tags": [tag for tag in own if tag["Key"] not in (EXECUTION, RESTORED, PASSWORD)] + marks,
+            "Tags": [tag for tag in own if tag["Key"] not in (EXECUTION, RESTORED, PASSWORD, SWITCHED)] + marks,
             **{setting.restored_by: setting.of(live) for setting in SETTINGS if setting.restored_by},
         }
 
@@ -201,6 +201,9 @@ RESTORED = "restored-from"
 """The tag of a restored instance with what was restored into it: a time, or the name of a snapshot."""
 PASSWORD = "password-version"  # noqa: S105 - a tag's name
 """The tag of a restored instance with the version of the secret whose password it was given."""
+SWITCHED = "switched-to"
+"""The tag of an instance that gets the live name: what was asked for. It stays with the instance when that is renamed:
+https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_RenameInstance.html"""
 
 
 def shown(settings: list[Setting], live: Instance, other: Instance) -> Iterator[str]:

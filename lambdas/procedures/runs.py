@@ -4,6 +4,7 @@ It is an item of the table of incidents, kept as long as they are: `procedure#<e
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,9 +21,11 @@ Result = Literal["succeeded", "dry run", "refused", "not approved", "cancelled",
 
 @dataclass(frozen=True)
 class Recorded:
-    """What is recorded of a run: when it took its lock, what a step kept for later ones, and how the last step ended badly."""
+    """What is recorded of a run: when it took its locks, and which; what a step kept for later ones; how the last step ended
+    badly."""
 
     begun_at: str = ""
+    locks: tuple[str, ...] = ()
     kept: dict[str, str] = field(default_factory=dict)
     problem: str = ""
     problem_kind: str = ""
@@ -52,7 +55,8 @@ class Runs:
             for start in ("kept ", "loop ")
         )
         texts = {name: str(item.get(name, "")) for name in _TEXTS}
-        return Recorded(kept=kept, loops=loops, **texts)
+        locks: Any = item.get("locks", ())
+        return Recorded(locks=tuple(locks), kept=kept, loops=loops, **texts)
 
     def begin(self, run: Run) -> None:
         """Record who started what and why; harmless when it is recorded."""
@@ -81,9 +85,9 @@ class Runs:
             ExpressionAttributeValues={":none": [], ":step": [{"at": self._now(), "step": step, "said": said}]},
         )
 
-    def took_lock(self, run: Run) -> None:
-        """Record when the run took its lock first."""
-        self._set(run, {"begun_at": self._now()}, only_new=True)
+    def took_locks(self, run: Run, keys: Sequence[str]) -> None:
+        """Record when the run took its locks first."""
+        self._set(run, {"begun_at": self._now(), "locks": list(keys)}, only_new=True)
 
     def keep(self, run: Run, **facts: str) -> None:
         """Keep facts for later steps: Automation's own values are limited to 512 characters."""

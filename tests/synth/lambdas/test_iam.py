@@ -409,7 +409,11 @@ def test_health_check_calls_nothing_and_may_do_no_more_than_lambda_needs() -> No
         Need("sns:Publish", arn("sns", "another-topic")),
         Need("cloudwatch:SetAlarmState", arn("cloudwatch", f"alarm:{PRODUCTION.service_impaired_alarm}")),
         Need("ssm:StartAutomationExecution", arn("ssm", f"document/{PRODUCTION.document('maintenance-on')}")),
-        Need("iam:PassRole", PRODUCTION.role_arn(PRODUCTION.document("maintenance-on")), (("iam:PassedToService", "ssm.amazonaws.com"),)),
+        Need(
+            "iam:PassRole",
+            PRODUCTION.role_arn(PRODUCTION.document("maintenance-on")),
+            (("iam:PassedToService", "ssm.amazonaws.com"),),
+        ),
         Need("iam:PassRole", PRODUCTION.role_arn(ENDS), (("iam:PassedToService", "ecs-tasks.amazonaws.com"),)),
         Need("cloudwatch:PutAlarmMuteRule", arn("cloudwatch", "alarm-mute-rule:one")),
         Need("secretsmanager:GetSecretValue", arn("secretsmanager", f"secret:{PRODUCTION.database_secret}-Ab1Cd2")),
