@@ -4,12 +4,15 @@ What is restored gets a name of its own. Only `database-switch` renames the live
 """
 
 import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from lambdas.common.clock import Clock
 from lambdas.procedures import comparison
 from lambdas.procedures.instances import (
+    EXECUTION,
     PASSWORD,
     RESTORED,
     SWITCHED,
@@ -42,6 +45,12 @@ MIGRATIONS = {"up": "up", "down": "down", "status": "up --dry-run"}
 """What node-pg-migrate is told. It has no status: a dry run says what is not yet migrated.
 https://salsita.github.io/node-pg-migrate/cli"""
 
+MIGRATION, BEGUN, FAILED = "migration", "begun", "failed"
+"""A tag of the snapshot before a migration is taken back: whether the task for it was begun or seen to fail, and the execution
+whose task it is. It is not begun again until an execution has succeeded with it, or it would take back one more."""
+_TOKEN_KEPT = timedelta(hours=24)
+"""So long ECS answers with the task that a token started."""
+
 
 class Database:
     """The procedures of one environment's database."""
@@ -56,9 +65,12 @@ class Database:
         secrets: "Secrets",
         clock: Clock,
         healthy: Step,
+        succeeded: Callable[[str], bool],
     ) -> None:
+        """`succeeded` says whether an execution of a procedure is recorded to have succeeded."""
         self._settings = settings
         self._healthy = healthy
+        self._succeeded = succeeded
         self._rds = rds
         self._secrets = secrets
         self._clock = clock
@@ -183,13 +195,12 @@ class Database:
         name = instance["DBInstanceIdentifier"]
         password = json.loads(secret["SecretString"])["password"]
         self._rds.modify_db_instance(DBInstanceIdentifier=name, MasterUserPassword=password, ApplyImmediately=True)
-        self._mark(instance, PASSWORD, secret["VersionId"])
+        self._mark(instance["DBInstanceArn"], {PASSWORD: secret["VersionId"]})
         return waiting(f"{name} gets the password of the service.")
 
-    def _mark(self, instance: Instance, key: str, value: str) -> None:
-        """Give an instance a tag of ours."""
-        mark: Any = {"Key": key, "Value": value}
-        self._rds.add_tags_to_resource(ResourceName=instance["DBInstanceArn"], Tags=[mark])
+    def _mark(self, arn: str, marks: Mapping[str, str]) -> None:
+        """Give an instance or a snapshot tags of ours."""
+        self._rds.add_tags_to_resource(ResourceName=arn, Tags=[{"Key": key, "Value": value} for key, value in marks.items()])
 
     def _wanted(self, run: Run) -> str:
         """What is asked for: a snapshot's name, a time or LATEST."""
@@ -285,7 +296,7 @@ class Database:
         if waits := self._give_password(taken):
             return waits
         if tags(taken).get(SWITCHED) != run.inputs["To"]:
-            self._mark(taken, SWITCHED, run.inputs["To"])
+            self._mark(taken["DBInstanceArn"], {SWITCHED: run.inputs["To"]})
         live = self._instances.find(name)
         if live is None:
             return {"said": f"{name} is put aside."}
@@ -375,24 +386,57 @@ class Database:
     def plan_migrations(self, run: Run) -> Answer:
         self._instances.available(self._settings.database_instance)
         definition = str(self._tasks.service()["taskDefinition"]).rpartition("/")[2]
-        before = " after a snapshot" if run.inputs["Direction"] == "down" else ""
+        direction = run.inputs["Direction"]
+        if direction != "down":
+            return {"said": f"node-pg-migrate {MIGRATIONS[direction]} runs in a task of {definition}."}
+        if begun := self._begun():
+            return {"said": f"Taking back a migration was begun after snapshot {_name(begun)} and not ended: this goes on."}
         return {
-            "said": f"node-pg-migrate {MIGRATIONS[run.inputs['Direction']]} runs in a task of {definition}{before}."
-            + (" The last migration is taken back, with the data that only it has." if before else "")
+            "said": f"node-pg-migrate down runs in a task of {definition} after a snapshot. The last migration is taken back, "
+            "with the data that only it has."
         }
 
     def snapshot_before_down(self, run: Run) -> Answer:
         """A snapshot before a migration is taken back, which may drop data."""
-        return self._instances.snapshot(run) if run.inputs["Direction"] == "down" else {"said": "No snapshot is needed."}
+        if run.inputs["Direction"] != "down":
+            return {"said": "No snapshot is needed."}
+        begun = self._begun()
+        return {"said": f"Snapshot {_name(begun)} was made before."} if begun else self._instances.snapshot(run)
 
     def migrate(self, run: Run) -> Answer:
         """node-pg-migrate in a one-off task, with what it wrote. Its own lock lets no two of them run at once."""
-        url = _url({key: f"${name}" for key, name in self._settings.database_variables.items()})
-        program = f"DATABASE_URL={url} exec node_modules/.bin/node-pg-migrate {MIGRATIONS[run.inputs['Direction']]}"
-        ended = self._tasks.run(run, ("sh", "-c", program))
+        ended = self._take_back(run) if run.inputs["Direction"] == "down" else self._migrate(run)
         if not isinstance(ended, Ended):
             return ended
         return {"said": f"{' / '.join(ended.lines[-10:]) or 'It wrote nothing.'} (all of it: {ended.stream})"}
+
+    def _take_back(self, run: Run) -> Ended | Answer:
+        """Take the last migration back; where an earlier execution began that, its task is the one that is waited for."""
+        snapshot = self._begun() or self._instances.snapshot_of(run)
+        if snapshot is None:
+            raise VerifyError("There is no snapshot of before: nothing was taken back.")
+        arn, began = snapshot["DBSnapshotArn"], tags(snapshot).get(MIGRATION, "").partition(" ")[2] or run.execution
+        self._mark(arn, {MIGRATION: f"{BEGUN} {began}", EXECUTION: run.execution})
+        try:
+            return self._migrate(replace(run, execution=began))
+        except VerifyError:
+            self._mark(arn, {MIGRATION: f"{FAILED} {began}"})
+            raise
+
+    def _migrate(self, run: Run) -> Ended | Answer:
+        url = _url({key: f"${name}" for key, name in self._settings.database_variables.items()})
+        program = f"DATABASE_URL={url} exec node_modules/.bin/node-pg-migrate {MIGRATIONS[run.inputs['Direction']]}"
+        return self._tasks.run(run, ("sh", "-c", program))
+
+    def _begun(self) -> Mapping[str, Any] | None:
+        """The snapshot before a migration whose taking back was begun, and ended for nobody; None when there is none."""
+        kept = (one for one in self._instances.snapshots() if tags(one).get(MIGRATION, "").startswith(BEGUN))
+        young = (one for one in kept if self._clock() - one["SnapshotCreateTime"] < _TOKEN_KEPT)
+        return next((one for one in young if not self._succeeded(tags(one)[EXECUTION])), None)
+
+
+def _name(snapshot: Mapping[str, Any]) -> str:
+    return str(snapshot["DBSnapshotIdentifier"])
 
 
 def _back(run: Run) -> bool:

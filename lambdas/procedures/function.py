@@ -167,6 +167,8 @@ class Procedures:
     def _failed(self, run: Run, _: Event, execution: Execution) -> Answer:
         """The end of a run that did not go well, whatever it was that failed."""
         failures, recorded = execution.failures(), self._runs.read(run)
+        if recorded.result == "succeeded":  # the answer of Record was lost: nothing is to be run again
+            return {"said": f"{run.procedure} succeeded before this."}
         result: Result = "failed"
         if execution.cancelled:
             result, problem = "cancelled", "A person cancelled this."

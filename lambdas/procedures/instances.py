@@ -156,9 +156,13 @@ class Instances:
         found = [one for page in pages for one in page["DBSnapshots"]]
         return sorted(found, key=lambda one: one.get("SnapshotCreateTime", self._clock()), reverse=True)
 
+    def snapshot_of(self, run: Run) -> Mapping[str, Any] | None:
+        """The snapshot that an execution made; None when it made none."""
+        return next((one for one in self.snapshots() if tags(one).get(EXECUTION) == run.execution), None)
+
     def snapshot(self, run: Run) -> Answer:
         """A manual snapshot of the live instance, one for each execution, waited for. `snapshot` is its name."""
-        made = next((one for one in self.snapshots() if tags(one).get(EXECUTION) == run.execution), None)
+        made = self.snapshot_of(run)
         if made is None:
             self.available(self._settings.database_instance)
             name = f"{self._settings.application}-manual-{self._clock():%Y%m%d-%H%M%S}"

@@ -49,7 +49,7 @@ class Runs:
 
     def read(self, run: Run) -> Recorded:
         """What is recorded of a run so far; raises what AWS raises, as everything here."""
-        item = self._table.get_item(Key=_key(run), ConsistentRead=True).get("Item", {})
+        item = self._table.get_item(Key=_key(run.execution), ConsistentRead=True).get("Item", {})
         kept, loops = (
             {name.removeprefix(start): str(value) for name, value in item.items() if name.startswith(start)}
             for start in ("kept ", "loop ")
@@ -57,6 +57,11 @@ class Runs:
         texts = {name: str(item.get(name, "")) for name in _TEXTS}
         locks: Any = item.get("locks", ())
         return Recorded(locks=tuple(locks), kept=kept, loops=loops, **texts)
+
+    def succeeded(self, execution: str) -> bool:
+        """Whether an execution is recorded to have succeeded."""
+        item = self._table.get_item(Key=_key(execution), ConsistentRead=True).get("Item", {})
+        return item.get("result") == "succeeded"
 
     def begin(self, run: Run) -> None:
         """Record who started what and why; harmless when it is recorded."""
@@ -80,7 +85,7 @@ class Runs:
     def note(self, run: Run, step: str, said: str) -> None:
         """Record what a step did, in words."""
         self._table.update_item(
-            Key=_key(run),
+            Key=_key(run.execution),
             UpdateExpression="SET steps = list_append(if_not_exists(steps, :none), :step)",
             ExpressionAttributeValues={":none": [], ":step": [{"at": self._now(), "step": step, "said": said}]},
         )
@@ -111,7 +116,7 @@ class Runs:
         values = {f":f{number}": value for number, value in enumerate(facts.values())}
         set_ = (f"#f{n} = if_not_exists(#f{n}, :f{n})" if only_new else f"#f{n} = :f{n}" for n in range(len(facts)))
         self._table.update_item(
-            Key=_key(run),
+            Key=_key(run.execution),
             UpdateExpression=f"SET {', '.join(set_)}",
             ExpressionAttributeNames=names,
             ExpressionAttributeValues=values,
@@ -134,5 +139,5 @@ class Runs:
         return self._clock().isoformat(timespec="seconds")
 
 
-def _key(run: Run) -> dict[str, str]:
-    return {"id": f"procedure#{run.execution}"}
+def _key(execution: str) -> dict[str, str]:
+    return {"id": f"procedure#{execution}"}

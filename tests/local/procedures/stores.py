@@ -33,6 +33,7 @@ class Stores:
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud, self.name = cloud, next(_names)
+        self.succeeded: set[str] = set()
         services = ("rds", "elasticache", "ecs", "logs", "secretsmanager", "ec2")
         self.clients: dict[str, Any] = {name: cloud.client(name) for name in services}
         self.rds, self.cache, self.ecs = (self.clients[name] for name in ("rds", "elasticache", "ecs"))
@@ -223,7 +224,7 @@ class Stores:
         own: Any = {"rds": self.rds, "clock": self.cloud.now, "healthy": lambda _: {"said": "healthy"}}
         tasks = {"ecs": self.ecs, "logs": self.clients["logs"], "secrets": self.clients["secretsmanager"]}
         return {
-            **Database(self.settings, **own, **tasks).steps(),
+            **Database(self.settings, **own, **tasks, succeeded=self.succeeded.__contains__).steps(),
             **Size(self.settings, **own, elasticache=self.cache).steps(),
             **Rotation(self.settings, **own, **tasks, elasticache=self.cache).steps(),
         }
@@ -242,6 +243,8 @@ class Stores:
             else:
                 raise AssertionError(f"{name} waits for ever: {answer['said']}")
             said[name] = answer["said"]
+        else:
+            self.succeeded.add(run.execution)
         return said
 
     @contextmanager

@@ -305,6 +305,27 @@ def test_a_migration_is_taken_back_after_a_snapshot(stores: Stores) -> None:
     assert stores.commands == ["node_modules/.bin/node-pg-migrate down"]
 
 
+def test_a_migration_that_is_being_taken_back_when_all_dies_is_taken_back_once(empty_cloud: Cloud) -> None:
+    found = []
+    for where, stores in cuts(empty_cloud, lambda stores: migrate(stores, "down", ["Migrations complete!"])):
+        assert stores.commands == ["node_modules/.bin/node-pg-migrate down"], where
+        found.append(where)
+    assert len(found) >= 6
+
+
+def test_a_second_migration_is_taken_back_once_the_first_was_seen_to_end(stores: Stores) -> None:
+    migrate(stores, "down", ["Migrations complete!"])
+    migrate(stores, "down", ["Migrations complete!"])
+    assert len(stores.commands) == 2
+
+
+def test_a_migration_that_failed_to_be_taken_back_is_taken_back_by_the_next(stores: Stores) -> None:
+    with pytest.raises(VerifyError, match="ended with 1"):
+        migrate(stores, "down", ["no"], 1)
+    assert "Migrations complete!" in migrate(stores, "down", ["Migrations complete!"])["Migrate"]
+    assert len(stores.commands) == 2
+
+
 def test_the_status_is_a_dry_run_and_makes_no_snapshot(stores: Stores) -> None:
     migrate(stores, "status", ["No migrations to run!"])
     assert stores.rds.describe_db_snapshots(DBInstanceIdentifier=stores.name)["DBSnapshots"] == []

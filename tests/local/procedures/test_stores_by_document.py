@@ -12,7 +12,6 @@ import pytest
 from lambdas.procedures.instances import different
 from local.cloud import Cloud
 from procedures.catalog import PROCEDURES
-from tests.environments import CONFIG, PRODUCTION
 
 from .desk import Desk, Ran
 
@@ -23,8 +22,8 @@ MINE = ("database-", "cache-", "migrations", "rotate-")
 class Day:
     """A day on which every procedure of the stores is run once, and what it left behind."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self.cloud, self.desk, self.ran = cloud, Desk(cloud), dict[str, Ran]()
+    def __init__(self, cloud: Cloud, desk: Desk) -> None:
+        self.cloud, self.desk, self.ran = cloud, desk, dict[str, Ran]()
         self.rds, self.secrets = cloud.client("rds"), cloud.client("secretsmanager")
         self.environment = cloud.environment
         self.live = self.environment.database_instance
@@ -41,6 +40,9 @@ class Day:
         self.restored = self.resources
         self.run("database-compare")
         self.run("rotate-database-password")
+        self.second_password = self.password
+        self.run("rotate-database-password back", To="previous")
+        self.back_password = self.password
         self.run("database-switch")
         self.switched = self.resources
         self.switched_password = cloud.control("accepts_password", self.live, self.password)
@@ -51,6 +53,7 @@ class Day:
         self._delete_restored()
         self.run("database-restore-snapshot", Snapshot=self.snapshot)
         self.differing = different(self.instance(), self.instance(f"{self.live}-restored"))
+        self._delete_restored()
         self.run("database-resize", InstanceClass="db.r6g.large")
         self.run("cache-resize", NodeType="cache.r6g.xlarge")
         self.run("rotate-cache-token")
@@ -87,13 +90,9 @@ class Day:
 
 
 @pytest.fixture(scope="module")
-def day() -> Iterator[Day]:
-    with Cloud.start(PRODUCTION, config=CONFIG) as cloud:
-        cloud.deploy()
-        yield Day(cloud)
+def day(stores_cloud: Cloud, desk: Desk) -> Day:
+    return Day(stores_cloud, desk)
 
-
-pytestmark = pytest.mark.xdist_group("stores")
 
 FAIL = {
     "database-restore-snapshot refused": "stands already, restored from latest",
@@ -137,9 +136,14 @@ def test_the_way_back_gave_the_name_back(day: Day) -> None:
 
 
 def test_the_password_is_another_and_the_service_is_healthy_with_it(day: Day) -> None:
-    assert day.password != day.first_password
-    assert day.cloud.control("accepts_password", day.live, day.password)
+    assert day.second_password != day.first_password
     assert "healthy" in day.ran["rotate-database-password"].said["Health"]
+
+
+def test_the_way_back_gave_the_database_and_the_service_the_password_before(day: Day) -> None:
+    assert day.back_password == day.first_password
+    assert day.switched_password
+    assert "healthy" in day.ran["rotate-database-password back"].said["Health"]
 
 
 def test_until_they_are_replaced_tasks_with_the_old_password_are_unhealthy(day: Day) -> None:
@@ -174,33 +178,9 @@ def test_sizes_are_changed_and_the_line_of_the_file_is_said(day: Day) -> None:
     assert 'node_type = "cache.r6g.xlarge" under [cache] of config/production.toml' in day.ran["cache-resize"].said["Verify"]
 
 
-FAULTS = [(kind, when) for kind in ("fail", "time out", "interrupt") for when in ("before", "after")]
-BROKEN = [
-    *(("database-slow-queries", step, FAULTS) for step in ("Plan", "Begin", "Set", "Record")),
-    *(("rotate-cache-token", step, FAULTS[1:2]) for step in ("Rotate", "Promote", "Set")),
-]
-
-
-@pytest.mark.parametrize(("procedure", "step", "faults"), BROKEN, ids=[f"{name} {step}" for name, step, _ in BROKEN])
-def test_a_procedure_whose_step_breaks_is_ended_by_the_next_run(
-    day: Day, procedure: str, step: str, faults: list[tuple[str, str]]
-) -> None:
-    inputs = {"Milliseconds": "500"} if procedure == "database-slow-queries" else {}
-    document = day.environment.document(procedure)
-    for kind, when in faults:
-        day.cloud.break_step(document, step, kind, when, 2)  # as often as a step is tried
-        day.desk.run(procedure, **inputs)
-        day.cloud.break_step(document, step, kind, when, 0)
-        day.cloud.advance(timedelta(minutes=30))  # what is still changing is not changed
-        again = day.desk.run(procedure, **inputs)
-        assert again.status == "Success", (kind, when, again.said)
-        assert day.cloud.control("accepts_token", day.environment.replication_group, day.token)
-        assert day.resources[day.live] == day.back[day.live]
-
-
 def test_no_value_of_a_secret_is_in_what_automation_shows_or_the_functions_log_has(day: Day) -> None:
     names = (day.environment.cache_secret, day.environment.cache_url_secret, day.environment.database_secret)
-    values = [day.first_password, day.password]
+    values = [day.first_password, day.second_password, day.password]
     values += [
         str(day.secrets.get_secret_value(SecretId=name, VersionStage=stage)["SecretString"])
         for name in names

@@ -306,6 +306,14 @@ def test_a_round_that_aws_refuses_is_the_last(aws: World) -> None:
         started.step("Record")
 
 
+def test_what_had_succeeded_stays_so_when_the_last_answer_is_lost(aws: World) -> None:
+    started = deploy(aws)
+    started.steps("Plan", "Begin")
+    end(started)
+    assert started.step("Failed")["said"] == "backend-deploy succeeded before this."
+    assert started.record["result"] == "succeeded"
+
+
 # Automation beside a procedure
 
 
