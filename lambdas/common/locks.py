@@ -120,45 +120,45 @@ class Locks:
             others = (one for one in found.items() if one[1].until >= lock.renewed and one[1].execution != lock.execution)
             raise LockedError(*next(others, (SERVICE, None))) from None
 
-    def renew(self, keys: Collection[str], execution: str, now: datetime) -> bool:
+    def renew(self, keys: Sequence[str], execution: str, now: datetime) -> bool:
         """Renew the locks that an execution took; False when it has lost one."""
         held = self.read()
         if any(key not in held or held[key].execution != execution for key in keys):
             return False
-        for key in keys:
-            try:
-                self._write(
-                    key,
-                    execution,
-                    "SET #lock.renewed = :now, #lock.#until = :until",
-                    {":now": _seconds(now), ":until": _seconds(now + held[key].lease)},
-                    {"#until": "until"},
-                )
-            except ClientError as error:
-                if not refused(error):
-                    raise
-                return False
-        return True
+        numbered = [(f"#lock{number}", f":until{number}", key) for number, key in enumerate(keys)]
+        return self._write(
+            execution,
+            {name: key for name, _, key in numbered},
+            f"SET {', '.join(f'{name}.renewed = :now, {name}.#until = {until}' for name, until, _ in numbered)}",
+            {":now": _seconds(now), **{until: _seconds(now + held[key].lease) for _, until, key in numbered}},
+            {"#until": "until"},
+        )
 
     def release(self, key: str, execution: str) -> bool:
         """Give the lock back. Whether this execution held it; harmless when it did not."""
+        return self._write(execution, {"#lock": key}, "REMOVE #lock", {}, {})
+
+    def _write(
+        self, execution: str, keys: Mapping[str, str], update: str, values: dict[str, Any], names: dict[str, str]
+    ) -> bool:
+        """A write of locks, by the names that stand for them; whether this execution held them all, or nothing is written."""
         try:
-            self._write(key, execution, "REMOVE #lock", {}, {})
+            self._table.update_item(
+                Key=KEY,
+                UpdateExpression=update,
+                ConditionExpression=" AND ".join(f"{name}.#execution = :mine" for name in keys),
+                ExpressionAttributeNames={
+                    **{name: f"{_PREFIX}{key}" for name, key in keys.items()},
+                    "#execution": "execution",
+                    **names,
+                },
+                ExpressionAttributeValues={":mine": execution, **values},
+            )
         except ClientError as error:
             if not refused(error):
                 raise
             return False
         return True
-
-    def _write(self, key: str, execution: str, update: str, values: dict[str, Any], names: dict[str, str]) -> None:
-        """A write of a lock that only its holder may make."""
-        self._table.update_item(
-            Key=KEY,
-            UpdateExpression=update,
-            ConditionExpression="#lock.#execution = :mine",
-            ExpressionAttributeNames={"#lock": f"{_PREFIX}{key}", "#execution": "execution", **names},
-            ExpressionAttributeValues={":mine": execution, **values},
-        )
 
 
 def _value(lock: Lock) -> dict[str, Any]:

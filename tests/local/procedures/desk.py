@@ -73,7 +73,7 @@ class Desk:
             if found["AutomationExecutionStatus"] == "Waiting":
                 self._approver.send_automation_signal(AutomationExecutionId=execution, SignalType=approve)
             else:
-                self.cloud.advance(timedelta(minutes=2))
+                self.cloud.advance(timedelta(minutes=5))
         raise AssertionError(f"{procedure} does not end: {found['AutomationExecutionStatus']}")
 
 
