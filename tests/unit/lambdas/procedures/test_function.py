@@ -284,6 +284,14 @@ def test_a_loop_of_which_no_round_succeeded_fails_the_step_after_it(aws: World) 
             started.step(step)
 
 
+def test_a_loop_after_one_of_which_no_round_succeeded_does_nothing(aws: World) -> None:
+    started = begun(aws, "database-resize")
+    assert started.step("Resize")["said"] == "Nobody could see how Snapshot ended."
+    assert [call for call in aws.calls if call.service == "rds"] == []
+    with pytest.raises(VerifyError, match="Nobody could see how Snapshot ended"):
+        started.step("Verify")
+
+
 def test_a_round_in_which_aws_is_in_trouble_is_one_more_to_wait(aws: World) -> None:
     started = deploy(aws)
     started.steps("Plan", "Begin", "Deploy")
