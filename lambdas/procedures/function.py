@@ -25,8 +25,8 @@ from runbook.rules import CLAIM_SETTLES
 
 logger = Logger(service="procedures")
 
-_PASSING = re.compile("Conflict|Exceeded|Limit|Slow|State|Throttl|Timeout|TooMany|Unavailable")
-"""In the codes of errors that may be over the next time."""
+_PASSING = re.compile("AlreadyExists|Conflict|Exceeded|Limit|Slow|State|Throttl|Timeout|TooMany|Unavailable")
+"""In the codes of errors that may be over the next time: what exists already is found then, if the first answer was lost."""
 _LONGEST = 1000
 """Characters of an answer's words."""
 

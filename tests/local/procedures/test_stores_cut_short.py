@@ -29,7 +29,6 @@ CUTS = [
     for fault in (FAULTS if step not in SHARED or name == "migrations" else FAULTS[3:4])
 ]
 CLASSES, TYPES = ("db.t4g.large", "db.r6g.large"), ("cache.r6g.large", "cache.r6g.xlarge")
-MIGRATES = "node-pg-migrate down"
 _snapshots = itertools.count()
 
 
@@ -75,12 +74,10 @@ class Stores:
         return {one["SnapshotName"] for one in self.cache.describe_snapshots()["Snapshots"]}
 
     @property
-    def migrations(self) -> int:
-        """How many tasks took a migration back."""
-        cluster = self.environment.cluster
-        arns = self.ecs.list_tasks(cluster=cluster, desiredStatus="STOPPED")["taskArns"]
-        tasks = self.ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"] if arns else []
-        return str([task.get("overrides") for task in tasks]).count(MIGRATES)
+    def migrations(self) -> set[str]:
+        """The tasks that took a migration back."""
+        found = self.ecs.list_tasks(cluster=self.environment.cluster, startedBy="migrations", desiredStatus="STOPPED")
+        return set(found["taskArns"])
 
     def stages(self) -> dict[str, dict[str, str]]:
         """By secret, the version of each stage that Secrets Manager or the service reads."""
@@ -217,17 +214,17 @@ def wanted(stores: Stores, name: str, given: dict[str, str], before: dict[str, A
         "database-slow-queries": {"threshold": given.get("Milliseconds")},
         "database-resize": {"class": given.get("InstanceClass")},
         "cache-resize": {"nodes": given.get("NodeType")},
-        "migrations": {"migrations": before["migrations"] + 1},
     }.get(name, {})
 
 
 def check_ended(stores: Stores, name: str, given: dict[str, str], before: dict[str, Any]) -> None:
     """A procedure has ended well, wherever it was broken before."""
     environment, cloud, after = stores.environment, stores.cloud, stores.state
-    unchanged = ("instances", "class", "threshold", "nodes", "task definition", "migrations")
+    unchanged = ("instances", "class", "threshold", "nodes", "task definition")
     expected = {**{one: before[one] for one in unchanged}, **wanted(stores, name, given, before)}
     assert {one: after[one] for one in unchanged} == expected
     assert bool(after["snapshots"] - before["snapshots"]) == (name in ("database-snapshot", "database-resize", "migrations"))
+    assert len(after["migrations"] - before["migrations"]) == (name == "migrations")
     assert bool(after["cache's snapshots"] - before["cache's snapshots"]) == (name == "cache-resize")
     if name.startswith("database-restore"):
         found = stores.instances

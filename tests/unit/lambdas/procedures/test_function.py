@@ -304,11 +304,22 @@ def test_a_round_in_which_aws_is_in_trouble_is_one_more_to_wait(aws: World) -> N
     assert started.step("Record")["said"] == "backend-deploy succeeded."
 
 
+def test_a_round_whose_call_was_made_though_its_answer_was_lost_looks_again(aws: World) -> None:
+    started = begun(aws, "database-snapshot")
+    aws.refusals["rds:DescribeDBSnapshots"] = answered(400, "DBSnapshotAlreadyExists")
+    assert started.step("Snapshot")["wait"] == WAITING
+
+
+def answered(status: int, code: str) -> ClientError:
+    """An error as AWS answers it."""
+    error = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(error, "Any")  # type: ignore[arg-type]
+
+
 def test_a_round_that_aws_refuses_is_the_last(aws: World) -> None:
     started = Started(aws, "database-snapshot")
     started.steps("Plan", "Begin")
-    error = {"Error": {"Code": "AccessDenied", "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
-    aws.refusals["rds:DescribeDBSnapshots"] = ClientError(error, "DescribeDBSnapshots")  # type: ignore[arg-type]
+    aws.refusals["rds:DescribeDBSnapshots"] = answered(403, "AccessDenied")
     assert "wait" not in started.step("Snapshot")
     with pytest.raises(VerifyError, match=r"Snapshot was refused .*AccessDenied"):
         started.step("Record")
