@@ -121,9 +121,9 @@ class Locks:
             raise LockedError(*next(others, (SERVICE, None))) from None
 
     def renew(self, keys: Sequence[str], execution: str, now: datetime) -> bool:
-        """Renew the locks that an execution took; False when it has lost one."""
+        """Renew the locks that an execution took; False when it has lost one, or took none."""
         held = self.read()
-        if any(key not in held or held[key].execution != execution for key in keys):
+        if not keys or any(key not in held or held[key].execution != execution for key in keys):
             return False
         numbered = [(f"#lock{number}", f":until{number}", key) for number, key in enumerate(keys)]
         return self._write(

@@ -66,6 +66,7 @@ def test_who_lost_one_of_several_is_told_so(locks: Locks) -> None:
     locks.take(["database", "snapshot"], ADA, version=0)
     locks.take(["snapshot"], replace(BOB, renewed=ADA.until + timedelta(seconds=1)), version=0)
     assert not locks.renew(["database", "snapshot"], ADA.execution, ADA.until)
+    assert not locks.renew([], ADA.execution, ADA.until)
 
 
 def test_an_answer_that_was_lost_is_no_other_holder_of_several(aws: World, locks: Locks) -> None:
