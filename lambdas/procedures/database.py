@@ -46,10 +46,11 @@ MIGRATIONS = {"up": "up", "down": "down", "status": "up --dry-run"}
 https://salsita.github.io/node-pg-migrate/cli"""
 
 MIGRATION, BEGUN, FAILED = "migration", "begun", "failed"
-"""A tag of the snapshot before a migration is taken back: whether the task for it was begun or seen to fail, and the execution
-whose task it is. It is not begun again until an execution has succeeded with it, or it would take back one more."""
+"""A tag of the snapshot before a migration is taken back: whether its task was begun or seen to fail, and the execution whose task
+it is. Until an execution has succeeded with that task none begins another, which would take back one more migration."""
 _TOKEN_KEPT = timedelta(hours=24)
-"""So long ECS answers with the task that a token started."""
+"""So long ECS answers with the task that a token started.
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html"""
 
 
 class Database:
@@ -390,7 +391,10 @@ class Database:
         if direction != "down":
             return {"said": f"node-pg-migrate {MIGRATIONS[direction]} runs in a task of {definition}."}
         if begun := self._begun():
-            return {"said": f"Taking back a migration was begun after snapshot {_name(begun)} and not ended: this goes on."}
+            return {
+                "said": f"A migration was being taken back after snapshot {_name(begun)}, and no execution saw it end: this goes "
+                "on with that one."
+            }
         return {
             "said": f"node-pg-migrate down runs in a task of {definition} after a snapshot. The last migration is taken back, "
             "with the data that only it has."
@@ -429,7 +433,7 @@ class Database:
         return self._tasks.run(run, ("sh", "-c", program))
 
     def _begun(self) -> Mapping[str, Any] | None:
-        """The snapshot before a migration whose taking back was begun, and ended for nobody; None when there is none."""
+        """The snapshot before a migration that was being taken back, of which no execution saw the end; None if there is none."""
         kept = (one for one in self._instances.snapshots() if tags(one).get(MIGRATION, "").startswith(BEGUN))
         young = (one for one in kept if self._clock() - one["SnapshotCreateTime"] < _TOKEN_KEPT)
         return next((one for one in young if not self._succeeded(tags(one)[EXECUTION])), None)
