@@ -46,10 +46,10 @@ MIGRATIONS = {"up": "up", "down": "down", "status": "up --dry-run"}
 https://salsita.github.io/node-pg-migrate/cli"""
 
 MIGRATION, BEGUN, FAILED = "migration", "begun", "failed"
-"""A tag of the snapshot before a migration is taken back: whether its task was begun or seen to fail, and the execution whose task
-it is. Until an execution has succeeded with that task none begins another, which would take back one more migration."""
-_TOKEN_KEPT = timedelta(hours=24)
-"""So long ECS answers with the task that a token started.
+"""A tag of the snapshot before a migration is taken back: whether its task was begun or seen to fail, and the execution whose
+task it is. Until an execution has succeeded with that task none begins another, which would take back one more migration."""
+_TOKEN_KEPT = timedelta(hours=1)
+"""So long at least ECS answers with the task that a token started: for a day, but no more than an hour after the task's end.
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html"""
 
 
@@ -391,13 +391,12 @@ class Database:
         if direction != "down":
             return {"said": f"node-pg-migrate {MIGRATIONS[direction]} runs in a task of {definition}."}
         if begun := self._begun():
-            return {
-                "said": f"A migration was being taken back after snapshot {_name(begun)}, and no execution saw it end: this goes "
-                "on with that one."
-            }
+            return {"said": f"{_unseen(begun)}: this goes on with that one."}
+        before = self._last_begun()
+        warning = f" {_unseen(before)}: look whether it was taken back, or this takes back one more." if before else ""
         return {
             "said": f"node-pg-migrate down runs in a task of {definition} after a snapshot. The last migration is taken back, "
-            "with the data that only it has."
+            f"with the data that only it has.{warning}"
         }
 
     def snapshot_before_down(self, run: Run) -> Answer:
@@ -433,10 +432,20 @@ class Database:
         return self._tasks.run(run, ("sh", "-c", program))
 
     def _begun(self) -> Mapping[str, Any] | None:
-        """The snapshot before a migration that was being taken back, of which no execution saw the end; None if there is none."""
-        kept = (one for one in self._instances.snapshots() if tags(one).get(MIGRATION, "").startswith(BEGUN))
-        young = (one for one in kept if self._clock() - one["SnapshotCreateTime"] < _TOKEN_KEPT)
-        return next((one for one in young if not self._succeeded(tags(one)[EXECUTION])), None)
+        """The same while ECS still knows the task."""
+        found = self._last_begun()
+        return found if found and self._clock() - found["SnapshotCreateTime"] < _TOKEN_KEPT else None
+
+    def _last_begun(self) -> Mapping[str, Any] | None:
+        """The snapshot before the last migration that was being taken back, if no execution saw the end of that."""
+        found = next((one for one in self._instances.snapshots() if MIGRATION in tags(one)), None)
+        if found is None or not tags(found)[MIGRATION].startswith(BEGUN) or self._succeeded(tags(found)[EXECUTION]):
+            return None
+        return found
+
+
+def _unseen(snapshot: Mapping[str, Any]) -> str:
+    return f"A migration was being taken back after snapshot {_name(snapshot)}, and no execution saw the end"
 
 
 def _name(snapshot: Mapping[str, Any]) -> str:

@@ -313,6 +313,16 @@ def test_a_migration_that_is_being_taken_back_when_all_dies_is_taken_back_once(e
     assert len(found) >= 6
 
 
+def test_a_migration_of_which_nobody_saw_the_end_for_long_is_told_before_another_is_taken_back(stores: Stores) -> None:
+    with stores.cut(3, "after") as calls, pytest.raises(DiedError):
+        migrate(stores, "down", ["Migrations complete!"])
+    assert calls[-1] == "RunTask"
+    stores.after(7200)
+    assert "or this takes back one more" in migrate(stores, "down", ["Migrations complete!"])["Plan"]
+    assert len(stores.commands) == 2
+    assert "one more" not in migrate(stores, "down", ["Migrations complete!"])["Plan"]
+
+
 def test_a_second_migration_is_taken_back_once_the_first_was_seen_to_end(stores: Stores) -> None:
     migrate(stores, "down", ["Migrations complete!"])
     migrate(stores, "down", ["Migrations complete!"])
