@@ -3,11 +3,15 @@
 from datetime import timedelta
 from typing import Any
 
-from procedures.model import Call, Input, Procedure, Until
+from procedures.model import SERVICE, Call, Input, Procedure, Until
 from runbook.sections import Section
 
 DATABASE_LOCK = "database"
-"""The lock of what leaves the service alone; what takes the database from it has the service's own."""
+"""Of whatever reads or changes the live instance for a while. What takes it from the service locks the service, too."""
+SNAPSHOT_LOCK = "snapshot"
+"""Of a manual snapshot, which runs beside most things. What takes the live instance away for minutes excludes it."""
+AWAY = (SERVICE, DATABASE_LOCK, SNAPSHOT_LOCK)
+"""What is locked by what takes the live instance away."""
 
 MINUTES = 10
 """Of a lock: longer than a round of waiting takes, and a step that is tried twice."""
@@ -21,7 +25,7 @@ _RESTORE = (
 _RESTORED: dict[str, Any] = {
     "duration": "10 min to some hours, by the size of the data",
     "undo": "Nothing is to be undone: it stands beside the live instance. Delete it when it is not needed.",
-    "lock": DATABASE_LOCK,
+    "locks": (DATABASE_LOCK,),
     "minutes": MINUTES,
 }
 RESTART = (
@@ -38,7 +42,7 @@ DATABASE = (
         duration="2 to 30 min",
         undo="Delete the snapshot.",
         steps=(_SNAPSHOT,),
-        lock=DATABASE_LOCK,
+        locks=(SNAPSHOT_LOCK,),
         minutes=MINUTES,
     ),
     Procedure(
@@ -113,6 +117,7 @@ DATABASE = (
             HEALTH,
         ),
         approval=True,
+        locks=AWAY,
         minutes=MINUTES,
     ),
     Procedure(
@@ -130,7 +135,7 @@ DATABASE = (
             ),
         ),
         steps=(Call(name="Set", what="Sets the parameter of the database."),),
-        lock=DATABASE_LOCK,
+        locks=(DATABASE_LOCK,),
         minutes=MINUTES,
     ),
     Procedure(
@@ -153,7 +158,7 @@ DATABASE = (
         ),
         approval=True,
         approval_for=("Direction", "down"),
-        lock=DATABASE_LOCK,
+        locks=(DATABASE_LOCK,),
         minutes=MINUTES,
     ),
 )

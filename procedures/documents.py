@@ -116,7 +116,7 @@ def _steps(procedure: Procedure, environment: Environment) -> Iterator[Members]:
     if approved and environment.procedures.approvers:
         yield _approve(procedure, environment)
     if procedure.changes:
-        lock = {"key": procedure.lock, "minutes": procedure.minutes}
+        lock = {"keys": list(procedure.locks), "minutes": procedure.minutes}
         more = {"lock": lock, **({"approval": True} if approved else {})}
         if procedure.approval_for:
             more["approval_for"] = list(procedure.approval_for)
@@ -142,7 +142,7 @@ def _own(procedure: Procedure, environment: Environment, step: Step, loops: list
         case Call():
             return _call(procedure, environment, step.name, step.what, step.seconds, **_after(loops))
         case Until():
-            return _until(procedure, environment, step)
+            return _until(procedure, environment, step, loops)
         case Invoke():
             called = {
                 "FunctionName": environment.function(step.function),
@@ -181,16 +181,15 @@ def _own(procedure: Procedure, environment: Environment, step: Step, loops: list
             assert_never(step)
 
 
-def _until(procedure: Procedure, environment: Environment, step: Until) -> Members:
-    """A loop of the step and a sleep, as long as the step answers that it waits.
+def _until(procedure: Procedure, environment: Environment, step: Until, loops: list[str]) -> Members:
+    """A loop of the step and a sleep, as long as the step answers that it waits; after these loops.
 
     A round that fails is a round lost. What is in a loop may name no step outside it, and a loop has no onCancel: when a person
     cancels it, the lock ends by itself.
     https://docs.aws.amazon.com/systems-manager/latest/userguide/automation-action-loop.html
     """
-    look = _without(_call(procedure, environment, step.name, step.what, step.seconds, loop=True), _TO_FAILED) | {
-        "onFailure": "Continue"
-    }
+    call = _call(procedure, environment, step.name, step.what, step.seconds, loop=True, **_after(loops))
+    look = _without(call, _TO_FAILED) | {"onFailure": "Continue"}
     sleep = {
         "name": f"{step.name}Sleep",
         "action": "aws:sleep",

@@ -28,7 +28,7 @@ INCIDENT = (
         undo="Nothing is to be undone: whoever takes over acknowledges it again.",
         inputs=(_INCIDENT,),
         steps=(Call(name="Acknowledge", what="Adds it to the incident's timeline, and tells the chat."),),
-        lock=_LOCK,
+        locks=(_LOCK,),
         minutes=5,
     ),
     Procedure(
@@ -44,7 +44,7 @@ INCIDENT = (
             ),
         ),
         steps=(Call(name="Note", what="Adds it to the incident's timeline, and tells the chat."),),
-        lock=_LOCK,
+        locks=(_LOCK,),
         minutes=5,
     ),
     Procedure(
@@ -66,7 +66,7 @@ INCIDENT = (
             _blank("Description", "The cause, or how it was repaired, in a few words.", "our database"),
         ),
         steps=(Call(name="Fill", what="Fills in the template, records it, and tells the chat."),),
-        lock=_LOCK,
+        locks=(_LOCK,),
         minutes=5,
     ),
     Procedure(
@@ -80,7 +80,7 @@ INCIDENT = (
             Call(name="SmokeTests", what="The API with its database, the frontend and the files that it names have to load."),
             Call(name="Resolve", what="Adds it to the incident's timeline, and tells the chat."),
         ),
-        lock=_LOCK,
+        locks=(_LOCK,),
         minutes=5,
     ),
 )

@@ -40,7 +40,7 @@ MAINTENANCE = (
             Call(name="Tell", what="Tells the chat."),
         ),
         approval=True,
-        lock=_LOCK,
+        locks=(_LOCK,),
         minutes=15,
     ),
     Procedure(
@@ -55,7 +55,7 @@ MAINTENANCE = (
             Call(name="Unmute", what="Lets the alarms act again, and tells the chat."),
             Call(name="Verify", what="The API has to answer as healthy, and the frontend to load."),
         ),
-        lock=_LOCK,
+        locks=(_LOCK,),
         minutes=15,
     ),
 )

@@ -113,9 +113,9 @@ class Procedure:
     """One operation of the runbook.
 
     `changes` tells it from one that only reads; `approval` says that another person has to approve it, and `approval_for` that
-    this is so for one value of an input only; `lock` is what it locks while it changes something, for `minutes` after each step
-    of the function: longer than any of its own waits lasts. `steps` are its own: every document begins with Plan and ends with
-    Record or Failed.
+    this is so for one value of an input only; `locks` are the things that it locks while it changes something, all or none, for
+    `minutes` after each step of the function: longer than any of its own waits lasts. `steps` are its own: every document
+    begins with Plan and ends with Record or Failed.
     """
 
     name: str
@@ -128,7 +128,7 @@ class Procedure:
     changes: bool = True
     approval: bool = False
     approval_for: tuple[str, str] | None = None
-    lock: str = SERVICE
+    locks: tuple[str, ...] = (SERVICE,)
     minutes: int = 60
     grants: tuple[Grant, ...] = ()
     plan_seconds: int = 60

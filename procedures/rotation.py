@@ -1,7 +1,7 @@
 """The procedures of rotation."""
 
-from procedures.database import HEALTH, MINUTES, RESTART
-from procedures.model import Call, Input, Procedure, Until
+from procedures.database import DATABASE_LOCK, HEALTH, MINUTES, RESTART
+from procedures.model import SERVICE, Call, Input, Procedure, Until
 from runbook.sections import Section
 
 _TO = Input(
@@ -35,6 +35,7 @@ ROTATION = (
             _FINISH,
         ),
         approval=True,
+        locks=(SERVICE, DATABASE_LOCK),
         minutes=MINUTES,
     ),
     Procedure(

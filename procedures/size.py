@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from procedures.database import HEALTH, MINUTES
+from procedures.database import AWAY, HEALTH, MINUTES
 from procedures.model import Call, Input, Procedure, Until
 from runbook.sections import Section
 
@@ -31,6 +31,7 @@ SIZE = (
             HEALTH,
         ),
         approval=True,
+        locks=AWAY,
         minutes=MINUTES,
     ),
     Procedure(

@@ -6,7 +6,7 @@ names the execution that holds it. It ends by itself unless each of the executio
 up for long.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -47,10 +47,11 @@ class Lock:
 
 
 class LockedError(Exception):
-    """Somebody else holds the lock: `holder` says who; None when the item has changed since it was read."""
+    """Somebody else holds the lock `key`: `holder` says who; None when the item has changed since it was read."""
 
-    def __init__(self, holder: Lock | None) -> None:
+    def __init__(self, key: str, holder: Lock | None) -> None:
         super().__init__(holder.words if holder else "something changed meanwhile")
+        self.key = key
         self.holder = holder
 
 
@@ -59,11 +60,13 @@ def locks(item: Mapping[str, Any]) -> dict[str, Lock]:
     return {name.removeprefix(_PREFIX): _lock(value) for name, value in item.items() if name.startswith(_PREFIX)}
 
 
-def free(key: str, now: datetime) -> tuple[str, dict[str, str], dict[str, Any]]:
-    """The condition that nobody holds a lock at a time, with its names and values, for a write of the same item."""
+def free(key: str, now: datetime, name: str = "#lock") -> tuple[str, dict[str, str], dict[str, Any]]:
+    """The condition that nobody holds a lock at a time, with its names and values, for a write of the same item.
+
+    `name` stands for the lock in the condition."""
     return (
-        "(attribute_not_exists(#lock) OR #lock.#until < :now)",
-        {"#lock": f"{_PREFIX}{key}", "#until": "until"},
+        f"(attribute_not_exists({name}) OR {name}.#until < :now)",
+        {name: f"{_PREFIX}{key}", "#until": "until"},
         {":now": _seconds(now)},
     )
 
@@ -78,73 +81,84 @@ class Locks:
         """Every lock by what it locks, those that have ended as well; raises what AWS raises."""
         return locks(self._table.get_item(Key=KEY, ConsistentRead=True).get("Item", {}))
 
-    def take(self, key: str, lock: Lock, *, version: int, over: Lock | None = None) -> None:
-        """Take the lock, or take it again; `over` is a holder that is known to have ended.
+    def take(self, keys: Sequence[str], lock: Lock, *, version: int, over: Collection[str] = ()) -> None:
+        """Take every lock or none, or take them again; `over` are the executions of holders that are known to have ended.
 
         `version` is the number of automation's changes of the service that was read before: taking the lock of the service is
         counted with them, so that what automation read before is out of date.
 
-        LockedError when somebody else holds it, or automation changed the service since the version was read."""
-        condition, names, values = free(key, lock.renewed)
-        holders = {":mine": lock.execution, **({":ended": over.execution} if over else {})}
-        unchanged, counted = "", ""
-        if key == SERVICE:
-            unchanged, counted = " AND (attribute_not_exists(version) OR version = :seen)", ", version = :next"
+        LockedError when somebody else holds one, or automation changed the service since the version was read."""
+        holders = {f":holder{number}": execution for number, execution in enumerate((lock.execution, *over))}
+        names = {"#execution": "execution"}
+        values: dict[str, Any] = {":lock": _value(lock), **holders}
+        taken, conditions = [], []
+        for number, key in enumerate(keys):
+            condition, more_names, more_values = free(key, lock.renewed, f"#lock{number}")
+            names |= more_names
+            values |= more_values
+            taken.append(f"#lock{number} = :lock")
+            conditions.append(f"({condition} OR #lock{number}.#execution IN ({', '.join(holders)}))")
+        if SERVICE in keys:
+            taken.append("version = :next")
+            conditions.append("(attribute_not_exists(version) OR version = :seen)")
             values |= {":seen": version, ":next": version + 1}
         try:
             self._table.update_item(
                 Key=KEY,
-                UpdateExpression=f"SET #lock = :lock{counted}",
-                ConditionExpression=f"({condition} OR #lock.#execution IN ({', '.join(holders)})){unchanged}",
-                ExpressionAttributeNames={**names, "#execution": "execution"},
-                ExpressionAttributeValues={**values, **holders, ":lock": _value(lock)},
+                UpdateExpression=f"SET {', '.join(taken)}",
+                ConditionExpression=" AND ".join(conditions),
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=values,
             )
-        except Exception as error:  # the first answer may have been lost, and a second attempt refused for our own lock
-            found = self.read().get(key)
-            if found and (found.execution, found.renewed) == (lock.execution, lock.renewed.replace(microsecond=0)):
+        except Exception as error:  # the first answer may have been lost, and a second attempt refused for our own locks
+            found = {key: held for key, held in self.read().items() if key in keys}
+            mine = lock.execution, lock.renewed.replace(microsecond=0)
+            if [(held.execution, held.renewed) for held in found.values()] == [mine] * len(keys):
                 return
             if not refused(error):
                 raise
-            held = found and found.until >= lock.renewed and found.execution != lock.execution
-            raise LockedError(found if held else None) from None
+            others = (one for one in found.items() if one[1].until >= lock.renewed and one[1].execution != lock.execution)
+            raise LockedError(*next(others, (SERVICE, None))) from None
 
-    def renew(self, execution: str, now: datetime) -> bool:
-        """Renew what an execution holds; False when it has lost a lock, or never had one."""
-        mine = {key: lock for key, lock in self.read().items() if lock.execution == execution}
-        for key, lock in mine.items():
-            try:
-                self._write(
-                    key,
-                    execution,
-                    "SET #lock.renewed = :now, #lock.#until = :until",
-                    {":now": _seconds(now), ":until": _seconds(now + lock.lease)},
-                    {"#until": "until"},
-                )
-            except ClientError as error:
-                if not refused(error):
-                    raise
-                return False
-        return bool(mine)
+    def renew(self, keys: Sequence[str], execution: str, now: datetime) -> bool:
+        """Renew the locks that an execution took; False when it has lost one, or took none."""
+        held = self.read()
+        if not keys or any(key not in held or held[key].execution != execution for key in keys):
+            return False
+        numbered = [(f"#lock{number}", f":until{number}", key) for number, key in enumerate(keys)]
+        return self._write(
+            execution,
+            {name: key for name, _, key in numbered},
+            f"SET {', '.join(f'{name}.renewed = :now, {name}.#until = {until}' for name, until, _ in numbered)}",
+            {":now": _seconds(now), **{until: _seconds(now + held[key].lease) for _, until, key in numbered}},
+            {"#until": "until"},
+        )
 
     def release(self, key: str, execution: str) -> bool:
         """Give the lock back. Whether this execution held it; harmless when it did not."""
+        return self._write(execution, {"#lock": key}, "REMOVE #lock", {}, {})
+
+    def _write(
+        self, execution: str, keys: Mapping[str, str], update: str, values: dict[str, Any], names: dict[str, str]
+    ) -> bool:
+        """A write of locks, by the names that stand for them; whether this execution held them all, or nothing is written."""
         try:
-            self._write(key, execution, "REMOVE #lock", {}, {})
+            self._table.update_item(
+                Key=KEY,
+                UpdateExpression=update,
+                ConditionExpression=" AND ".join(f"{name}.#execution = :mine" for name in keys),
+                ExpressionAttributeNames={
+                    **{name: f"{_PREFIX}{key}" for name, key in keys.items()},
+                    "#execution": "execution",
+                    **names,
+                },
+                ExpressionAttributeValues={":mine": execution, **values},
+            )
         except ClientError as error:
             if not refused(error):
                 raise
             return False
         return True
-
-    def _write(self, key: str, execution: str, update: str, values: dict[str, Any], names: dict[str, str]) -> None:
-        """A write of a lock that only its holder may make."""
-        self._table.update_item(
-            Key=KEY,
-            UpdateExpression=update,
-            ConditionExpression="#lock.#execution = :mine",
-            ExpressionAttributeNames={"#lock": f"{_PREFIX}{key}", "#execution": "execution", **names},
-            ExpressionAttributeValues={":mine": execution, **values},
-        )
 
 
 def _value(lock: Lock) -> dict[str, Any]:

@@ -4,14 +4,18 @@ What is restored gets a name of its own. Only `database-switch` renames the live
 """
 
 import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from lambdas.common.clock import Clock
 from lambdas.procedures import comparison
 from lambdas.procedures.instances import (
+    EXECUTION,
     PASSWORD,
     RESTORED,
+    SWITCHED,
     Instance,
     Instances,
     different,
@@ -41,6 +45,13 @@ MIGRATIONS = {"up": "up", "down": "down", "status": "up --dry-run"}
 """What node-pg-migrate is told. It has no status: a dry run says what is not yet migrated.
 https://salsita.github.io/node-pg-migrate/cli"""
 
+MIGRATION, BEGUN, FAILED = "migration", "begun", "failed"
+"""A tag of the snapshot before a migration is taken back: whether its task was begun or seen to fail, and the execution whose
+task it is. Until an execution has succeeded with that task none begins another, which would take back one more migration."""
+_TOKEN_KEPT = timedelta(hours=1)
+"""So long at least ECS answers with the task that a token started: for a day, but no more than an hour after the task's end.
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html"""
+
 
 class Database:
     """The procedures of one environment's database."""
@@ -55,9 +66,12 @@ class Database:
         secrets: "Secrets",
         clock: Clock,
         healthy: Step,
+        succeeded: Callable[[str], bool],
     ) -> None:
+        """`succeeded` says whether an execution of a procedure is recorded to have succeeded."""
         self._settings = settings
         self._healthy = healthy
+        self._succeeded = succeeded
         self._rds = rds
         self._secrets = secrets
         self._clock = clock
@@ -182,9 +196,12 @@ class Database:
         name = instance["DBInstanceIdentifier"]
         password = json.loads(secret["SecretString"])["password"]
         self._rds.modify_db_instance(DBInstanceIdentifier=name, MasterUserPassword=password, ApplyImmediately=True)
-        mark: Any = {"Key": PASSWORD, "Value": secret["VersionId"]}
-        self._rds.add_tags_to_resource(ResourceName=instance["DBInstanceArn"], Tags=[mark])
+        self._mark(instance["DBInstanceArn"], {PASSWORD: secret["VersionId"]})
         return waiting(f"{name} gets the password of the service.")
+
+    def _mark(self, arn: str, marks: Mapping[str, str]) -> None:
+        """Give an instance or a snapshot tags of ours."""
+        self._rds.add_tags_to_resource(ResourceName=arn, Tags=[{"Key": key, "Value": value} for key, value in marks.items()])
 
     def _wanted(self, run: Run) -> str:
         """What is asked for: a snapshot's name, a time or LATEST."""
@@ -245,9 +262,15 @@ class Database:
     def plan_switch(self, run: Run) -> Answer:
         """RefusedError unless the live instance and the other are there, or the switch was begun before."""
         name = self._settings.database_instance
-        aside, coming = self._switched(run)
+        if self._switched(run):
+            self._instances.available(name)
+            to = "the one that was put aside" if _back(run) else "the restored instance"
+            return {
+                "said": f"{name} is {to} already: what is left is a restart of {self._settings.service}, and to look at it."
+            }
+        aside, coming = self._names(run)
         if self._instances.find(coming) is None:
-            raise RefusedError(f"There is no {coming}: restore one first. After a switch, backend-deploy restarts the service.")
+            raise RefusedError(f"There is no {coming}: restore one first.")
         taken = self._instances.available(coming)
         if self._instances.find(name) is None:
             return {"said": f"{name} is put aside already: {coming} gets its name."}
@@ -265,12 +288,16 @@ class Database:
     def put_aside(self, run: Run) -> Answer:
         """Give the other instance the service's password; then rename the live one, unless it is, and wait for its new name."""
         name = self._settings.database_instance
-        aside, coming = self._switched(run)
+        if self._switched(run):
+            return {"said": f"{name} has its new instance already."}
+        aside, coming = self._names(run)
         taken = self._instances.get(coming)
         if not settled(taken):
             return waits_for(taken)
         if waits := self._give_password(taken):
             return waits
+        if tags(taken).get(SWITCHED) != run.inputs["To"]:
+            self._mark(taken["DBInstanceArn"], {SWITCHED: run.inputs["To"]})
         live = self._instances.find(name)
         if live is None:
             return {"said": f"{name} is put aside."}
@@ -284,7 +311,7 @@ class Database:
         name = self._settings.database_instance
         if live := self._instances.find(name):
             return {"said": f"{name} is available."} if settled(live) else waits_for(live)
-        _, coming = self._switched(run)
+        _, coming = self._names(run)
         taken = self._instances.get(coming)
         if not settled(taken):
             return waits_for(taken)
@@ -304,9 +331,15 @@ class Database:
             "way back is database-switch with To=before."
         }
 
-    def _switched(self, run: Run) -> tuple[str, str]:
+    def _switched(self, run: Run) -> bool:
+        """Whether the live instance is the one that is asked for: a switch to it renamed both, whether or not it ended."""
+        live = self._instances.find(self._settings.database_instance)
+        stands = self._instances.find(self._settings.restored_instance) is not None
+        return live is not None and tags(live).get(SWITCHED) == run.inputs["To"] and stands == _back(run)
+
+    def _names(self, run: Run) -> tuple[str, str]:
         """The name that the live instance gets, and the instance that gets the live name; RefusedError when there is none."""
-        if run.inputs.get("To") != "before":
+        if not _back(run):
             return f"{self._settings.instances_before}{self._clock():%Y%m%d-%H%M}", self._settings.restored_instance
         aside = self._instances.named(self._settings.instances_before)
         if not aside:
@@ -354,24 +387,74 @@ class Database:
     def plan_migrations(self, run: Run) -> Answer:
         self._instances.available(self._settings.database_instance)
         definition = str(self._tasks.service()["taskDefinition"]).rpartition("/")[2]
-        before = " after a snapshot" if run.inputs["Direction"] == "down" else ""
+        direction = run.inputs["Direction"]
+        if direction != "down":
+            return {"said": f"node-pg-migrate {MIGRATIONS[direction]} runs in a task of {definition}."}
+        if begun := self._begun():
+            return {"said": f"{_unseen(begun)}: this goes on with that one."}
+        before = self._last_begun()
+        warning = f" {_unseen(before)}: look whether it was taken back, or this takes back one more." if before else ""
         return {
-            "said": f"node-pg-migrate {MIGRATIONS[run.inputs['Direction']]} runs in a task of {definition}{before}."
-            + (" The last migration is taken back, with the data that only it has." if before else "")
+            "said": f"node-pg-migrate down runs in a task of {definition} after a snapshot. The last migration is taken back, "
+            f"with the data that only it has.{warning}"
         }
 
     def snapshot_before_down(self, run: Run) -> Answer:
         """A snapshot before a migration is taken back, which may drop data."""
-        return self._instances.snapshot(run) if run.inputs["Direction"] == "down" else {"said": "No snapshot is needed."}
+        if run.inputs["Direction"] != "down":
+            return {"said": "No snapshot is needed."}
+        begun = self._begun()
+        return {"said": f"Snapshot {_name(begun)} was made before."} if begun else self._instances.snapshot(run)
 
     def migrate(self, run: Run) -> Answer:
         """node-pg-migrate in a one-off task, with what it wrote. Its own lock lets no two of them run at once."""
-        url = _url({key: f"${name}" for key, name in self._settings.database_variables.items()})
-        program = f"DATABASE_URL={url} exec node_modules/.bin/node-pg-migrate {MIGRATIONS[run.inputs['Direction']]}"
-        ended = self._tasks.run(run, ("sh", "-c", program))
+        ended = self._take_back(run) if run.inputs["Direction"] == "down" else self._migrate(run)
         if not isinstance(ended, Ended):
             return ended
         return {"said": f"{' / '.join(ended.lines[-10:]) or 'It wrote nothing.'} (all of it: {ended.stream})"}
+
+    def _take_back(self, run: Run) -> Ended | Answer:
+        """Take the last migration back; where an earlier execution began that, its task is the one that is waited for."""
+        snapshot = self._begun() or self._instances.snapshot_of(run)
+        if snapshot is None:
+            raise VerifyError("There is no snapshot of before: nothing was taken back.")
+        arn, began = snapshot["DBSnapshotArn"], tags(snapshot).get(MIGRATION, "").partition(" ")[2] or run.execution
+        self._mark(arn, {MIGRATION: f"{BEGUN} {began}", EXECUTION: run.execution})
+        try:
+            return self._migrate(replace(run, execution=began))
+        except VerifyError:
+            self._mark(arn, {MIGRATION: f"{FAILED} {began}"})
+            raise
+
+    def _migrate(self, run: Run) -> Ended | Answer:
+        url = _url({key: f"${name}" for key, name in self._settings.database_variables.items()})
+        program = f"DATABASE_URL={url} exec node_modules/.bin/node-pg-migrate {MIGRATIONS[run.inputs['Direction']]}"
+        return self._tasks.run(run, ("sh", "-c", program))
+
+    def _begun(self) -> Mapping[str, Any] | None:
+        """The same while ECS still knows the task."""
+        found = self._last_begun()
+        return found if found and self._clock() - found["SnapshotCreateTime"] < _TOKEN_KEPT else None
+
+    def _last_begun(self) -> Mapping[str, Any] | None:
+        """The snapshot before the last migration that was being taken back, if no execution saw the end of that."""
+        found = next((one for one in self._instances.snapshots() if MIGRATION in tags(one)), None)
+        if found is None or not tags(found)[MIGRATION].startswith(BEGUN) or self._succeeded(tags(found)[EXECUTION]):
+            return None
+        return found
+
+
+def _unseen(snapshot: Mapping[str, Any]) -> str:
+    return f"A migration was being taken back after snapshot {_name(snapshot)}, and no execution saw the end"
+
+
+def _name(snapshot: Mapping[str, Any]) -> str:
+    return str(snapshot["DBSnapshotIdentifier"])
+
+
+def _back(run: Run) -> bool:
+    """Whether a switch is to go back to the instance that was put aside."""
+    return run.inputs["To"] == "before"
 
 
 def _means(milliseconds: str) -> str:

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -31,11 +31,11 @@ _PRINCIPAL = re.compile(r"arn:[\w-]+:(iam|sts)::\d{12}:[\w+=,.@/-]+")
 
 
 class LockWanted(BaseModel):
-    """The lock that a step takes: what it locks, and for how many minutes after each step."""
+    """The lock that a step takes: the things that it locks, and for how many minutes after each step."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    key: str = Field(pattern=r"^[a-z]+$")
+    keys: tuple[Annotated[str, Field(pattern=r"^[a-z]+$")], ...] = Field(min_length=1)
     minutes: int = Field(gt=0, le=24 * 60)
 
 

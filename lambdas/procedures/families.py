@@ -25,7 +25,7 @@ def families(settings: ProceduresSettings, clients: Clients, clock: Clock, runs:
     return (
         backend.steps(),
         Frontend(settings, clients, clock, runs).steps(),
-        Database(settings, **stores, **tasks).steps(),
+        Database(settings, **stores, **tasks, succeeded=runs.succeeded).steps(),
         Size(settings, **stores, elasticache=clients.elasticache).steps(),
         Rotation(settings, **stores, **tasks, elasticache=clients.elasticache).steps(),
         Maintain(settings, clients, runs).steps(),

@@ -25,8 +25,8 @@ from runbook.rules import CLAIM_SETTLES
 
 logger = Logger(service="procedures")
 
-_PASSING = re.compile("Conflict|Exceeded|Limit|Slow|State|Throttl|Timeout|TooMany|Unavailable")
-"""In the codes of errors that may be over the next time."""
+_PASSING = re.compile("AlreadyExists|Conflict|Exceeded|Limit|Slow|State|Throttl|Timeout|TooMany|Unavailable")
+"""In the codes of errors that may be over the next time: what exists already is found then, if the first answer was lost."""
 _LONGEST = 1000
 """Characters of an answer's words."""
 
@@ -105,7 +105,8 @@ class Procedures:
         for loop in () if run.dry_run else event.after:
             if words := recorded.loops.get(loop, f"Nobody could see how {loop} ended."):
                 raise VerifyError(words)
-        if recorded.begun_at and not recorded.result and not self._locks.renew(run.execution, self._clock()):
+        held = not recorded.begun_at or recorded.result or self._locks.renew(recorded.locks, run.execution, self._clock())
+        if not held:
             raise VerifyError("This took longer than its lock lasts, and lost it: look at what stands, and start it again.")
 
     def _problem(self, run: Run, step: str, words: str, *, refusal: bool) -> None:
@@ -126,9 +127,9 @@ class Procedures:
             raise EventError("a dry run takes no lock")
         now = self._clock()
         lease = timedelta(minutes=event.lock.minutes)
-        self._take(event.lock.key, Lock(run.procedure, run.execution, run.started_by, now, lease, now))
-        self._runs.took_lock(run)
-        return {"said": f"{approved}The lock of the {event.lock.key} is taken."}
+        self._take(event.lock.keys, Lock(run.procedure, run.execution, run.started_by, now, lease, now))
+        self._runs.took_locks(run, event.lock.keys)
+        return {"said": f"{approved}Locked: {', '.join(f'the {key}' for key in event.lock.keys)}."}
 
     def _approved(self, run: Run, execution: Execution) -> str:
         """Who approved, in words; RefusedError unless it was another than who started."""
@@ -137,22 +138,24 @@ class Procedures:
             raise RefusedError(f"{run.started_by} started this and may not approve it: somebody else has to.")
         return f"{', '.join(others)} approved. "
 
-    def _take(self, key: str, lock: Lock) -> None:
-        """RefusedError when somebody else has it, automation changes the service right now, or did since it was read."""
+    def _take(self, keys: Sequence[str], lock: Lock) -> None:
+        """RefusedError when somebody else has one, automation changes the service right now, or did since it was read."""
         recorded = self._changes.read()
-        held = recorded.locks.get(key)
-        ended = held if held and held.execution != lock.execution and self._executions.read(held.execution).ended else None
-        if key == SERVICE:
+        holders = {recorded.locks[key].execution for key in keys if key in recorded.locks} - {lock.execution}
+        ended = [one for one in sorted(holders) if self._executions.read(one).ended]
+        if SERVICE in keys:
             for change in recorded.changes:
                 if change.state == "started" and lock.at - change.at < CLAIM_SETTLES:
                     raise RefusedError(
                         f"Automation is changing the service since {change.at:%H:%M:%S} UTC: start this again in a minute."
                     )
         try:
-            self._locks.take(key, lock, version=recorded.version, over=ended)
+            self._locks.take(keys, lock, version=recorded.version, over=ended)
         except LockedError as error:
             if error.holder:
-                raise RefusedError(f"The {key} is locked by {error.holder.words}: wait for its end, or cancel it.") from None
+                raise RefusedError(
+                    f"The {error.key} is locked by {error.holder.words}: wait for its end, or cancel it."
+                ) from None
             raise RefusedError("Automation changed the service just now: look at it, and start this again.") from None
 
     def _record(self, run: Run, _: Event, __: Execution) -> Answer:
@@ -164,6 +167,8 @@ class Procedures:
     def _failed(self, run: Run, _: Event, execution: Execution) -> Answer:
         """The end of a run that did not go well, whatever it was that failed."""
         failures, recorded = execution.failures(), self._runs.read(run)
+        if recorded.result == "succeeded":  # the answer of Record was lost: nothing is to be run again
+            return {"said": f"{run.procedure} succeeded before this."}
         result: Result = "failed"
         if execution.cancelled:
             result, problem = "cancelled", "A person cancelled this."

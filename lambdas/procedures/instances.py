@@ -156,9 +156,13 @@ class Instances:
         found = [one for page in pages for one in page["DBSnapshots"]]
         return sorted(found, key=lambda one: one.get("SnapshotCreateTime", self._clock()), reverse=True)
 
+    def snapshot_of(self, run: Run) -> Mapping[str, Any] | None:
+        """The snapshot that an execution made; None when it made none."""
+        return next((one for one in self.snapshots() if tags(one).get(EXECUTION) == run.execution), None)
+
     def snapshot(self, run: Run) -> Answer:
         """A manual snapshot of the live instance, one for each execution, waited for. `snapshot` is its name."""
-        made = next((one for one in self.snapshots() if tags(one).get(EXECUTION) == run.execution), None)
+        made = self.snapshot_of(run)
         if made is None:
             self.available(self._settings.database_instance)
             name = f"{self._settings.application}-manual-{self._clock():%Y%m%d-%H%M%S}"
@@ -184,7 +188,7 @@ class Instances:
         own = [{"Key": key, "Value": value} for key, value in tags(live).items() if not key.startswith("aws:")]
         marks = [{"Key": EXECUTION, "Value": run.execution}, {"Key": RESTORED, "Value": what}]
         return {
-            "Tags": [tag for tag in own if tag["Key"] not in (EXECUTION, RESTORED, PASSWORD)] + marks,
+            "Tags": [tag for tag in own if tag["Key"] not in (EXECUTION, RESTORED, PASSWORD, SWITCHED)] + marks,
             **{setting.restored_by: setting.of(live) for setting in SETTINGS if setting.restored_by},
         }
 
@@ -201,6 +205,9 @@ RESTORED = "restored-from"
 """The tag of a restored instance with what was restored into it: a time, or the name of a snapshot."""
 PASSWORD = "password-version"  # noqa: S105 - a tag's name
 """The tag of a restored instance with the version of the secret whose password it was given."""
+SWITCHED = "switched-to"
+"""The tag of an instance that gets the live name: what was asked for. It stays with the instance when that is renamed:
+https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_RenameInstance.html"""
 
 
 def shown(settings: list[Setting], live: Instance, other: Instance) -> Iterator[str]:

@@ -4,6 +4,7 @@ It is an item of the table of incidents, kept as long as they are: `procedure#<e
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,9 +21,11 @@ Result = Literal["succeeded", "dry run", "refused", "not approved", "cancelled",
 
 @dataclass(frozen=True)
 class Recorded:
-    """What is recorded of a run: when it took its lock, what a step kept for later ones, and how the last step ended badly."""
+    """What is recorded of a run: when it took its locks, and which; what a step kept for later ones; how the last step ended
+    badly."""
 
     begun_at: str = ""
+    locks: tuple[str, ...] = ()
     kept: dict[str, str] = field(default_factory=dict)
     problem: str = ""
     problem_kind: str = ""
@@ -46,13 +49,19 @@ class Runs:
 
     def read(self, run: Run) -> Recorded:
         """What is recorded of a run so far; raises what AWS raises, as everything here."""
-        item = self._table.get_item(Key=_key(run), ConsistentRead=True).get("Item", {})
+        item = self._table.get_item(Key=_key(run.execution), ConsistentRead=True).get("Item", {})
         kept, loops = (
             {name.removeprefix(start): str(value) for name, value in item.items() if name.startswith(start)}
             for start in ("kept ", "loop ")
         )
         texts = {name: str(item.get(name, "")) for name in _TEXTS}
-        return Recorded(kept=kept, loops=loops, **texts)
+        locks: Any = item.get("locks", ())
+        return Recorded(locks=tuple(locks), kept=kept, loops=loops, **texts)
+
+    def succeeded(self, execution: str) -> bool:
+        """Whether an execution is recorded to have succeeded."""
+        item = self._table.get_item(Key=_key(execution), ConsistentRead=True).get("Item", {})
+        return item.get("result") == "succeeded"
 
     def begin(self, run: Run) -> None:
         """Record who started what and why; harmless when it is recorded."""
@@ -76,14 +85,14 @@ class Runs:
     def note(self, run: Run, step: str, said: str) -> None:
         """Record what a step did, in words."""
         self._table.update_item(
-            Key=_key(run),
+            Key=_key(run.execution),
             UpdateExpression="SET steps = list_append(if_not_exists(steps, :none), :step)",
             ExpressionAttributeValues={":none": [], ":step": [{"at": self._now(), "step": step, "said": said}]},
         )
 
-    def took_lock(self, run: Run) -> None:
-        """Record when the run took its lock first."""
-        self._set(run, {"begun_at": self._now()}, only_new=True)
+    def took_locks(self, run: Run, keys: Sequence[str]) -> None:
+        """Record when the run took its locks first."""
+        self._set(run, {"begun_at": self._now(), "locks": list(keys)}, only_new=True)
 
     def keep(self, run: Run, **facts: str) -> None:
         """Keep facts for later steps: Automation's own values are limited to 512 characters."""
@@ -107,7 +116,7 @@ class Runs:
         values = {f":f{number}": value for number, value in enumerate(facts.values())}
         set_ = (f"#f{n} = if_not_exists(#f{n}, :f{n})" if only_new else f"#f{n} = :f{n}" for n in range(len(facts)))
         self._table.update_item(
-            Key=_key(run),
+            Key=_key(run.execution),
             UpdateExpression=f"SET {', '.join(set_)}",
             ExpressionAttributeNames=names,
             ExpressionAttributeValues=values,
@@ -130,5 +139,5 @@ class Runs:
         return self._clock().isoformat(timespec="seconds")
 
 
-def _key(run: Run) -> dict[str, str]:
-    return {"id": f"procedure#{run.execution}"}
+def _key(execution: str) -> dict[str, str]:
+    return {"id": f"procedure#{execution}"}

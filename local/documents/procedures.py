@@ -76,7 +76,7 @@ def _section(environment: Environment, procedure: Procedure) -> str:
     facts = (
         ("takes", procedure.duration),
         ("approval", _approval(procedure)),
-        ("locks", f"the {procedure.lock}" if procedure.changes else "nothing: it only reads"),
+        ("locks", ", ".join(f"the {one}" for one in procedure.locks) if procedure.changes else "nothing: it only reads"),
         ("is undone", procedure.undo),
         ("runbook", f"[{procedure.section.heading}](runbook.md#{procedure.section.anchor})"),
     )

@@ -88,7 +88,13 @@ def notify(stack: EnvironmentStack, environment: Environment, topics: Topics, in
                     for one in (f"automation-definition/{ends}:*", f"document/{ends}", "automation-execution/*")
                 ],
             ),
-            iam.PolicyStatement(actions=["iam:PassRole"], resources=[environment.role_arn(ends)]),
+            # As AWS Config starts automations:
+            # https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSConfigRemediationServiceRolePolicy.html
+            iam.PolicyStatement(
+                actions=["iam:PassRole"],
+                resources=[environment.role_arn(ends)],
+                conditions={"StringEquals": {"iam:PassedToService": "ssm.amazonaws.com"}},
+            ),
             *([may_read(environment, heartbeat)] if heartbeat else []),
         ],
         dead_letters=topics.outcomes,  # every minute looks at everything anew; its silence and its errors are alarms

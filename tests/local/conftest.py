@@ -10,7 +10,7 @@ from local.cloud import Cloud
 from local.drills.pipeline import Pipeline
 from tests.environments import CONFIG, PRODUCTION
 
-SHARED = ("empty_cloud", "procedures_cloud", "cloud")
+SHARED = ("empty_cloud", "procedures_cloud", "stores_cloud", "cloud")
 SHARE = int(os.environ.get("CUTS", "12"))
 """Of the tests that break a step of a deployed procedure, one in so many is run; `make cuts` runs them all."""
 
@@ -47,6 +47,14 @@ def cloud() -> Iterator[Cloud]:
 @pytest.fixture(scope="session")
 def procedures_cloud() -> Iterator[Cloud]:
     """The same for the procedures, whose tests are many."""
+    with Cloud.start(PRODUCTION, config=CONFIG) as cloud:
+        cloud.deploy()
+        yield cloud
+
+
+@pytest.fixture(scope="session")
+def stores_cloud() -> Iterator[Cloud]:
+    """The same for the procedures of the stores."""
     with Cloud.start(PRODUCTION, config=CONFIG) as cloud:
         cloud.deploy()
         yield cloud

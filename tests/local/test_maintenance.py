@@ -214,12 +214,16 @@ def look(cloud: Cloud, minutes: float) -> None:
 
 
 def test_it_ends_by_itself_at_its_time(cloud: Cloud, ada: Operator, bob: Operator) -> None:
+    began = cloud.now()
     on(cloud, ada, bob, Minutes="5")
     look(cloud, 3)
     assert state(cloud) == ON_STATE
     look(cloud, 4)
     assert state(cloud) == OFF_STATE
-    assert [one for one in cloud.calls("notify") if not one.allowed] == []
+    calls = [one for one in cloud.calls("notify") if one.time >= began]
+    assert [one for one in calls if not one.allowed] == []
+    passed = {one.resource for one in calls if one.action == "PassRole"}
+    assert passed == {cloud.environment.role_arn(cloud.environment.document(OFF))}
 
 
 def test_one_that_failed_after_users_were_kept_out_ends_by_itself_as_well(cloud: Cloud, ada: Operator, bob: Operator) -> None:

@@ -16,6 +16,7 @@ from lambdas.procedures.run import RefusedError, Run, Steps
 from lambdas.procedures.size import Size
 from lambdas.procedures.stores import StoresSettings
 from local.cloud import Cloud
+from procedures.catalog import procedure
 
 _names = (f"stores-{number}" for number in itertools.count())
 PASSWORD, TOKEN = "first-password", "t" * 64
@@ -32,6 +33,7 @@ class Stores:
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud, self.name = cloud, next(_names)
+        self.succeeded: set[str] = set()
         services = ("rds", "elasticache", "ecs", "logs", "secretsmanager", "ec2")
         self.clients: dict[str, Any] = {name: cloud.client(name) for name in services}
         self.rds, self.cache, self.ecs = (self.clients[name] for name in ("rds", "elasticache", "ecs"))
@@ -193,6 +195,11 @@ class Stores:
         described = self.clients["secretsmanager"].describe_secret(SecretId=name)
         return {stage for stages in described["VersionIdsToStages"].values() for stage in stages}
 
+    @property
+    def deployments(self) -> int:
+        """How often the service was deployed."""
+        return len(self.ecs.list_service_deployments(cluster=self.name, service=self.name)["serviceDeployments"])
+
     def accepts_password(self, password: str, name: str = "") -> bool:
         return bool(self.cloud.control("accepts_password", name or self.name, password))
 
@@ -217,15 +224,17 @@ class Stores:
         own: Any = {"rds": self.rds, "clock": self.cloud.now, "healthy": lambda _: {"said": "healthy"}}
         tasks = {"ecs": self.ecs, "logs": self.clients["logs"], "secrets": self.clients["secretsmanager"]}
         return {
-            **Database(self.settings, **own, **tasks).steps(),
+            **Database(self.settings, **own, **tasks, succeeded=self.succeeded.__contains__).steps(),
             **Size(self.settings, **own, elasticache=self.cache).steps(),
             **Rotation(self.settings, **own, **tasks, elasticache=self.cache).steps(),
         }
 
-    def run(self, procedure: str, **inputs: str) -> dict[str, str]:
-        """What each step of a procedure says at last; the clock moves on while a step waits."""
+    def run(self, procedure: str, *, before: str = "", **inputs: str) -> dict[str, str]:
+        """What each step of a procedure says at last, up to one `before` that it ends; the clock moves on while a step waits."""
         run, said = a_run(procedure, **inputs), {}
         for name, step in self.steps[procedure].items():
+            if name == before:
+                break
             for _ in range(100):
                 answer = step(run)
                 if "wait" not in answer:
@@ -234,6 +243,8 @@ class Stores:
             else:
                 raise AssertionError(f"{name} waits for ever: {answer['said']}")
             said[name] = answer["said"]
+        else:
+            self.succeeded.add(run.execution)
         return said
 
     @contextmanager
@@ -262,20 +273,21 @@ class Stores:
                 client.meta.events.unregister("after-call", after)
 
 
-def a_run(procedure: str, **inputs: str) -> Run:
+def a_run(name: str, **inputs: str) -> Run:
     """An execution of its own."""
+    defaults = {one.name: one.default for one in procedure(name).inputs if one.default}
     return Run(
-        procedure=procedure,
+        procedure=name,
         execution=str(uuid.uuid4()),
         started_by="arn:aws:iam::123456789012:user/one",
         reason="a test",
         dry_run=False,
-        inputs=inputs,
+        inputs={**defaults, **inputs},
     )
 
 
 def cuts(
-    cloud: Cloud, procedure: Callable[[Stores], object], prepare: Callable[[Stores], object] = lambda _: None
+    cloud: Cloud, change: Callable[[Stores], object], prepare: Callable[[Stores], object] = lambda _: None
 ) -> Iterator[tuple[str, Stores]]:
     """Stores on which the procedure has died before and after each of its calls that change something, and was then run again."""
 
@@ -286,15 +298,15 @@ def cuts(
 
     whole = prepared()
     with whole.cut(0, "") as calls:
-        procedure(whole)
+        change(whole)
     for number, call in enumerate(calls, 1):
         for when in ("before", "after"):
             stores = prepared()
             with stores.cut(number, when), pytest.raises(DiedError):
-                procedure(stores)
+                change(stores)
             try:
-                procedure(stores)
+                change(stores)
             except RefusedError:  # something is still changing: it has changed nothing
                 stores.after(3600)
-                procedure(stores)
+                change(stores)
             yield f"{when} {call}, call {number}", stores

@@ -1,6 +1,7 @@
 """The procedures of the database on the local cloud: what they make, refuse, and leave as it is, wherever they are cut short."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -155,6 +156,10 @@ def switch(stores: Stores) -> None:
     stores.run("database-switch")
 
 
+def switch_back(stores: Stores) -> None:
+    stores.run("database-switch", To="before")
+
+
 def test_a_switch_gives_the_restored_instance_the_live_name_and_endpoint(stores: Stores) -> None:
     restore(stores)
     before, address = stores.instances, stores.instance()["Endpoint"]["Address"]
@@ -199,16 +204,43 @@ def test_an_instance_that_differs_is_not_switched_to(stores: Stores) -> None:
 
 
 def test_a_switch_that_dies_anywhere_is_ended_by_the_next_and_both_instances_stay(empty_cloud: Cloud) -> None:
-    def switch_what_is_left(stores: Stores) -> None:
-        if f"{stores.name}-restored" in stores.instances:
-            switch(stores)
-
     found = []
-    for where, stores in cuts(empty_cloud, switch_what_is_left, prepare=restore):
+    for where, stores in cuts(empty_cloud, switch, prepare=restore):
         assert [name.removeprefix(stores.name)[:8] for name in sorted(stores.instances)] == ["", "-before-"], where
         assert stores.accepts_password(stores.password), where
+        assert stores.deployments > 1, where
         found.append(where)
-    assert len(found) >= 6
+    assert len(found) >= 8
+
+
+@pytest.mark.parametrize("step", ["Switch", "Restart"])
+def test_a_way_back_that_dies_before_a_step_is_ended_by_the_next(stores: Stores, step: str) -> None:
+    restore(stores)
+    before = stores.instances
+    switch(stores)
+    stores.run("database-switch", before=step, To="before")
+    switch_back(stores)
+    assert (stores.instances, stores.deployments) == (before, 3)
+
+
+@pytest.mark.parametrize("change", [switch, switch_back])
+def test_a_switch_that_has_ended_is_not_made_again(stores: Stores, change: Callable[[Stores], object]) -> None:
+    restore(stores)
+    switch(stores)
+    change(stores)
+    before = stores.instances
+    with stores.cut(0, "") as calls:
+        change(stores)
+    assert (stores.instances, calls) == (before, ["UpdateService"])
+
+
+def test_after_a_way_back_the_restored_instance_can_be_switched_to_again(stores: Stores) -> None:
+    restore(stores)
+    restored = stores.instances[f"{stores.name}-restored"]
+    switch(stores)
+    switch_back(stores)
+    switch(stores)
+    assert stores.instances[stores.name] == restored
 
 
 # Comparing
@@ -271,6 +303,37 @@ def test_a_migration_is_taken_back_after_a_snapshot(stores: Stores) -> None:
     migrate(stores, "down", ["Migrations complete!"])
     assert len(stores.rds.describe_db_snapshots(DBInstanceIdentifier=stores.name)["DBSnapshots"]) == 1
     assert stores.commands == ["node_modules/.bin/node-pg-migrate down"]
+
+
+def test_a_migration_that_is_being_taken_back_when_all_dies_is_taken_back_once(empty_cloud: Cloud) -> None:
+    found = []
+    for where, stores in cuts(empty_cloud, lambda stores: migrate(stores, "down", ["Migrations complete!"])):
+        assert stores.commands == ["node_modules/.bin/node-pg-migrate down"], where
+        found.append(where)
+    assert len(found) >= 6
+
+
+def test_a_migration_of_which_nobody_saw_the_end_for_long_is_told_before_another_is_taken_back(stores: Stores) -> None:
+    with stores.cut(3, "after") as calls, pytest.raises(DiedError):
+        migrate(stores, "down", ["Migrations complete!"])
+    assert calls[-1] == "RunTask"
+    stores.after(7200)
+    assert "or this takes back one more" in migrate(stores, "down", ["Migrations complete!"])["Plan"]
+    assert len(stores.commands) == 2
+    assert "one more" not in migrate(stores, "down", ["Migrations complete!"])["Plan"]
+
+
+def test_a_second_migration_is_taken_back_once_the_first_was_seen_to_end(stores: Stores) -> None:
+    migrate(stores, "down", ["Migrations complete!"])
+    migrate(stores, "down", ["Migrations complete!"])
+    assert len(stores.commands) == 2
+
+
+def test_a_migration_that_failed_to_be_taken_back_is_taken_back_by_the_next(stores: Stores) -> None:
+    with pytest.raises(VerifyError, match="ended with 1"):
+        migrate(stores, "down", ["no"], 1)
+    assert "Migrations complete!" in migrate(stores, "down", ["Migrations complete!"])["Migrate"]
+    assert len(stores.commands) == 2
 
 
 def test_the_status_is_a_dry_run_and_makes_no_snapshot(stores: Stores) -> None:

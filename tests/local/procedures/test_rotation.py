@@ -37,12 +37,9 @@ def test_the_secret_keeps_its_other_keys_and_the_value_before(stores: Stores) ->
 
 
 def test_the_service_is_restarted_after_the_secret_has_the_password(stores: Stores) -> None:
-    def deployments() -> int:
-        return len(stores.ecs.list_service_deployments(cluster=stores.name, service=stores.name)["serviceDeployments"])
-
-    before = deployments()
+    before = stores.deployments
     rotate_password(stores)
-    assert deployments() == before + 1
+    assert stores.deployments == before + 1
 
 
 def test_a_rotated_password_has_a_way_back(stores: Stores) -> None:

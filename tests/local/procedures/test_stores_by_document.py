@@ -5,15 +5,16 @@ import fnmatch
 import json
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
 from lambdas.procedures.instances import different
 from local.cloud import Cloud
-from local.drills.operator import Execution, Operator
+from local.drills.operator import Execution
 from procedures.catalog import PROCEDURES
-from tests.environments import CONFIG, PRODUCTION
+
+from .desk import Desk
 
 COMPARED = 'compared: {"tables": 3, "differ": {"public.claims": [["12", null], ["10", null]]}}'
 MINE = ("database-", "cache-", "migrations", "rotate-")
@@ -22,9 +23,8 @@ MINE = ("database-", "cache-", "migrations", "rotate-")
 class Day:
     """A day on which every procedure of the stores is run once, and what it left behind."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self.cloud, self.ran = cloud, dict[str, Execution]()
-        self.ada, self.bob = Operator(cloud, "ada"), Operator(cloud, "bob")
+    def __init__(self, cloud: Cloud, desk: Desk) -> None:
+        self.cloud, self.desk, self.ran = cloud, desk, dict[str, Execution]()
         self.rds, self.secrets = cloud.client("rds"), cloud.client("secretsmanager")
         self.environment = cloud.environment
         self.live = self.environment.database_instance
@@ -41,6 +41,9 @@ class Day:
         self.restored = self.resources
         self.run("database-compare")
         self.run("rotate-database-password")
+        self.second_password = self.password
+        self.run("rotate-database-password back", To="previous")
+        self.back_password = self.password
         self.run("database-switch")
         self.switched = self.resources
         self.switched_password = cloud.control("accepts_password", self.live, self.password)
@@ -51,23 +54,17 @@ class Day:
         self._delete_restored()
         self.run("database-restore-snapshot", Snapshot=self.snapshot)
         self.differing = different(self.instance(), self.instance(f"{self.live}-restored"))
+        self._delete_restored()
         self.run("database-resize", InstanceClass="db.r6g.large")
         self.run("cache-resize", NodeType="cache.r6g.xlarge")
         self.run("rotate-cache-token")
         self.run("rotate-cache-token back", To="previous")
-        self.run("database-resize rejected", signal="Reject", InstanceClass="db.t4g.large")
+        self.run("database-resize rejected", approve="Reject", InstanceClass="db.t4g.large")
         self.run("database-resize refused", InstanceClass="db.r1.large")
 
-    def run(self, name: str, *, signal: Literal["Approve", "Reject"] = "Approve", **inputs: str) -> None:
+    def run(self, name: str, **inputs: Any) -> None:
         self.cloud.advance(timedelta(seconds=1))  # a snapshot is named by the second
-        self.ran[name] = self.ended(name.partition(" ")[0], signal, **inputs)
-
-    def ended(self, procedure: str, signal: Literal["Approve", "Reject"] = "Approve", **inputs: str) -> Execution:
-        """A procedure to its end, with another person's signal where it waits for one."""
-        execution = self.ada.start(procedure, **inputs)
-        if self.ada.look(execution).status == "Waiting":
-            self.bob.signal(execution, signal)
-        return self.ada.end(execution, every=timedelta(minutes=2))
+        self.ran[name] = self.desk.run(name.partition(" ")[0], **inputs)
 
     def _delete_restored(self) -> None:
         name = f"{self.live}-restored"
@@ -94,13 +91,9 @@ class Day:
 
 
 @pytest.fixture(scope="module")
-def day() -> Iterator[Day]:
-    with Cloud.start(PRODUCTION, config=CONFIG) as cloud:
-        cloud.deploy()
-        yield Day(cloud)
+def day(stores_cloud: Cloud, desk: Desk) -> Day:
+    return Day(stores_cloud, desk)
 
-
-pytestmark = pytest.mark.xdist_group("stores")
 
 FAIL = {
     "database-restore-snapshot refused": "stands already, restored from latest",
@@ -144,9 +137,14 @@ def test_the_way_back_gave_the_name_back(day: Day) -> None:
 
 
 def test_the_password_is_another_and_the_service_is_healthy_with_it(day: Day) -> None:
-    assert day.password != day.first_password
-    assert day.cloud.control("accepts_password", day.live, day.password)
+    assert day.second_password != day.first_password
     assert "healthy" in day.ran["rotate-database-password"].steps["Health"]
+
+
+def test_the_way_back_gave_the_database_and_the_service_the_password_before(day: Day) -> None:
+    assert day.back_password == day.first_password
+    assert day.switched_password
+    assert "healthy" in day.ran["rotate-database-password back"].steps["Health"]
 
 
 def test_until_they_are_replaced_tasks_with_the_old_password_are_unhealthy(day: Day) -> None:
@@ -154,7 +152,7 @@ def test_until_they_are_replaced_tasks_with_the_old_password_are_unhealthy(day: 
     day.rds.modify_db_instance(DBInstanceIdentifier=day.live, MasterUserPassword="another-password", ApplyImmediately=True)
     day.cloud.advance(timedelta(minutes=5))
     report.append(day.cloud.control("answer", day.environment.domain.api, day.environment.backend.health_check_path)[0])
-    day.ended("rotate-database-password")
+    day.desk.run("rotate-database-password")
     report.append(day.cloud.control("answer", day.environment.domain.api, day.environment.backend.health_check_path)[0])
     assert report == [200, 503, 200]
 
@@ -181,33 +179,9 @@ def test_sizes_are_changed_and_the_line_of_the_file_is_said(day: Day) -> None:
     assert 'node_type = "cache.r6g.xlarge" under [cache] of config/production.toml' in day.ran["cache-resize"].steps["Verify"]
 
 
-FAULTS = [(kind, when) for kind in ("fail", "time out", "interrupt") for when in ("before", "after")]
-BROKEN = [
-    *(("database-slow-queries", step, FAULTS) for step in ("Plan", "Begin", "Set", "Record")),
-    *(("rotate-cache-token", step, FAULTS[1:2]) for step in ("Rotate", "Promote", "Set")),
-]
-
-
-@pytest.mark.parametrize(("procedure", "step", "faults"), BROKEN, ids=[f"{name} {step}" for name, step, _ in BROKEN])
-def test_a_procedure_whose_step_breaks_is_ended_by_the_next_run(
-    day: Day, procedure: str, step: str, faults: list[tuple[str, str]]
-) -> None:
-    inputs = {"Milliseconds": "500"} if procedure == "database-slow-queries" else {}
-    document = day.environment.document(procedure)
-    for kind, when in faults:
-        day.cloud.break_step(document, step, kind, when, 2)  # as often as a step is tried
-        day.ended(procedure, **inputs)
-        day.cloud.break_step(document, step, kind, when, 0)
-        day.cloud.advance(timedelta(minutes=30))  # what is still changing is not changed
-        again = day.ended(procedure, **inputs)
-        assert again.status == "Success", (kind, when, again.steps)
-        assert day.cloud.control("accepts_token", day.environment.replication_group, day.token)
-        assert day.resources[day.live] == day.back[day.live]
-
-
 def test_no_value_of_a_secret_is_in_what_automation_shows_or_the_functions_log_has(day: Day) -> None:
     names = (day.environment.cache_secret, day.environment.cache_url_secret, day.environment.database_secret)
-    values = [day.first_password, day.password]
+    values = [day.first_password, day.second_password, day.password]
     values += [
         str(day.secrets.get_secret_value(SecretId=name, VersionStage=stage)["SecretString"])
         for name in names

@@ -1,5 +1,6 @@
 """What all procedures share: where an event comes from, the approval, the lock, and the record."""
 
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +13,8 @@ from lambdas.common.locks import SERVICE, Lock, Locks
 from lambdas.procedures.run import WAITING, RefusedError, VerifyError
 from lambdas.rollback.changes import Changes
 from lambdas.rollback.decisions import Change, Evidence
-from procedures.catalog import procedure
+from procedures.catalog import PROCEDURES, procedure
+from procedures.documents import document
 from tests.environments import PRODUCTION
 
 from ..automation import ADA, BOB, REASON, Started
@@ -93,7 +95,7 @@ def test_another_persons_approval_is_enough(aws: World) -> None:
     started = Started(aws, APPROVED)
     started.step("Plan")
     started.approved(by=BOB)
-    assert started.step("Begin")["said"] == f"{BOB} approved. The lock of the service is taken."
+    assert started.step("Begin")["said"] == f"{BOB} approved. Locked: the service."
 
 
 @pytest.mark.parametrize(
@@ -144,6 +146,54 @@ def test_a_second_procedure_is_refused_and_told_who_is_at_work(aws: World) -> No
     deploy(aws, by=BOB).steps("Plan", "Begin")
     with pytest.raises(RefusedError, match=f"The service is locked by backend-deploy, which {BOB} started at"):
         deploy(aws).steps("Plan", "Begin")
+
+
+def begun(aws: World, name: str, by: str = ADA, **inputs: str) -> Started:
+    """A procedure that has taken its locks."""
+    examples = {one.name: one.example for one in procedure(name).inputs}
+    started = Started(aws, replace(procedure(name), approval=False), by=by, **examples, **inputs)
+    started.step("Begin")
+    return started
+
+
+BESIDE = {
+    "database-snapshot": {
+        "database-restore-to-time", "database-slow-queries", "migrations", "rotate-database-password", "backend-deploy",
+    },
+    "database-restore-to-time": {"database-snapshot", "backend-deploy"},
+    "database-slow-queries": {"database-snapshot", "backend-deploy"},
+    "migrations": {"database-snapshot", "backend-deploy"},
+    "rotate-database-password": {"database-snapshot"},
+    "database-resize": set(),
+    "database-switch": set(),
+    "backend-deploy": {"database-snapshot", "database-restore-to-time", "database-slow-queries", "migrations"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_of_the_database_only_what_does_not_disturb_runs_beside(aws: World, name: str) -> None:
+    begun(aws, name, by=BOB)
+    words = rf"The \w+ is locked by {name}, which {BOB} started at [^.]*: wait for its end, or cancel it\."
+    refused = {}
+    for other in BESIDE:
+        try:
+            begun(aws, other).ends()
+        except RefusedError as error:
+            refused[other] = str(error)
+    assert {*BESIDE} - {*refused} == BESIDE[name]
+    assert [said for said in refused.values() if not re.fullmatch(words, said)] == []
+
+
+def test_what_only_reads_locks_nothing() -> None:
+    reading = [one for one in PROCEDURES if not one.changes]
+    assert [one.name for one in reading if "Begin" in str(document(one, PRODUCTION)["mainSteps"])] == []
+
+
+def test_a_run_that_lost_one_of_its_locks_changes_nothing_more(aws: World) -> None:
+    started = begun(aws, "rotate-database-password")
+    Locks(rollback_clients().incidents).release("database", started.id)
+    with pytest.raises(VerifyError, match="took longer than its lock lasts, and lost it"):
+        started.step("Prepare")
 
 
 def test_the_lock_of_an_execution_that_has_ended_is_taken_over(aws: World) -> None:
@@ -234,6 +284,14 @@ def test_a_loop_of_which_no_round_succeeded_fails_the_step_after_it(aws: World) 
             started.step(step)
 
 
+def test_a_loop_after_one_of_which_no_round_succeeded_does_nothing(aws: World) -> None:
+    started = begun(aws, "database-resize")
+    assert started.step("Resize")["said"] == "Nobody could see how Snapshot ended."
+    assert [call for call in aws.calls if call.service == "rds"] == []
+    with pytest.raises(VerifyError, match="Nobody could see how Snapshot ended"):
+        started.step("Verify")
+
+
 def test_a_round_in_which_aws_is_in_trouble_is_one_more_to_wait(aws: World) -> None:
     started = deploy(aws)
     started.steps("Plan", "Begin", "Deploy")
@@ -246,14 +304,33 @@ def test_a_round_in_which_aws_is_in_trouble_is_one_more_to_wait(aws: World) -> N
     assert started.step("Record")["said"] == "backend-deploy succeeded."
 
 
+def test_a_round_whose_call_was_made_though_its_answer_was_lost_looks_again(aws: World) -> None:
+    started = begun(aws, "database-snapshot")
+    aws.refusals["rds:DescribeDBSnapshots"] = answered(400, "DBSnapshotAlreadyExists")
+    assert started.step("Snapshot")["wait"] == WAITING
+
+
+def answered(status: int, code: str) -> ClientError:
+    """An error as AWS answers it."""
+    error = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(error, "Any")  # type: ignore[arg-type]
+
+
 def test_a_round_that_aws_refuses_is_the_last(aws: World) -> None:
     started = Started(aws, "database-snapshot")
     started.steps("Plan", "Begin")
-    error = {"Error": {"Code": "AccessDenied", "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
-    aws.refusals["rds:DescribeDBSnapshots"] = ClientError(error, "DescribeDBSnapshots")  # type: ignore[arg-type]
+    aws.refusals["rds:DescribeDBSnapshots"] = answered(403, "AccessDenied")
     assert "wait" not in started.step("Snapshot")
     with pytest.raises(VerifyError, match=r"Snapshot was refused .*AccessDenied"):
         started.step("Record")
+
+
+def test_what_had_succeeded_stays_so_when_the_last_answer_is_lost(aws: World) -> None:
+    started = deploy(aws)
+    started.steps("Plan", "Begin")
+    end(started)
+    assert started.step("Failed")["said"] == "backend-deploy succeeded before this."
+    assert started.record["result"] == "succeeded"
 
 
 # Automation beside a procedure
