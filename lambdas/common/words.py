@@ -10,10 +10,13 @@ _UNSEEN = re.compile(
 
 def shown(words: str, most: int) -> str:
     """The words without what cannot be seen; cut after so many characters."""
-    seen = _UNSEEN.sub(" ", words)
-    return seen if len(seen) <= most else f"{seen[: most - 1]}…"
+    return _cut(_UNSEEN.sub(" ", words), most)
 
 
 def one_line(words: str, most: int = 2000) -> str:
     """The same as one line."""
-    return shown(" ".join(_UNSEEN.sub(" ", words).split()), most)
+    return _cut(" ".join(_UNSEEN.sub(" ", words).split()), most)
+
+
+def _cut(words: str, most: int) -> str:
+    return words if len(words) <= most else f"{words[: most - 1]}…"
