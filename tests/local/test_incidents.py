@@ -20,7 +20,7 @@ INPUTS: Mapping[str, dict[str, str]] = {NOTE: {"Note": "The tasks ran out of mem
 KINDS = dict(zip(NAMES, ("acknowledged", "note", "status page", "resolved"), strict=True))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def cloud(procedures_cloud: Cloud) -> Cloud:
     return procedures_cloud
 

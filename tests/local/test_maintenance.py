@@ -89,7 +89,7 @@ def on(cloud: Cloud, who: Operator, by: Operator, **inputs: str) -> Execution:
     return who.end(start_on(cloud, who, by, **inputs))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def cloud(procedures_cloud: Cloud) -> Cloud:
     return procedures_cloud
 

@@ -31,7 +31,7 @@ from tests.synth.test_permissions import several
 _numbers = itertools.count()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def cloud(procedures_cloud: Cloud) -> Cloud:
     return procedures_cloud
 
