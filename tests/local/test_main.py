@@ -132,7 +132,7 @@ class TestCommands:
         self.up("production")
         capsys.readouterr()
         assert self.run("break", fault) == 1
-        assert capsys.readouterr().err == f"FAULT={fault} is no fault: choose from release, database, cache.\n"
+        assert capsys.readouterr().err == f"FAULT={fault} is no fault: choose from release, database, cache, connections.\n"
 
     def test_messages_are_what_people_were_told(self, capsys: pytest.CaptureFixture[str]) -> None:
         self.up("production")

@@ -12,6 +12,7 @@ import pytest
 from lambdas.procedures.executions import parse
 from lambdas.procedures.families import families
 from lambdas.procedures.run import WAITING
+from lambdas.procedures.runs import Runs
 from local.automation import problems
 from procedures.catalog import PROCEDURES, procedure
 from procedures.documents import MOST_BYTES, document, inputs, text
@@ -75,7 +76,8 @@ def test_a_change_is_a_dry_run_unless_said_otherwise_and_has_a_reason(one: Proce
 
 
 def test_every_step_is_one_of_the_functions_and_every_step_of_the_function_is_one_of_a_document(aws: World) -> None:
-    made = families(SETTINGS, procedures_clients(), aws.clock, None, one_by_one)  # type: ignore[arg-type]
+    runs = Runs(aws.table, SETTINGS.retention_days, aws.clock)
+    made = families(SETTINGS, procedures_clients(), aws.clock, runs, one_by_one)
     known = {name: set(own) for family in made for name, own in family.items()}
     assert known == {
         one.name: {"Plan", *(step.name for step in one.steps if isinstance(step, Call | Until))} for one in PROCEDURES
