@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/node_modules/.bin:$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup init drill dashboard test faults cuts local local-down shell break mend messages check-document replay detection thresholds procedures docs runbook synth preflight golden lint acknowledgements lock
+.PHONY: help setup init drill dashboard test faults cuts incident local local-down shell break mend messages check-document replay detection thresholds procedures docs runbook synth preflight golden lint acknowledgements lock
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -44,6 +44,9 @@ faults: setup ## break every AWS call of rollback in every way, and count what i
 
 cuts: setup ## break each step of the deployed procedures in every way: `make test` has one case in twelve, this takes half an hour
 	@CUTS=1 python -m pytest -n $(WORKERS) --dist loadgroup -m cuts
+
+incident: setup ## read the record of an incident of ENV in your AWS account: NAME=2026-11-26-1 [OUT=file.json]; without NAME, the newest
+	@python -m local.incident $(NAME) --env "$(ENV)" $(if $(OUT),--out "$(OUT)")
 
 local: setup ## deploy ENV, any environment of config/, to the local cloud and keep it up
 	@python -m local up "$(ENV)" $(if $(PORT),--port="$(PORT)")

@@ -62,6 +62,9 @@ ARMING = timedelta(hours=24)
 SILENCE = timedelta(hours=1)
 """How long the command in a message silences its alarm."""
 
+RECORD_KEPT = timedelta(days=365)
+"""How long the record of an incident is kept after each of its events."""
+
 # When the service is changed automatically (runbook section 4.1)
 
 DETECTION = timedelta(minutes=2)

@@ -303,6 +303,11 @@ class Names(ConfigSection):
     def incidents_table(self) -> str:
         return f"{self.prefix}-incidents"
 
+    @property
+    def records_table(self) -> str:
+        """What happened in each incident."""
+        return f"{self.prefix}-incident-records"
+
     def stack(self, component: str) -> str:
         """The CloudFormation name of a stack."""
         return f"{self.prefix}-{component}"

@@ -239,6 +239,12 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
             "the table stays when the stack goes; a plan of AWS Backup would add nothing.",
         ),
         Acknowledgement(
+            "Records/Resource",
+            ("NIST.800.53.R5-DynamoDBInBackupPlan",),
+            "Records of incidents expire after a year. Point-in-time recovery gives back any second of the last 35 days, and the "
+            "table stays when the stack goes; a plan of AWS Backup would add nothing.",
+        ),
+        Acknowledgement(
             "RollbackPolicy/Resource",
             (
                 "AwsSolutions-IAM5[Resource::arn:aws:ecs:{environment.region}:{environment.account}:service-deployment/{environment.cluster}/{environment.service}/*]",

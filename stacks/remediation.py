@@ -11,7 +11,7 @@ from stacks.functions.notify import notify
 from stacks.functions.releases import releases
 from stacks.functions.rollback import rollback
 from stacks.functions.sentry import sentry
-from stacks.incidents import incidents_table
+from stacks.incidents import incidents_table, records_table
 from stacks.topics import Topics
 
 
@@ -27,11 +27,12 @@ class Remediation(EnvironmentStack):
         )
         self.topics = Topics(self, environment)
         self.incidents = incidents_table(self, environment)
-        self.rollback = rollback(self, environment, self.topics, self.incidents)
+        self.records = records_table(self, environment)
+        self.rollback = rollback(self, environment, self.topics, self.incidents, self.records)
         releases(self, environment, self.topics)
         probes = health_check(self, environment, self.topics)
         every_minute(self, "EveryMinute", probes, "Probes the API and the frontend")
-        tells = notify(self, environment, self.topics, self.incidents)
+        tells = notify(self, environment, self.topics, self.incidents, self.records)
         every_minute(self, "EveryMinuteNotify", tells, "Tells people what is held back, over or still firing")
         self.topics.alarms.add_subscription(subscriptions.LambdaSubscription(tells))
         if environment.sentry:

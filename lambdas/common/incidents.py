@@ -7,7 +7,6 @@ Items by `id`:
 - `escalated`: what a person was told of last, by which incident, and the incident that goes on.
 - `changes`: see `lambdas.rollback.changes`.
 - `notifications`, `armed`: see `lambdas.notify.memory`.
-- `incident#<name>`, `open`: see `lambdas.common.timeline`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +20,8 @@ from botocore.exceptions import ClientError
 from pydantic import TypeAdapter
 
 from lambdas.common.clock import Clock
+from lambdas.common.conditions import refused
+from lambdas.common.record.events import Looked
 from runbook.rules import CALM, SETTLED
 from runbook.sections import Section
 
@@ -38,6 +39,8 @@ Kind = Literal[
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What one alarm led to.
+
+    `looked` are the rows of the table of decisions that were looked at.
 
     `closes` is the id of the incident that it ends, `reports` the deployments of whose change it tells; `needs_person` sends it
     to the escalations. `remembers` says that the incident's time is still to be recorded.
@@ -58,6 +61,7 @@ class Outcome:
     to_task_definition: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    looked: tuple[Looked, ...] = ()
     closes: str = ""
     reports: tuple[str, ...] = ()
     needs_person: bool = False
@@ -242,11 +246,6 @@ class Incidents:
         except ClientError as error:
             if not refused(error):
                 raise
-
-
-def refused(error: Exception) -> bool:
-    """Whether DynamoDB refused a write because its condition did not hold."""
-    return isinstance(error, ClientError) and error.response["Error"]["Code"] == "ConditionalCheckFailedException"
 
 
 def _outcome(item: Mapping[str, Any]) -> Outcome:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from lambdas.common.incidents import refused
+from lambdas.common.conditions import refused
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table

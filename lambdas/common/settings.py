@@ -45,6 +45,7 @@ class IncidentSettings(Settings):
     """Where incidents are recorded, and for how long."""
 
     incidents_table: Name
+    records_table: Name
     retention_days: Annotated[int, Field(gt=0)]
 
 

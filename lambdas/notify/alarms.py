@@ -1,11 +1,12 @@
 """The alarms as CloudWatch has them now: what `notify` decides on. Whatever invoked it, it looks at all of them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from operator import ge, gt, le, lt
+from typing import TYPE_CHECKING, Any, Literal
 
 from lambdas.common.words import one_line
 from lambdas.notify.settings import NotifySettings
@@ -21,6 +22,13 @@ _PAGES = {page.slug: page for page in PAGES}
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _TITLE, _REASON = 150, 500  # characters of what others wrote
 _NAMES = 100  # DescribeAlarms takes no more
+_TIME = "%Y-%m-%dT%H:%M:%S.%f%z"
+_BEYOND: Mapping[str, Callable[[float, float], bool]] = {
+    "GreaterThanOrEqualToThreshold": ge,
+    "GreaterThanThreshold": gt,
+    "LessThanOrEqualToThreshold": le,
+    "LessThanThreshold": lt,
+}
 
 
 @dataclass(frozen=True)
@@ -28,7 +36,8 @@ class Alarm:
     """An alarm: `firing` since `since` or calm since then (UTC); `notifies` when people should hear of it.
 
     `slug` is its name below the environment's prefix; `measured` the newest value behind the state beside its normal, in words,
-    empty for a composite. `judged` is false before CloudWatch has any data to go by.
+    empty for a composite. `judged` is false before CloudWatch has any data to go by. `began` is the time of
+    the first value beyond the line, among those that CloudWatch judged by, while it fires.
     """
 
     name: str
@@ -39,11 +48,17 @@ class Alarm:
     description: Description
     measured: str = ""
     judged: bool = True
+    began: datetime | None = None
 
     @property
     def page(self) -> Page | None:
         """The page that it stands for, if it is one."""
         return _PAGES.get(self.slug)
+
+    @property
+    def state(self) -> Literal["ALARM", "OK", "INSUFFICIENT_DATA"]:
+        """As CloudWatch calls it."""
+        return "ALARM" if self.firing else "OK" if self.judged else "INSUFFICIENT_DATA"
 
     def by(self, now: datetime) -> "Alarm":
         """The same, at a moment that is not before its state began."""
@@ -94,6 +109,7 @@ class Alarms:
             description=description,
             measured=_measured(found, self._rows.get(slug), description.title),
             judged=found["StateValue"] != "INSUFFICIENT_DATA",
+            began=_began(found) if found["StateValue"] == "ALARM" else None,
         )
 
 
@@ -114,3 +130,14 @@ def _measured(found: Mapping[str, Any], row: Row | None, title: str) -> str:
         pass
     reason = one_line(found.get("StateReason") or "", _REASON)
     return f"{title}: {reason}" if reason else ""
+
+
+def _began(found: Mapping[str, Any]) -> datetime | None:
+    """The first value beyond the line; None where CloudWatch gives no values."""
+    beyond = _BEYOND.get(found.get("ComparisonOperator", ""))
+    try:
+        points = json.loads(found["StateReasonData"])["evaluatedDatapoints"]
+        times = [one["timestamp"] for one in points if beyond and beyond(float(one["value"]), float(found["Threshold"]))]
+        return max(datetime.strptime(min(times), _TIME).astimezone(UTC), _EARLIEST)
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
+        return None

@@ -28,6 +28,7 @@ from lambdas.common.clock import Clock
 from lambdas.common.events import EventError, sent_at
 from lambdas.common.incidents import Incidents, Outcome
 from lambdas.common.maintenance import Maintenance, Maintenances
+from lambdas.common.record.store import Records
 from lambdas.notify import memory
 from lambdas.notify.alarms import Alarm, Alarms
 from lambdas.notify.arming import waits_for
@@ -35,6 +36,7 @@ from lambdas.notify.deployments import Deployments
 from lambdas.notify.memory import CHANNELS, Channel, Memories
 from lambdas.notify.messages import Situation, for_chat, for_pagerduty, subject, text
 from lambdas.notify.plan import ENDS, Memory, Notification, plan
+from lambdas.notify.recording import Recorder, Sent
 from lambdas.notify.settings import NotifySettings
 from runbook.alarms import DEPENDENCY_ALARMS, behind_page
 from runbook.rules import ARMING, CALM, DEPLOYMENT_AGE, ENDING, HOLD, LASTING, MAINTENANCE, REPEAT, RETRY, SETTLED
@@ -52,13 +54,14 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, kw_only=True)
 class Clients:
-    """What `notify` calls AWS with: one client for each service, and the table of incidents."""
+    """What `notify` calls AWS with: one client for each service, and the tables of incidents and of their records."""
 
     cloudwatch: "CloudWatchClient"
     ecs: "ECSClient"
     sns: "SNSClient"
     ssm: "SSMClient"
     incidents: "Table"
+    records: "Table"
 
 
 class UndeliveredError(Exception):
@@ -100,6 +103,7 @@ class Notify:
         self._deployments = Deployments(settings, clients.ecs)
         self._incidents = Incidents(clients.incidents, settings.retention_days, clock)
         self._announced = Maintenances(clients.incidents)
+        self._recorder = Recorder(Records(clients.records))
         self._untold: tuple[datetime, Memories] | None = None
         """What this process has told and the table does not know, and when."""
 
@@ -134,7 +138,9 @@ class Notify:
                 if not one.incident and _belongs(incident, one.since):
                     kept[channel][name] = replace(one, incident=incident)
             news += [(channel, one) for one in new]
-        sent = self._tell(news, before, kept, free_since, run)
+        sent = self._tell(list(self._named(news, kept, run)), before, kept, free_since, run)
+        with run.attempt("What happened could not be recorded"):
+            self._recorder.look(alarms, now)
         if run.problems:
             raise run.problems[0]
         return sent
@@ -217,6 +223,18 @@ class Notify:
             logger.info("Muted: nobody is told", alarm=name)
         return run.muted.get(name, False)
 
+    def _named(
+        self, news: Sequence[tuple[Channel, Notification]], kept: dict[Channel, dict[str, Memory]], run: _Run
+    ) -> Iterator[tuple[Channel, Notification]]:
+        """The news with the names of their incidents, in `kept` as well. What cannot be named now is told without a name."""
+        for channel, one in news:
+            memory = one.memory
+            with run.attempt("An incident could not be named: people are told all the same"):
+                memory = replace(memory, named=self._recorder.join(one))
+            if one.alarm.name in kept[channel]:
+                kept[channel][one.alarm.name] = replace(kept[channel][one.alarm.name], named=memory.named)
+            yield channel, replace(one, memory=memory)
+
     # Whom it tells
 
     def _tell(
@@ -229,6 +247,7 @@ class Notify:
     ) -> dict[str, list[str]]:
         """Send the news and remember it; changes `kept` where something is not sent."""
         sent: dict[str, list[str]] = {}
+        told: list[Sent] = []
         ready = list(self._ready(news, before, kept, run))
         trying = {channel: dict(kept[channel]) for channel in CHANNELS}
         for channel, one, was, _ in ready:
@@ -242,12 +261,13 @@ class Notify:
                 logger.warning("Not told while it cannot be remembered", alarm=name, kind=one.kind, channel=channel)
                 continue
             try:
-                self._send(channel, one, run)
+                words = self._send(channel, one, run)
             except Exception as error:
                 run.problems.append(error)
                 logger.exception("A notification could not be sent", alarm=name, kind=one.kind, channel=channel)
                 kept[channel][name] = trying[channel][name] if _may_have_arrived(error) else replace(was, again_at=None)
                 continue
+            told.append(Sent(channel, one, subject(one, self._settings), words))
             if name not in sent.setdefault(one.kind, []):
                 sent[one.kind].append(name)
             if after:
@@ -255,6 +275,9 @@ class Notify:
             else:
                 del kept[channel][name]
         self._keep(kept, before, run)
+        for each in told:
+            with run.attempt("What was told could not be recorded"):
+                self._recorder.sent(each, run.now)
         return sent
 
     def _ready(
@@ -269,7 +292,9 @@ class Notify:
             name = planned.alarm.name
             after = kept[channel].get(name)
             one = replace(planned, memory=after or planned.memory)
-            was = replace(planned.untold, incident=one.memory.incident) if planned.untold else before[channel][name]
+            was = before[channel].get(name, one.memory)
+            if planned.untold:
+                was = replace(planned.untold, incident=one.memory.incident, named=one.memory.named)
             kept[channel][name] = was
             if planned.untold and self._muted(name, run):
                 continue  # told when that is over, if it still fires
@@ -300,18 +325,19 @@ class Notify:
             run.problems.append(error)
             run.table = False
 
-    def _send(self, channel: Channel, notification: Notification, run: _Run) -> None:
-        """Publish to the topic of the severity, or to the chat."""
+    def _send(self, channel: Channel, notification: Notification, run: _Run) -> str:
+        """Publish to the topic of the severity, or to the chat. The message."""
         settings = self._settings
         if run.deployment is None:
             run.deployment = self._deployments.last(run.now)
         outcome, unread = self._outcome(notification.memory.incident, run)
         behind = _behind(notification.alarm, run.alarms)
         situation = Situation(run.now, behind, outcome, unread, run.deployment, _silent(notification, run.alarms))
-        if channel == "chat":
-            self._clients.sns.publish(TopicArn=settings.chat_topic, Message=for_chat(notification, situation, settings))
-            return
         words = text(notification, situation, settings)
+        if channel == "chat":
+            words = for_chat(notification, situation, settings)
+            self._clients.sns.publish(TopicArn=settings.chat_topic, Message=words)
+            return words
         self._clients.sns.publish(
             TopicArn=settings.topic(notification.severity),
             Subject=subject(notification, settings),
@@ -325,6 +351,7 @@ class Notify:
             severity=notification.severity,
             text=words,
         )
+        return words
 
     # What holds everything back
 

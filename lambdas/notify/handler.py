@@ -23,12 +23,14 @@ def handle(event: Any, _context: object) -> dict[str, list[str]]:
 @cache
 def _function() -> Notify:
     configured = settings.read(NotifySettings)
+    tables = boto3.resource("dynamodb", config=QUICK)
     clients = Clients(
         cloudwatch=boto3.client("cloudwatch", config=QUICK),
         ecs=boto3.client("ecs", config=QUICK),
         sns=boto3.client("sns", config=QUICK),
         ssm=boto3.client("ssm", config=QUICK),
-        incidents=boto3.resource("dynamodb", config=QUICK).Table(configured.incidents_table),
+        incidents=tables.Table(configured.incidents_table),
+        records=tables.Table(configured.records_table),
     )
     return Notify(configured, clients, clock.now)
 

@@ -8,11 +8,11 @@ from typing import Literal
 
 from lambdas.common import chat, pagerduty
 from lambdas.common.incidents import Outcome
-from lambdas.common.timeline import Subject
 from lambdas.common.words import shown
 from lambdas.notify import links
 from lambdas.notify.alarms import Alarm
 from lambdas.notify.plan import ENDS, Kind, Notification
+from lambdas.notify.recording import calls
 from lambdas.notify.settings import NotifySettings
 from runbook import status_page
 from runbook.alarms import DEPENDENCY_ALARMS
@@ -89,15 +89,16 @@ def for_pagerduty(notification: Notification, words: str) -> str:
 
 
 def for_chat(notification: Notification, situation: Situation, settings: NotifySettings) -> str:
-    """One thread an alarm."""
+    """One thread an incident; one an alarm of none."""
     alarm = notification.alarm
     parts = _parts(notification, situation, settings)
     words = ""
     for title, part in parts:  # whole parts, as many as fit: the status page's texts come last
         line = f"*{title}*: {shown('; '.join(part.splitlines()), chat.MOST // 4 if title in _OTHERS else chat.MOST)}\n"
         words += line if len(words) + len(line) <= chat.MOST else ""
-    thread = Subject(name="", alarm=alarm.name, since=notification.memory.since).thread
-    return chat.message(_headline(notification, settings), words, thread, alarm.description.title)
+    memory = notification.memory
+    thread = memory.named or f"{alarm.name} {memory.since.isoformat()}"
+    return chat.message(_headline(notification, settings), words, thread, memory.named or alarm.description.title)
 
 
 def _state(notification: Notification) -> Literal["ALARM", "OK"]:
@@ -143,10 +144,12 @@ def _parts(notification: Notification, situation: Situation, settings: NotifySet
 
 
 def _incident(notification: Notification, settings: NotifySettings) -> str:
-    """Its name, short enough to say on the phone, and the same from its first message to its last."""
+    """Its name, and where what rollback did about it is; empty for what is of none."""
     memory = notification.memory
-    record = f"\nrollback's record: {memory.incident} in {settings.incidents_table}" if memory.incident else ""
-    return f"{memory.name(settings.environment)}{record}"
+    if not memory.named and calls(notification.alarm):
+        return "Without a name: its record could not be written"
+    record = f"rollback's record: {memory.incident} in {settings.incidents_table}" if memory.incident else ""
+    return "\n".join(filter(None, (memory.named, record)))
 
 
 def _sections(alarm: Alarm, situation: Situation, settings: NotifySettings) -> str:
@@ -157,10 +160,11 @@ def _sections(alarm: Alarm, situation: Situation, settings: NotifySettings) -> s
 
 def _procedure(notification: Notification, settings: NotifySettings) -> str:
     """The command that starts the procedure that fits, which says first what it would do."""
-    description, name = notification.alarm.description, _incident(notification, settings).partition("\n")[0]
+    description, named = notification.alarm.description, notification.memory.named
     if not description.procedure:
         return ""
-    values = ",".join(f'{key}="{value}"' for key, value in (*description.inputs, ("Reason", f"Incident {name}")))
+    reason = f"Incident {named}" if named else notification.alarm.name
+    values = ",".join(f'{key}="{value}"' for key, value in (*description.inputs, ("Reason", reason)))
     document = f"{settings.alarm_prefix}{description.procedure}"
     return f"aws ssm start-automation-execution --document-name {document} --parameters '{values}'"
 

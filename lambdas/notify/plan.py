@@ -41,7 +41,8 @@ class Memory:
     `times` is how often it fired without having SETTLED between. `told_as` is the severity that people were told it with,
     `before` that of the notification before; `loud_at` is when they were last told with the alarm's own. `behind` are the
     critical alarms behind a page that people know of. `flapping` and `lasting` say that people were told so. `waited` says that
-    a deployment held it back; `incident` is the id of the record of what rollback did about it. `over`: people were told of its
+    a deployment held it back; `incident` is the id of what rollback recorded of it, `named` the name of the
+    incident that it is of. `over`: people were told of its
     end, and it is only remembered for its return. `again_at`
     is set while nobody knows whether the notification was sent: it is tried again then.
     """
@@ -59,11 +60,8 @@ class Memory:
     waited: bool = False
     over: bool = False
     incident: str = ""
+    named: str = ""
     again_at: datetime | None = None
-
-    def name(self, environment: str) -> str:
-        """The incident's name: short enough to say on the phone, and the same from its first message to its last."""
-        return f"{environment}-{self.since:%m%d-%H%M}"
 
 
 @dataclass(frozen=True)

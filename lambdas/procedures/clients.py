@@ -8,7 +8,7 @@ from lambdas.rollback.clients import Clients as RollbackClients
 
 @dataclass(frozen=True, kw_only=True)
 class Clients(RollbackClients):
-    """One client for each service, and the table of incidents: those that automation has, and more."""
+    """One client for each service, and the tables of incidents and of their records: those that automation has, and more."""
 
     autoscaling: Any
     cloudfront: Any

@@ -14,11 +14,13 @@ from botocore.exceptions import ClientError
 from lambdas.common.clock import Clock
 from lambdas.common.events import EventError
 from lambdas.common.locks import SERVICE, Lock, LockedError, Locks
+from lambdas.common.record.events import Acted
+from lambdas.common.record.store import Records
 from lambdas.common.words import one_line
 from lambdas.procedures.clients import Clients
 from lambdas.procedures.executions import APPROVE, Event, Execution, Executions, parse
 from lambdas.procedures.run import Answer, RefusedError, Run, Step, Steps, UnreadError, VerifyError, waiting
-from lambdas.procedures.runs import Result, Runs
+from lambdas.procedures.runs import Recorded, Result, Runs
 from lambdas.procedures.settings import ProceduresSettings
 from lambdas.rollback.changes import Changes
 from runbook.rules import CLAIM_SETTLES
@@ -42,6 +44,7 @@ class Procedures:
         self._sns = clients.sns
         self._runs = runs
         self._locks = Locks(clients.incidents)
+        self._records = Records(clients.records)
         self._changes = Changes(clients.incidents)
         self._executions = Executions(clients.ssm, settings.prefix)
         self._steps: dict[str, Mapping[str, Step]] = {name: steps for family in families for name, steps in family.items()}
@@ -57,7 +60,8 @@ class Procedures:
         parsed = parse(event)
         execution, run = self._executions.of(parsed)
         if parsed.step == "Plan":
-            self._runs.begin(run)
+            entry = self._records.open(run.at)
+            self._runs.begin(run, entry.name if entry else "")
         try:
             answer = dict(self._round(run, parsed, execution) if parsed.loop else self._step(run, parsed, execution))
         except Exception as error:
@@ -190,10 +194,18 @@ class Procedures:
             self._locks.release(key, run.execution)
         if recorded.begun_at and recorded.result != result:
             subject = f"[{self._settings.environment}] {run.procedure}: {result}"[:100]
+            self._add_to_record(run, recorded, said)
             words = f"{said}\n\n{run.started_by} started it, because: {run.reason}\n\nExecution {run.execution}"
             self._sns.publish(TopicArn=self._settings.outcomes_topic, Subject=subject, Message=words)
         self._runs.end(run, result)
         return {"said": said}
+
+    def _add_to_record(self, run: Run, recorded: Recorded, said: str) -> None:
+        """What the run came to, in the record of the incident that went on when it began; those of an incident add more."""
+        if recorded.incident and "incident" not in recorded.kept:
+            words = f"{run.procedure}: {said} Started because: {run.reason}"
+            event = Acted(id=f"procedure {run.execution}", at=run.at, by=run.started_by, what=words)
+            self._records.add(recorded.incident, [event])
 
 
 def _said_no(error: Exception) -> bool:

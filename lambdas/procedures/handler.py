@@ -28,6 +28,7 @@ def handle(event: Any, _context: object) -> dict[str, str]:
 @cache
 def _function() -> Procedures:
     configured = settings.read(ProceduresSettings)
+    tables = boto3.resource("dynamodb", config=CLIENT)
     clients = Clients(
         autoscaling=boto3.client("application-autoscaling", config=CLIENT),
         cloudwatch=boto3.client("cloudwatch", config=CLIENT),
@@ -43,7 +44,8 @@ def _function() -> Procedures:
         sns=boto3.client("sns", config=CLIENT),
         ssm=boto3.client("ssm", config=CLIENT),
         wafv2=boto3.client("wafv2", config=CLIENT),
-        incidents=boto3.resource("dynamodb", config=CLIENT).Table(configured.incidents_table),
+        incidents=tables.Table(configured.incidents_table),
+        records=tables.Table(configured.records_table),
     )
     runs = Runs(clients.incidents, configured.retention_days, clock.now)
     return Procedures(configured, clients, clock.now, runs, families(configured, clients, clock.now, runs, at_once))

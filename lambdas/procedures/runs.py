@@ -1,6 +1,7 @@
 """The record of every run: who, what, when, why, what each step said, the result, and the incident that was open.
 
-It is an item of the table of incidents, kept as long as they are: `procedure#<execution>`. An incident names its runs in turn.
+It is an item of the table of incidents, kept as long as they are: `procedure#<execution>`. The incident's own record has what
+the run came to.
 """
 
 import json
@@ -10,7 +11,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from lambdas.common.clock import Clock
-from lambdas.common.incidents import LATEST, refused
 from lambdas.procedures.run import Run
 
 if TYPE_CHECKING:
@@ -34,9 +34,11 @@ class Recorded:
     loops: dict[str, str] = field(default_factory=dict)
     """By the step of a loop: what its last round waited for, or why it ended badly; empty when it ended well."""
     result: str = ""
+    incident: str = ""
+    """The name of the incident that went on when it began."""
 
 
-_TEXTS = ("begun_at", "problem", "problem_kind", "problem_step", "result")
+_TEXTS = ("begun_at", "problem", "problem_kind", "problem_step", "result", "incident")
 
 
 class Runs:
@@ -63,9 +65,9 @@ class Runs:
         item = self._table.get_item(Key=_key(execution), ConsistentRead=True).get("Item", {})
         return item.get("result") == "succeeded"
 
-    def begin(self, run: Run) -> None:
-        """Record who started what and why; harmless when it is recorded."""
-        incident = str(self._table.get_item(Key={"id": LATEST}, ConsistentRead=True).get("Item", {}).get("open_incident", ""))
+    def begin(self, run: Run, incident: str) -> None:
+        """Record who started what and why, and the name of the incident that goes on, if one does; harmless when it is
+        recorded."""
         facts: dict[str, Any] = {
             "kind": "procedure",
             "procedure": run.procedure,
@@ -79,8 +81,6 @@ class Runs:
             "expires_at": int((self._clock() + self._retention).timestamp()),
         }
         self._set(run, facts, only_new=True)
-        if incident:
-            self._link(run, incident)
 
     def note(self, run: Run, step: str, said: str) -> None:
         """Record what a step did, in words."""
@@ -121,19 +121,6 @@ class Runs:
             ExpressionAttributeNames=names,
             ExpressionAttributeValues=values,
         )
-
-    def _link(self, run: Run, incident: str) -> None:
-        """Name the run in the incident's own item, if it is still there."""
-        try:
-            self._table.update_item(
-                Key={"id": incident},
-                UpdateExpression="ADD procedures :run",
-                ConditionExpression="attribute_exists(id)",
-                ExpressionAttributeValues={":run": {run.execution}},
-            )
-        except Exception as error:
-            if not refused(error):
-                raise
 
     def _now(self) -> str:
         return self._clock().isoformat(timespec="seconds")

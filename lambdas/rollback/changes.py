@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from lambdas.common.incidents import refused
+from lambdas.common.conditions import refused
 from lambdas.common.locks import KEY, SERVICE, Lock, free, locks
 from lambdas.rollback.decisions import Change, Evidence, untold
 from runbook.rules import CHANGES_REMEMBERED

@@ -25,8 +25,9 @@ class Reads:
 
 @dataclass(frozen=True, kw_only=True)
 class Clients(Reads):
-    """One client for each service, and the table of incidents."""
+    """One client for each service, and the tables of incidents and of their records."""
 
     sns: "SNSClient"
     ssm: "SSMClient"
     incidents: "Table"
+    records: "Table"

@@ -10,6 +10,7 @@ from typing import Literal
 
 from lambdas.common.ecs import ROLLING_BACK, RUNNING, TaskDefinition
 from lambdas.common.locks import Lock
+from lambdas.common.record.events import Looked
 from runbook.rows import Dependency
 from runbook.rules import BUDGET, BUDGET_WINDOW, DETECTION, SUSPECT_WINDOW
 from runbook.sections import Section
@@ -239,7 +240,17 @@ class Decision:
 
 def decide(evidence: Evidence, mode: Mode) -> Decision:
     """The decision of the first row of TABLE that says something; `mode` is whether remediation acts, observes or is off."""
-    return next(decision for _, row in TABLE if (decision := row(evidence, mode)))
+    return next(decision for _, row, _ in TABLE if (decision := row(evidence, mode)))
+
+
+def looked_at(evidence: Evidence, mode: Mode) -> tuple[Looked, ...]:
+    """The rows up to the one that decides, and why those before it did not."""
+    rows: list[Looked] = []
+    for name, row, why_not in TABLE:
+        if row(evidence, mode):
+            return (*rows, Looked(row=name))
+        rows.append(Looked(row=name, why_not=why_not(evidence)))
+    raise AssertionError("the last row always decides")
 
 
 # The rows
@@ -403,22 +414,59 @@ def _unexplained(evidence: Evidence, _: Mode) -> Decision:
     )
 
 
+# Why a row did not decide
+
+
+def _last_is(evidence: Evidence) -> str:
+    last = evidence.last
+    return f"deployment {last.id} is {last.status}" if last else "the service has no deployment"
+
+
+def _why_not_failing(evidence: Evidence) -> str:
+    failing = _failing(evidence)
+    if failing is None:
+        last = evidence.last
+        return f"deployment {last.id} began too late" if last and last.status in RUNNING else _last_is(evidence)
+    return _spent_on(failing, evidence) or "what ECS would go back to is not known good"
+
+
+def _why_not_recent(evidence: Evidence) -> str:
+    suspect = _suspect(evidence)
+    if suspect is None:
+        return f"no deployment that may be the cause ended within {_minutes(SUSPECT_WINDOW)} before the alarm"
+    return _spent_on(suspect, evidence) or "no revision is known good"
+
+
 Row = Callable[[Evidence, Mode], Decision | None]
+WhyNot = Callable[[Evidence], str]
+
+
+def _always(words: str) -> WhyNot:
+    return lambda _: words
+
 
 # "No recent deployment, CPU or memory exhausted: scale out" is a row still to come; until then it ends in the last one.
-TABLE: tuple[tuple[str, Row], ...] = (
-    # What the evidence shows
-    ("a fact could not be read", _unreadable),
-    ("remediation is off or observes", _held_back),
-    ("a change of ours was never confirmed", _unconfirmed),
-    ("an earlier run acted on this alarm", _answered),
-    ("a procedure holds the lock of the service", _locked),
-    ("a native rollback is under way", _rolling_back),
-    ("a deployment is running and failing", _failing_deployment),
-    ("RDS or Redis is impaired", _dependency_impaired),
-    ("the last deployment ended within the suspect window, a known-good revision exists", _recent_deployment),
-    ("this deployment was rolled back already, or the budget of automatic actions is spent", _rolled_back_or_spent),
-    ("anything else", _unexplained),
+TABLE: tuple[tuple[str, Row, WhyNot], ...] = (
+    # What the evidence shows, what follows, and why it does not where it does not show that
+    ("a fact could not be read", _unreadable, _always("all were read")),
+    ("remediation is off or observes", _held_back, _always("it is on")),
+    ("a change of ours was never confirmed", _unconfirmed, _always("each was")),
+    ("an earlier run acted on this alarm", _answered, _always("none did")),
+    ("a procedure holds the lock of the service", _locked, _always("none does")),
+    ("a native rollback is under way", _rolling_back, _last_is),
+    ("a deployment is running and failing", _failing_deployment, _why_not_failing),
+    ("RDS or Redis is impaired", _dependency_impaired, lambda evidence: f"{evidence.database} and {evidence.cache}"),
+    (
+        "the last deployment ended within the suspect window, a known-good revision exists",
+        _recent_deployment,
+        _why_not_recent,
+    ),
+    (
+        "this deployment was rolled back already, or the budget of automatic actions is spent",
+        _rolled_back_or_spent,
+        _always("no, and it is not"),
+    ),
+    ("anything else", _unexplained, _always("")),
 )
 
 

@@ -18,12 +18,14 @@ from lambdas.common.clock import Clock
 from lambdas.common.events import EventError
 from lambdas.common.incidents import Delivery, Incidents, InProgressError, Kind, Outcome
 from lambdas.common.parallel import AtOnce
+from lambdas.common.record.store import Records
 from lambdas.rollback.actions import Actions, ChangeError, LostAnswerError
 from lambdas.rollback.changes import Changes, ClaimedError
 from lambdas.rollback.clients import Clients
-from lambdas.rollback.decisions import Change, Decision, Evidence, begun, decide, untold
+from lambdas.rollback.decisions import Change, Decision, Evidence, begun, decide, looked_at, untold
 from lambdas.rollback.events import Alarm, parse
 from lambdas.rollback.evidence import Reader, Service
+from lambdas.rollback.recording import events
 from lambdas.rollback.settings import RollbackSettings
 from runbook.rules import EVENT_AGE, EVIDENCE_DEADLINE
 from runbook.sections import Section
@@ -49,6 +51,7 @@ class Rollback:
         self._settings = settings
         self._clock = clock
         self._at_once = at_once
+        self._records = Records(clients.records)
         self._incidents = Incidents(clients.incidents, settings.retention_days, clock)
         self._changes = changes
         self._reader = Reader(settings, clients, changes, at_once)
@@ -97,7 +100,8 @@ class Rollback:
         incident = self._incidents.arrive(alarm.id, alarm.at, opens=alarm.state == "ALARM")
         if incident and alarm.state == "ALARM":
             evidence = self._reader.read(alarm.at)
-            return self._act(alarm, evidence, decide(evidence, self._settings.mode))
+            outcome = self._act(alarm, evidence, decide(evidence, self._settings.mode))
+            return replace(outcome, looked=looked_at(evidence, self._settings.mode))
         if incident is None:
             outcome = self._noted(alarm, "Nothing: a newer state of this alarm was answered already.", "the newer incident")
         elif not incident:
@@ -259,6 +263,8 @@ class Rollback:
             steps.append(("the end", lambda: self._incidents.close(outcome.closes, outcome.at)))
         if outcome.remembers:
             steps.append(("the beginning", lambda: self._changes.incident(datetime.fromisoformat(outcome.at))))
+        if alarm:
+            steps.append(("the record", lambda: self._record(alarm, outcome)))
         # That people know of a change is recorded when they do.
         errors = _tried(steps, delivery.told) or _tried([("the changes", lambda: self._reported(outcome))], delivery.told)
         if not errors:
@@ -268,6 +274,12 @@ class Rollback:
         except Exception as error:
             errors[0].add_note(f"Whom it told could not be recorded: {error}")
         raise errors[0]
+
+    def _record(self, alarm: Alarm, outcome: Outcome) -> None:
+        """Add what was decided, done or verified to the record of the incident."""
+        entry = self._records.join(alarm.at, alarm.name, opens=bool(outcome.decision))
+        if entry:
+            self._records.add(entry.name, events(alarm.id, outcome))
 
     def _reported(self, outcome: Outcome) -> None:
         for deployment in outcome.reports:
@@ -341,7 +353,14 @@ def _summary(evidence: Evidence) -> dict[str, Any]:
     return {
         "task_definition": evidence.task_definition,
         "tasks": f"{evidence.running} of {evidence.desired}",
-        "last_deployment": {"arn": last.arn, "status": last.status, "finished_at": str(last.finished_at)} if last else None,
+        "last_deployment": {
+            "arn": last.arn,
+            "status": last.status,
+            "created_at": str(last.created_at),
+            "finished_at": str(last.finished_at),
+        }
+        if last
+        else None,
         "known_good": known_good.arn if known_good else None,
         "database": evidence.database,
         "cache": evidence.cache,

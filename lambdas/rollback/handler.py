@@ -32,6 +32,7 @@ def handle(event: Any, context: Context) -> dict[str, Any]:
 @cache
 def _function() -> Rollback:
     configured = settings.read(RollbackSettings)
+    tables = boto3.resource("dynamodb", config=CLIENT)
     clients = Clients(
         cloudwatch=boto3.client("cloudwatch", config=CLIENT),
         ecs=boto3.client("ecs", config=CLIENT),
@@ -39,6 +40,7 @@ def _function() -> Rollback:
         rds=boto3.client("rds", config=CLIENT),
         sns=boto3.client("sns", config=CLIENT),
         ssm=boto3.client("ssm", config=CLIENT),
-        incidents=boto3.resource("dynamodb", config=CLIENT).Table(configured.incidents_table),
+        incidents=tables.Table(configured.incidents_table),
+        records=tables.Table(configured.records_table),
     )
     return Rollback(configured, clients, clock.now, at_once)

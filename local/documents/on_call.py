@@ -35,7 +35,7 @@ def render(environment: Environment) -> str:
         words |= {f"{word}.window": _minutes(failure.window), f"{word}.severity": failure.severity}
     words |= {f"response.{severity.lower()}": time for severity, time in RESPONSE_TIMES.items()}
     words |= {f"topic.{severity.lower()}": environment.on_call_topic(severity) for severity in RESPONSE_TIMES}
-    words |= {f"when.{row.__name__.strip('_')}": evidence for evidence, row in TABLE}
+    words |= {f"when.{row.__name__.strip('_')}": evidence for evidence, row, _ in TABLE}
     return fill("on-call.md.template", environment, words)
 
 

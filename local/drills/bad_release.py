@@ -38,6 +38,13 @@ def bad_release(drill: Drill) -> None:
     drill.check("the next cdk deploy keeps the known-good image", pipeline.image_to_deploy == pipeline.image_of(good))
     drill.check("nobody was called for what the rollback repaired", not drill.pages)
     drill.check("the team is told once that it was handled", ["rollback requested" in one.text for one in handled] == [True])
+    drill.check("the record has one decision, to roll back", drill.decisions == ["roll back"])
+    times = drill.incident.times
+    drill.check(
+        "the record has the deployment before the first alarm",
+        bool(times.changed and times.detected and times.changed < times.detected),
+    )
+    drill.check("nobody was told, and the incident is closed", drill.incident.closed and not times.told)
     drill.check("IAM denied nothing", not drill.denied)
     drill.measure("fault -> alarm", FAULT, impaired)
     drill.measure("alarm -> rollback requested", impaired, "rollback requested")

@@ -40,6 +40,10 @@ def database_failure(drill: Drill) -> None:
     drill.check(f"the call came within {CALL // MINUTE} minutes of the fault", drill.timeline.within(FAULT, "p1 ALARM", CALL))
     drill.check("people read that it is over", drill.happened("p1 OK"))
     drill.check("the alarms cleared when the database came back", cleared)
+    drill.check("the record has one decision, to escalate", drill.decisions == ["escalate"])
+    times = drill.incident.times
+    drill.check("the record has when it began, was detected, told and over", all((times.began, times.told, times.verified)))
+    drill.check("the incident is closed, and nobody has acknowledged it", drill.incident.closed and not times.acknowledged)
     drill.check("IAM denied nothing", not drill.denied)
     drill.measure("fault -> alarm", FAULT, impaired)
     drill.measure("alarm -> escalation", impaired, "escalated")

@@ -10,9 +10,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from lambdas.common.record.events import Decided
+from lambdas.common.record.incident import Incident
+from lambdas.common.record.words import figures
 from local.cloud import Cloud
 from local.cloudwatch.loop import Transition
 from local.drills.inbox import Message
+from local.drills.operator import records
 from local.drills.simulation import MINUTE, Simulation
 from runbook.pages import PAGES
 
@@ -72,7 +76,7 @@ class Drill:
         self._checks: list[tuple[str, bool]] = []
         self._measures: list[tuple[str, str, str]] = []
         self._outcomes_seen = len(simulation.outcomes())
-        self._calls_before = len(simulation.cloud.calls("rollback"))
+        self._began = simulation.cloud.now()
         simulation.inbox.new()
 
     # What a drill does
@@ -131,13 +135,26 @@ class Drill:
     @property
     def calls(self) -> Sequence[tuple[str, bool]]:
         """The AWS calls of `rollback` since the drill began, in order, and whether IAM allowed them."""
-        calls = self.simulation.cloud.calls("rollback")[self._calls_before :]
+        calls = (call for call in self.simulation.cloud.calls("rollback") if call.time >= self._began)
         return [(f"{call.service}:{call.action}", call.allowed) for call in calls]
 
     @property
     def changes(self) -> Sequence[str]:
         """The calls of `rollback` that changed the service."""
         return [call for call, _ in self.calls if call in CHANGES]
+
+    @property
+    def incident(self) -> Incident:
+        """What happened in the drill, as the record of the newest incident has it: one of the drill before may go on."""
+        recorded = records(self.simulation.cloud)
+        names = [entry.name for entry in recorded.entries(1)]
+        events = (event for name in names for event in recorded.read(name).events if event.at >= self._began)
+        return Incident.of("".join(names), events)
+
+    @property
+    def decisions(self) -> Sequence[str]:
+        """What automation decided, as the incident's record has it."""
+        return [event.verb for event in self.incident.events if isinstance(event, Decided)]
 
     @property
     def denied(self) -> Sequence[str]:
@@ -178,6 +195,8 @@ class Drill:
         for title, first, then in self._measures:
             table.add_row(title, *self.timeline.took(first, then))
         self._console.print(table)
+        if (incident := self.incident).events:
+            self._console.print(f"The record of incident {incident.name}:\n{figures(incident.times)}", highlight=False)
         self._console.print("AWS calls of function rollback, under its own role:")
         for (call, allowed), times in Counter(self.calls).items():
             line = f"  {call}{f' x {times}' if times > 1 else ''}{'' if allowed else '  DENIED'}"

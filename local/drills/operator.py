@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import boto3
 
+from lambdas.common.record.store import Records
 from local.cloud import Cloud, CloudError
 from local.documents.procedures import policy
 
@@ -120,6 +121,15 @@ class Operator:
 
 def items(cloud: Cloud) -> Any:
     """The table of incidents, with the record of every execution."""
+    return _table(cloud, cloud.environment.incidents_table)
+
+
+def records(cloud: Cloud) -> Records:
+    """The records of incidents."""
+    return Records(_table(cloud, cloud.environment.records_table))
+
+
+def _table(cloud: Cloud, name: str) -> Any:
     dynamodb = boto3.resource(
         "dynamodb",
         endpoint_url=cloud.endpoint,
@@ -127,7 +137,7 @@ def items(cloud: Cloud) -> Any:
         aws_access_key_id="test",
         aws_secret_access_key="test",  # noqa: S106 - of the local cloud's administrator
     )
-    return dynamodb.Table(cloud.environment.incidents_table)
+    return dynamodb.Table(name)
 
 
 def _make_role(cloud: Cloud, role: str) -> None:

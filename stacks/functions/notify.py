@@ -9,10 +9,13 @@ from lambdas.notify.settings import NotifySettings
 from stacks.base import EnvironmentStack
 from stacks.environment import Environment
 from stacks.functions.base import function, may_read
+from stacks.incidents import adds_to_records
 from stacks.topics import Topics
 
 
-def notify(stack: EnvironmentStack, environment: Environment, topics: Topics, incidents: dynamodb.Table) -> lambda_.Function:
+def notify(
+    stack: EnvironmentStack, environment: Environment, topics: Topics, incidents: dynamodb.Table, records: dynamodb.Table
+) -> lambda_.Function:
     """The function, with what it may do."""
     service = f"{environment.cluster}/{environment.service}"
     ends = environment.document("maintenance-off")
@@ -46,6 +49,7 @@ def notify(stack: EnvironmentStack, environment: Environment, topics: Topics, in
             dashboard_url=environment.dashboard_url,
             runbook_url=environment.runbook_url,
             incidents_table=environment.incidents_table,
+            records_table=environment.records_table,
             retention_days=environment.log_retention_days,
             heartbeat_secret=heartbeat or "",
         ),
@@ -71,6 +75,7 @@ def notify(stack: EnvironmentStack, environment: Environment, topics: Topics, in
                 resources=[environment.arn("ecs", one) for one in (f"service/{service}", f"service-revision/{service}/*")],
             ),
             iam.PolicyStatement(actions=["dynamodb:GetItem", "dynamodb:PutItem"], resources=[incidents.table_arn]),
+            adds_to_records(records, opens=True),
             iam.PolicyStatement(
                 actions=["kms:Decrypt"],
                 resources=[stack.key.key_arn],

@@ -12,6 +12,7 @@ from stacks.frontend import REGION as FRONTEND_REGION
 from stacks.frontend import SITE
 from stacks.functions import stores
 from stacks.functions.base import function
+from stacks.incidents import adds_to_records
 from stacks.remediation import Remediation
 from stacks.web_acl import IP_VERSIONS
 
@@ -49,6 +50,7 @@ def procedures(
             frontend_bucket=environment.frontend_bucket,
             frontend_backups_bucket=environment.frontend_backups_bucket,
             incidents_table=environment.incidents_table,
+            records_table=environment.records_table,
             retention_days=environment.log_retention_days,
             **stores.settings(environment),
             outcomes_topic=environment.arn("sns", environment.outcomes_topic),
@@ -67,6 +69,7 @@ def procedures(
             iam.PolicyStatement(
                 actions=["dynamodb:GetItem", "dynamodb:UpdateItem"], resources=[remediation.incidents.table_arn]
             ),
+            adds_to_records(remediation.records, opens=False),
             iam.PolicyStatement(
                 actions=["kms:Decrypt"],
                 resources=[remediation.key.key_arn],

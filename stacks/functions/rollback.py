@@ -10,10 +10,13 @@ from runbook.rules import ROLLBACK_TIMEOUT
 from stacks.base import EnvironmentStack
 from stacks.environment import Environment
 from stacks.functions.base import function
+from stacks.incidents import adds_to_records
 from stacks.topics import Topics
 
 
-def rollback(stack: EnvironmentStack, environment: Environment, topics: Topics, incidents: dynamodb.Table) -> lambda_.Function:
+def rollback(
+    stack: EnvironmentStack, environment: Environment, topics: Topics, incidents: dynamodb.Table, records: dynamodb.Table
+) -> lambda_.Function:
     """The function, with what it may do."""
     service = f"{environment.cluster}/{environment.service}"
     of_service = environment.arn("ecs", f"service/{service}")
@@ -35,6 +38,7 @@ def rollback(stack: EnvironmentStack, environment: Environment, topics: Topics, 
             service_impaired_alarm=environment.service_impaired_alarm,
             alarm_prefix=f"{environment.prefix}-",
             incidents_table=environment.incidents_table,
+            records_table=environment.records_table,
             outcomes_topic=environment.arn("sns", environment.outcomes_topic),
             escalations_topic=environment.arn("sns", environment.escalations_topic),
             runbook_url=environment.runbook_url,
@@ -83,6 +87,7 @@ def rollback(stack: EnvironmentStack, environment: Environment, topics: Topics, 
                 actions=["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
                 resources=[incidents.table_arn],
             ),
+            adds_to_records(records, opens=True),
             iam.PolicyStatement(
                 actions=["kms:Decrypt"],
                 resources=[stack.key.key_arn],

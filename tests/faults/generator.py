@@ -219,6 +219,8 @@ class Story:
                 self.says("an outcome that is not recorded")
             elif "announced" not in item:
                 self.says("an outcome that is not recorded as announced")
+            if chain.outcome.decision and len([key for key in items if key.endswith(f" decision {_id(chain.event)}")]) != 1:
+                self.says("a decision that is not in one incident's record, once")
         for chain in self.chains:
             claimed = {(change.operation, change.after) for change in chain.changes}
             words = " ".join(message.words for message in self.twin.messages[chain.began :])

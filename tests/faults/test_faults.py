@@ -97,7 +97,8 @@ def test_the_twin_does_what_moto_does() -> None:
             said = step(aws)
             assert step(twin) == said
             assert set(twin.calls) == {_method(call.name) for call in aws.calls}
-        assert _tables(twin.items) == _tables(aws.items())
+        records = {f"record {item['incident']} {item['event']}": item for item in aws.recorded()}
+        assert _tables(twin.items) == _tables(aws.items() | records)
         assert [f"{one.subject}\n{one.words}" for one in twin.messages if "escalations" not in one.topic] == aws.outcomes
 
 
@@ -111,7 +112,16 @@ _SNAKE = {
     for name in (
         *("describe_services", "list_service_deployments", "describe_service_deployments", "describe_service_revisions"),
         *("describe_task_definition", "update_service", "stop_service_deployment"),
-        *("describe_replication_groups", "describe_alarms", "get_item", "put_item", "update_item", "put_parameter", "publish"),
+        *(
+            "describe_replication_groups",
+            "describe_alarms",
+            "get_item",
+            "put_item",
+            "update_item",
+            "query",
+            "put_parameter",
+            "publish",
+        ),
     )
 } | {"DescribeDBInstances": "describe_db_instances"}
 

@@ -202,7 +202,8 @@ class Twin:
 
     def _clients(self) -> Any:
         names = ("cloudwatch", "ecs", "elasticache", "rds", "sns", "ssm")
-        return Clients(**{name: _Client(self, name) for name in names}, incidents=_Client(self, "dynamodb"))
+        clients = {name: _Client(self, name) for name in names}
+        return Clients(**clients, incidents=_Client(self, "dynamodb"), records=_Client(self, "dynamodb"))
 
     # A call
 
@@ -271,20 +272,30 @@ class Twin:
     # DynamoDB, as far as our expressions go
 
     def _get_item(self, **parameters: Any) -> Any:
-        item = self.items.get(parameters["Key"]["id"])
+        item = self.items.get(_id(parameters["Key"]))
         return {"Item": deepcopy(item)} if item is not None else {}
 
     def _put_item(self, **parameters: Any) -> Any:
-        _check_size(parameters["Item"]["id"], parameters["Item"])
-        self._check(parameters, parameters["Item"]["id"])
-        self.items[parameters["Item"]["id"]] = deepcopy(parameters["Item"])
+        key = _id(parameters["Item"])
+        _check_size(key, parameters["Item"])
+        self._check(parameters, key)
+        self.items[key] = deepcopy(parameters["Item"])
         return {}
 
+    def _query(self, **parameters: Any) -> Any:
+        wanted = parameters["ExpressionAttributeValues"][":name"]
+        found = sorted(
+            (item for item in self.items.values() if item.get("incident") == wanted), key=lambda one: str(one["event"])
+        )
+        if not parameters.get("ScanIndexForward", True):
+            found.reverse()
+        return {"Items": deepcopy(found[: parameters.get("Limit")])}
+
     def _update_item(self, **parameters: Any) -> Any:
-        key = parameters["Key"]["id"]
+        key = _id(parameters["Key"])
         _check_size(key, {**self.items.get(key, {}), **parameters.get("ExpressionAttributeValues", {})})
         self._check(parameters, key)
-        item, names, values = self.items.setdefault(key, {"id": key}), *_given(parameters)
+        item, names, values = self.items.setdefault(key, dict(parameters["Key"])), *_given(parameters)
         before = dict(item)
         sets, _, removes = parameters["UpdateExpression"].partition("REMOVE ")
         for name, value in re.findall(r"([#\w]+) = (if_not_exists\([^)]*\)|:\w+)", sets):
@@ -293,6 +304,8 @@ class Twin:
                 item[path] = before.get(path, values[value.rpartition(" ")[2].rstrip(")")])
             else:
                 item[path] = values[value]
+        for name, value in re.findall(r"ADD (\w+) (:\w+)", sets):
+            item[name] = {*item.get(name, ()), *values[value]}
         for name in filter(None, map(str.strip, removes.split(","))):
             item.pop(names.get(name, name), None)
         return {"Attributes": deepcopy(item)}
@@ -332,6 +345,11 @@ def _with_moments(value: Any) -> Any:
             for name, one in value.items()
         }
     return [_with_moments(one) for one in value] if isinstance(value, list) else value
+
+
+def _id(key: Mapping[str, Any]) -> str:
+    """Of an item of either table."""
+    return str(key["id"] if "id" in key else f"record {key['incident']} {key['event']}")
 
 
 def _check_size(key: str, item: Mapping[str, Any]) -> None:

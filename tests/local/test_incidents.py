@@ -1,23 +1,32 @@
 """The procedures of an incident on the deployed environment: `notify` tells of one, and people acknowledge, note and resolve it."""
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Any
+from pathlib import Path
 
 import pytest
 
+from lambdas.common.record.events import Person
 from local.cloud import Cloud
-from local.drills.operator import Operator, items
+from local.drills.operator import Operator, items, records
+from tests.environments import CONFIG
+from tests.local.shell import Shell
 
 from .test_maintenance import look
 from .test_procedures import FAULTS, granted, locks, settle, steps
 
-ACKNOWLEDGE, NOTE, STATUS_PAGE, RESOLVE = NAMES = [
-    f"incident-{name}" for name in ("acknowledge", "note", "status-page", "resolve")
+NAMES = ACKNOWLEDGE, NOTE, SEVERITY, HAND_OVER, STATUS_PAGE, RESOLVE = [
+    f"incident-{name}" for name in ("acknowledge", "note", "severity", "hand-over", "status-page", "resolve")
 ]
-INPUTS: Mapping[str, dict[str, str]] = {NOTE: {"Note": "The tasks ran out of memory"}, STATUS_PAGE: {"Stage": "identified"}}
-KINDS = dict(zip(NAMES, ("acknowledged", "note", "status page", "resolved"), strict=True))
+INPUTS: Mapping[str, dict[str, str]] = {
+    NOTE: {"Note": "The tasks ran out of memory"},
+    SEVERITY: {"Severity": "P2"},
+    HAND_OVER: {"To": "bob"},
+    STATUS_PAGE: {"Stage": "identified"},
+}
+KINDS = dict(zip(NAMES, ("acknowledgement", "note", "severity", "hand-over", "status page", "resolution"), strict=True))
 
 
 @pytest.fixture
@@ -45,33 +54,58 @@ def calm(cloud: Cloud) -> None:
     forget(cloud)
 
 
-def forget(cloud: Cloud, *keys: str) -> None:
-    for key in ("notifications", "open", *keys):
-        items(cloud).delete_item(Key={"id": key})
+def forget(cloud: Cloud) -> None:
+    """Nobody was told of anything, and no incident is recorded."""
+    items(cloud).delete_item(Key={"id": "notifications"})
+    table = cloud.environment.records_table
+    for item in cloud.client("dynamodb").scan(TableName=table)["Items"]:
+        cloud.client("dynamodb").delete_item(TableName=table, Key={key: item[key] for key in ("incident", "event")})
 
 
 @pytest.fixture
 def incident(cloud: Cloud) -> Iterator[str]:
     """The name of an incident that people were told of, and whose alarm has just ended; afterwards it is forgotten."""
-    environment = cloud.environment
-    page = environment.page("frontend-down")
+    page = cloud.environment.page("frontend-down")
     settle(cloud)
     calm(cloud)
     alarm(cloud, page, "ALARM")
-    (fires,) = cloud.client("cloudwatch").describe_alarms(AlarmNames=[page], AlarmTypes=["CompositeAlarm"])["CompositeAlarms"]
-    name = f"{environment.name}-{fires['StateTransitionedTimestamp']:%m%d-%H%M}"
     look(cloud, 1)
     told = items(cloud).get_item(Key={"id": "notifications"})["Item"]["text"]
     assert json.loads(told)[page]["told_at"]
     alarm(cloud, page, "OK")
     look(cloud, 1)
-    yield name
-    forget(cloud, f"incident#{name}")
+    (entry,) = records(cloud).entries()
+    yield entry.name
+    forget(cloud)
 
 
-def events(cloud: Cloud, incident: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = items(cloud).get_item(Key={"id": f"incident#{incident}"}).get("Item", {}).get("events", [])
-    return found
+def events(cloud: Cloud, incident: str) -> list[Person]:
+    """What people did about an incident."""
+    return [event for event in records(cloud).read(incident).events if isinstance(event, Person)]
+
+
+def test_the_record_has_the_alarm_and_what_people_were_told_each_once(cloud: Cloud, incident: str) -> None:
+    page = cloud.environment.page("frontend-down")
+    recorded = records(cloud).read(incident).events
+    of_page = [event for event in recorded if getattr(event, "alarm", "") == page]
+    assert [event.words for event in of_page] == [
+        f"{page} fires",
+        "The chat was told: ALARM: P1 production: The frontend does not load",
+        "People were told: ALARM: P1 production: The frontend does not load",
+        f"{page} is OK",
+    ]
+
+
+def test_it_is_read_by_the_documented_command(cloud: Cloud, incident: str, tmp_path: Path) -> None:
+    out = tmp_path / "incident.json"
+    command = f"{sys.executable} -m local.incident --config {CONFIG}"
+    with Shell(cloud, tmp_path) as shell:
+        assert shell.run(command).startswith(incident)
+        assert "The frontend does not load" in shell.run(f"{command} {incident} --out {out}")
+        assert "There is no incident 2020-01-01-1. The newest are: " + incident in shell.run(f"{command} 2020-01-01-1 || true")
+    exported = json.loads(out.read_text())
+    assert (exported["incident"], exported["severity"]) == (incident, "P1")
+    assert {event["kind"] for event in exported["events"]} == {"alarm", "notification"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -80,7 +114,7 @@ def test_it_is_recorded_as_its_role_may_and_linked(cloud: Cloud, ada: Operator, 
     ended = ada.run(name, **INPUTS.get(name, {}))
     assert (ended.status, ended.record["result"]) == ("Success", "succeeded"), ended
     (event,) = events(cloud, incident)
-    assert (event["kind"], event["by"], event["id"]) == (KINDS[name], ada.arn, ended.record["execution"])
+    assert (event.kind, event.by, event.id) == (KINDS[name], ada.arn, f"person {ended.record['execution']}")
     calls = cloud.calls(cloud.environment.document(name))
     assert [one for one in (*calls, *cloud.calls("procedures")[made:]) if not one.allowed] == []
     assert {(f"{one.service}:{one.action}", one.resource) for one in calls} == set(granted(name))
@@ -90,7 +124,7 @@ def test_the_status_pages_text_is_an_output_ready_to_paste(cloud: Cloud, ada: Op
     ended = ada.run(STATUS_PAGE, Stage="investigating", Symptoms="a white page")
     text = json.loads(ended.outputs["Fill.Payload"][0])["text"]
     assert text.splitlines()[1] == "Some users may experience a white page."
-    assert events(cloud, incident)[0]["text"] == text
+    assert events(cloud, incident)[0].text == text
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -134,5 +168,5 @@ def test_whatever_fails_where_run_again_it_converges(
     assert locks(cloud) == []
     again = ada.run(name, Incident=incident, **INPUTS.get(name, {}))
     assert again.status == "Success" or "resolved" in again.said
-    assert {one["kind"] for one in events(cloud, incident)} == {KINDS[name]}
-    assert len({one["id"] for one in events(cloud, incident)}) == len(events(cloud, incident))
+    assert {one.kind for one in events(cloud, incident)} == {KINDS[name]}
+    assert len({one.id for one in events(cloud, incident)}) == len(events(cloud, incident))

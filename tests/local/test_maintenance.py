@@ -182,7 +182,7 @@ def test_ones_own_approval_is_refused(cloud: Cloud, ada: Operator) -> None:
         (OFF, {}, "Maintenance is not on."),
         (ON, {"Operators": "10.0.0.0/8"}, "10.0.0.0/8 would let in too many"),
         ("incident-acknowledge", {}, "No incident is open."),
-        ("incident-note", {"Incident": "production-0101-0000", "Note": "A note"}, "There is no incident production-0101-0000"),
+        ("incident-note", {"Incident": "2026-01-01-1", "Note": "A note"}, "There is no incident 2026-01-01-1"),
         ("incident-status-page", {"Stage": "resolved"}, "No incident is open."),
         ("incident-resolve", {}, "No incident is open."),
     ],

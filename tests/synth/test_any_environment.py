@@ -136,10 +136,13 @@ def test_nothing_can_be_deleted_by_mistake_once_protection_is_set(name: str, fol
     attributes = found["load-balancer"].properties("AWS::ElasticLoadBalancingV2::LoadBalancer")["LoadBalancerAttributes"]
     assert {
         "database": found["database"].properties("AWS::RDS::DBInstance")["DeletionProtection"],
-        "table": found["remediation"].properties("AWS::DynamoDB::Table")["DeletionProtectionEnabled"],
+        **{
+            table["Properties"]["TableName"].rpartition("-")[2]: table["Properties"]["DeletionProtectionEnabled"]
+            for table in found["remediation"].of_type("AWS::DynamoDB::Table").values()
+        },
         "load balancer": {"Key": "deletion_protection.enabled", "Value": "true"} in attributes,
         **termination_protection(name, folder),
-    } == dict.fromkeys(("database", "table", "load balancer", *COMPONENTS), protection)
+    } == dict.fromkeys(("database", "incidents", "records", "load balancer", *COMPONENTS), protection)
 
 
 @any_environment

@@ -21,7 +21,7 @@ from lambdas.sentry.settings import SentrySettings
 from stacks.environment import Sentry
 from stacks.remediation import Remediation
 from tests.environments import PRODUCTION
-from tests.unit.lambdas.world import ACCOUNT, REGION, Call, World, bad_release, event, refusal, secrets, world
+from tests.unit.lambdas.world import ACCOUNT, REGION, Call, World, bad_release, event, records, refusal, secrets, world
 
 arn = PRODUCTION.arn
 SENTRY_SECTION = Sentry(organization="hz-navigator", project="hz-navigator-backend", token_secret="hz-navigator-sentry-token")
@@ -93,6 +93,7 @@ ROLLBACK: Mapping[str, Callable[[Call], list[Need]]] = {
     "dynamodb:GetItem": on_table,
     "dynamodb:PutItem": on_table,
     "dynamodb:UpdateItem": on_table,
+    "dynamodb:Query": on_table,
 }
 
 RELEASES: Mapping[str, Callable[[Call], list[Need]]] = {
@@ -136,6 +137,8 @@ NOTIFY: Mapping[str, Callable[[Call], list[Need]]] = {
     ),
     "dynamodb:GetItem": on_table,
     "dynamodb:PutItem": on_table,
+    "dynamodb:Query": on_table,
+    "dynamodb:UpdateItem": on_table,
     "secretsmanager:GetSecretValue": SENTRY["secretsmanager:GetSecretValue"],
 }
 
@@ -279,6 +282,7 @@ SCENARIOS = (rolls_back_and_verifies, stops, waits_and_keeps, escalates, is_refu
 def calls_of_rollback(aws: World) -> list[Call]:
     """Every call that `rollback` makes, through all scenarios one after another."""
     made = []
+    records().join(aws.now, PRODUCTION.page("service-down"), opens=True)  # `notify` was quicker
     for scenario in SCENARIOS:
         aws.wait(days=2)
         for what in scenario(aws):

@@ -23,7 +23,7 @@ arn = PRODUCTION.arn
 ROLE = "ProceduresRole"
 ELSEWHERE = tuple(f"Procedures{family}Policy" for family in ("Database", "Cache", "Tasks", "Rotation"))
 """The policies that `tests/local/procedures` holds against the calls that the deployed procedures make."""
-UNUSED = ("dynamodb:PutItem", "ecs:StopServiceDeployment", "ssm:PutParameter")
+UNUSED = ("ecs:StopServiceDeployment", "ssm:PutParameter")
 """What automation does and no procedure."""
 
 

@@ -343,13 +343,17 @@ def test_slack_gets_everything_and_nobody_may_do_anything_through_it() -> None:
     assert set(role) <= {"AssumeRolePolicyDocument", "Tags"}, "a role that may do nothing"
 
 
-def test_incidents_are_kept_encrypted_and_restorable_until_they_expire(stack: Template, environment: Environment) -> None:
-    table = stack.properties("AWS::DynamoDB::Table", TableName=environment.incidents_table)
-    assert table["KeySchema"] == [{"AttributeName": "id", "KeyType": "HASH"}]
+@pytest.mark.parametrize(("suffix", "keys"), [("incidents", ["id"]), ("incident-records", ["incident", "event"])])
+def test_incidents_are_kept_encrypted_and_restorable_until_they_expire(
+    stack: Template, environment: Environment, suffix: str, keys: list[str]
+) -> None:
+    resource = stack.only("AWS::DynamoDB::Table", TableName=f"{environment.prefix}-{suffix}")
+    table = resource["Properties"]
+    kinds = zip(keys, ("HASH", "RANGE"), strict=False)
+    assert table["KeySchema"] == [{"AttributeName": key, "KeyType": kind} for key, kind in kinds]
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["SSESpecification"]["SSEType"] == "KMS"
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["DeletionProtectionEnabled"] is environment.protection
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
-    (resource,) = stack.of_type("AWS::DynamoDB::Table").values()
     assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")

@@ -24,6 +24,7 @@ from moto.rds.models import rds_backends
 from moto.sns.models import sns_backends
 
 from lambdas.common.incidents import Outcome
+from lambdas.common.record.store import Records
 from lambdas.health_check.settings import HealthReport
 from lambdas.notify.function import Clients as NotifyClients
 from lambdas.notify.function import Notify
@@ -61,6 +62,7 @@ ROLLBACK = RollbackSettings(
     service_impaired_alarm=PRODUCTION.service_impaired_alarm,
     alarm_prefix=f"{PRODUCTION.prefix}-",
     incidents_table=PRODUCTION.incidents_table,
+    records_table=PRODUCTION.records_table,
     outcomes_topic=PRODUCTION.arn("sns", PRODUCTION.outcomes_topic),
     escalations_topic=PRODUCTION.arn("sns", PRODUCTION.escalations_topic),
     runbook_url=PRODUCTION.runbook_url,
@@ -90,6 +92,7 @@ NOTIFY = NotifySettings(
     heartbeat_secret="",
     runbook_url=PRODUCTION.runbook_url,
     incidents_table=PRODUCTION.incidents_table,
+    records_table=PRODUCTION.records_table,
     retention_days=365,
 )
 RELEASES = ReleasesSettings(
@@ -120,6 +123,7 @@ PROCEDURES = ProceduresSettings(
     frontend_bucket=PRODUCTION.frontend_bucket,
     frontend_backups_bucket=PRODUCTION.frontend_backups_bucket,
     incidents_table=PRODUCTION.incidents_table,
+    records_table=PRODUCTION.records_table,
     retention_days=365,
     outcomes_topic=PRODUCTION.arn("sns", PRODUCTION.outcomes_topic),
     application=PRODUCTION.application.name,
@@ -399,11 +403,15 @@ class World:
     @property
     def table(self) -> Any:
         """The table of incidents."""
-        return _table()
+        return _table(PRODUCTION.incidents_table)
 
     def items(self) -> dict[str, dict[str, Any]]:
         """What is in the table of incidents, by id."""
         return {item["id"]: item for item in self.table.scan()["Items"]}
+
+    def recorded(self) -> list[dict[str, Any]]:
+        """What is in the table of records."""
+        return list(_table(PRODUCTION.records_table).scan()["Items"])
 
     # Hooks of botocore
 
@@ -521,8 +529,14 @@ def client_in(region: str, service: Any) -> Any:
 
 
 @cache
-def _table() -> Any:
-    return _quiet().resource("dynamodb").Table(PRODUCTION.incidents_table)
+def _table(name: str) -> Any:
+    return _quiet().resource("dynamodb").Table(name)
+
+
+@cache
+def records() -> Records:
+    """The records, read and written by nobody but the test."""
+    return Records(_table(PRODUCTION.records_table))
 
 
 @cache
@@ -550,6 +564,7 @@ def rollback_clients() -> RollbackClients:
         sns=session().client("sns"),
         ssm=session().client("ssm"),
         incidents=session().resource("dynamodb").Table(ROLLBACK.incidents_table),
+        records=session().resource("dynamodb").Table(ROLLBACK.records_table),
     )
 
 
@@ -571,7 +586,8 @@ def procedures_clients() -> ProceduresClients:
 @cache
 def notify_clients() -> NotifyClients:
     same = rollback_clients()
-    return NotifyClients(cloudwatch=same.cloudwatch, ecs=same.ecs, sns=same.sns, ssm=same.ssm, incidents=same.incidents)
+    names = ("cloudwatch", "ecs", "sns", "ssm", "incidents", "records")
+    return NotifyClients(**{name: getattr(same, name) for name in names})
 
 
 @cache
@@ -618,6 +634,12 @@ def _create(made: World) -> None:
         TableName=PRODUCTION.incidents_table,
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    client("dynamodb").create_table(
+        TableName=PRODUCTION.records_table,
+        KeySchema=[{"AttributeName": "incident", "KeyType": "HASH"}, {"AttributeName": "event", "KeyType": "RANGE"}],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("incident", "event")],
         BillingMode="PAY_PER_REQUEST",
     )
     for topic in TOPICS:

@@ -221,7 +221,7 @@ def test_what_a_page_names_is_a_procedure_that_takes_its_inputs(page: Page) -> N
     asked = {one.name: one for one in inputs(procedure(page.procedure))}
     assert all(re.search(asked[name].pattern, value) for name, value in page.inputs)
     assert {name for name, one in asked.items() if one.default is None} <= {"Reason", *dict(page.inputs)}
-    assert re.search(asked["Reason"].pattern, "Incident production-0302-1200")
+    assert re.search(asked["Reason"].pattern, "Incident 2026-03-02-1")
 
 
 def test_the_text_is_json() -> None:

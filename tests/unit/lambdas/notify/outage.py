@@ -5,7 +5,9 @@ on moto, through botocore.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -86,6 +88,8 @@ class Hour:
     now: datetime = NOON
     alarms: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     table: dict[str, Any] = field(default_factory=dict)
+    records: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    """What is in the table of records, by incident and event."""
     deployments: list[dict[str, Any]] = field(default_factory=list)
     muted: set[str] = field(default_factory=set)
     sent: list[Sent] = field(default_factory=list)
@@ -147,6 +151,7 @@ class Hour:
                 sns=cast("Any", _Sns(self)),
                 ssm=cast("Any", None),  # no maintenance is announced
                 incidents=cast("Any", _Table(self)),
+                records=cast("Any", _Records(self)),
             )
             self._notify = Notify(NOTIFY, clients, lambda: self.now)
         if self.cold:
@@ -257,8 +262,10 @@ class _Sns:
     def publish(self, *, TopicArn: str, Message: str, Subject: str = "", **_: Any) -> None:  # noqa: N803 - boto3's names
         body = json.loads(Message)
         if TopicArn == NOTIFY.chat_topic:
-            subject, since = body["content"]["title"], body["metadata"]["threadId"]
-            name = since.partition(" ")[0]
+            subject, words = body["content"]["title"], body["content"]["description"]
+            since, name = (
+                found[1] for found in (re.search(r"Since\*: (\S+ \S+)", words), re.search(r"alarm/(\S+)", words)) if found
+            )
         else:
             inner = json.loads(body["https"])
             subject, since, name = Subject, inner["StateChangeTime"], inner["AlarmName"]
@@ -287,3 +294,36 @@ class _Table:
 
     def put_item(self, *, Item: Any) -> None:  # noqa: N803 - boto3's name
         self.hour.call("DynamoDB", "PutItem", Item["id"], lambda: self.hour.table.update({Item["id"]: Item}))
+
+
+@dataclass
+class _Records:
+    hour: Hour
+
+    def query(self, *, ExpressionAttributeValues: Any, ScanIndexForward: bool = True, Limit: int = 1000, **_: Any) -> Any:  # noqa: N803 - boto3's names
+        wanted = ExpressionAttributeValues[":name"]
+        found = sorted((key for key in self.hour.records if key[0] == wanted), reverse=not ScanIndexForward)[:Limit]
+        items = [deepcopy(self.hour.records[key]) for key in found]
+        return self.hour.call("DynamoDB", "Query of records", "", lambda: {"Items": items})
+
+    def put_item(self, *, Item: Any, ConditionExpression: str) -> None:  # noqa: N803 - boto3's names
+        key = (Item["incident"], Item["event"])
+        if key in self.hour.records:
+            raise refusal("ConditionalCheckFailedException", ConditionExpression)
+        self.hour.call("DynamoDB", "PutItem of records", "", lambda: self.hour.records.update({key: Item}))
+
+    def update_item(self, *, Key: Any, UpdateExpression: str, ExpressionAttributeValues: Any = None) -> None:  # noqa: N803 - boto3's names
+        item = self.hour.records[Key["incident"], Key["event"]]
+        verb, name, *_ = UpdateExpression.split(" ")
+        value = next(iter((ExpressionAttributeValues or {}).values()), None)
+
+        def effect() -> None:
+            match verb:
+                case "ADD":
+                    item[name] = {*item[name], *value}
+                case "SET":
+                    item[name] = value
+                case "REMOVE":
+                    item.pop(name, None)
+
+        self.hour.call("DynamoDB", "UpdateItem of records", "", effect)

@@ -77,7 +77,7 @@ def test_mail_gets_words_and_pagerduty_what_it_can_read(aws: World) -> None:
 
 def test_a_quiet_minute_writes_nothing(aws: World) -> None:
     aws.notify()
-    assert {call.name for call in aws.calls} == {"cloudwatch:DescribeAlarms", "dynamodb:GetItem"}
+    assert {call.name for call in aws.calls} == {"cloudwatch:DescribeAlarms", "dynamodb:GetItem", "dynamodb:Query"}
 
 
 def test_a_cold_start_remembers_what_was_told(aws: World) -> None:

@@ -58,7 +58,7 @@ def page(slug: str, kind: Kind = "open") -> Notification:
     """A page that has lasted since noon, and ended 20 minutes later where it has ended."""
     ended = None if kind == "open" else NOON + timedelta(minutes=20)
     found = alarm(PRODUCTION.page(slug), AlarmRule="ALARM(x)")
-    return Notification(kind, found, Memory(NOON, told_at=NOON, calm_since=ended))
+    return Notification(kind, found, Memory(NOON, told_at=NOON, calm_since=ended, named="2026-03-02-1"))
 
 
 def behind(slug: str, value: float = 100) -> Alarm:
@@ -184,13 +184,15 @@ def test_the_runbook_section_without_a_link_where_nobody_can_read_it() -> None:
 
 def test_its_name_is_short_and_the_same_from_its_first_message_to_its_last() -> None:
     opened, closed = message(page("database-down")), message(page("database-down", "close"))
-    assert part(opened, "Incident") == part(closed, "Incident") == "production-0302-1200"
+    assert part(opened, "Incident") == part(closed, "Incident") == "2026-03-02-1"
 
 
 def test_beside_its_name_stands_the_record_of_what_rollback_did() -> None:
-    recorded = replace(page("service-down"), memory=Memory(NOON, told_at=NOON, incident="an-alarm#a-time"))
+    recorded = replace(
+        page("service-down"), memory=Memory(NOON, told_at=NOON, incident="an-alarm#a-time", named="2026-03-02-1")
+    )
     assert part(message(recorded, outcome=OUTCOME), "Incident").splitlines() == [
-        "production-0302-1200",
+        "2026-03-02-1",
         f"rollback's record: an-alarm#a-time in {PRODUCTION.incidents_table}",
     ]
 
@@ -211,7 +213,7 @@ def test_the_first_command_has_the_environments_names(slug: str) -> None:
 def test_the_procedure_that_fits_has_its_inputs_filled_in() -> None:
     assert part(message(page("service-down")), "Procedure") == (
         "aws ssm start-automation-execution --document-name hz-navigator-production-backend-rollback"
-        """ --parameters 'DryRun="true",Revision="known-good",Reason="Incident production-0302-1200"'"""
+        """ --parameters 'DryRun="true",Revision="known-good",Reason="Incident 2026-03-02-1"'"""
     )
 
 

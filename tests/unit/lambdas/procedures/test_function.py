@@ -18,7 +18,7 @@ from procedures.documents import document
 from tests.environments import PRODUCTION
 
 from ..automation import ADA, BOB, REASON, Started
-from ..world import World, bad_release, refusal, rollback_clients
+from ..world import World, bad_release, records, refusal, rollback_clients
 
 TASK = "0" * 31 + "1"
 APPROVED = replace(procedure("backend-deploy"), approval=True)
@@ -390,16 +390,27 @@ def test_a_record_is_kept_as_long_as_an_incident(aws: World) -> None:
     assert started.record["expires_at"] == incident["expires_at"]
 
 
-def test_a_run_is_linked_with_the_open_incident_both_ways(aws: World) -> None:
+def test_a_run_and_the_incident_that_went_on_name_each_other(aws: World) -> None:
     bad_release(aws)
     aws.database("failed")
     aws.alarm()
-    incident = aws.items()["latest"]["open_incident"]
+    (entry,) = records().entries()
     started = deploy(aws)
-    started.step("Plan")
-    started.step("Plan")
-    assert started.record["incident"] == incident
-    assert aws.items()[incident]["procedures"] == {started.id}
+    started.steps("Plan", "Plan", "Begin")
+    end(started)
+    assert started.record["incident"] == entry.name
+    (acted,) = (event for event in records().read(entry.name).events if event.kind == "action")
+    assert (acted.id, acted.by) == (f"procedure {started.id}", ADA)
+    assert acted.words.startswith(f"{ADA}: backend-deploy: backend-deploy succeeded.")
+
+
+def test_a_dry_run_is_no_part_of_an_incident(aws: World) -> None:
+    bad_release(aws)
+    aws.database("failed")
+    aws.alarm()
+    (entry,) = records().entries()
+    deploy(aws, dry_run=True).steps("Plan", "Record")
+    assert [event.kind for event in records().read(entry.name).events] == ["decision"]
 
 
 def test_waiting_is_not_recorded_round_by_round(aws: World) -> None:

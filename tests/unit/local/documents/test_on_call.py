@@ -131,4 +131,4 @@ def test_a_budget_that_changes_changes_the_page(monkeypatch: pytest.MonkeyPatch)
 def test_the_rows_of_the_decision_table_are_those_that_decide_in_their_order() -> None:
     text = sections(render(PRODUCTION))["What it decides"]
     rows = re.findall(r"^\| (.*?) \| .* \|$", text, flags=re.MULTILINE)
-    assert rows == ["what the evidence shows", *(evidence for evidence, _ in TABLE)]
+    assert rows == ["what the evidence shows", *(evidence for evidence, *_ in TABLE)]
