@@ -42,7 +42,7 @@ test: setup ## run the whole test suite
 faults: setup ## break every AWS call of rollback in every way, and count what is then not as it must be: [SHARE=5, a fifth]
 	@python -m tests.faults $(SHARE)
 
-cuts: setup ## break each step of the deployed procedures in every way: `make test` has one case in twelve, this takes half an hour
+cuts: setup ## break each step of the deployed procedures in every way: `make test` has one case in twelve, this takes a quarter of an hour
 	@CUTS=1 python -m pytest -n $(WORKERS) --dist loadgroup -m cuts
 
 incident: setup ## read the record of an incident of ENV in your AWS account: NAME=2026-11-26-1 [OUT=file.json]; without NAME, the newest
