@@ -77,18 +77,19 @@ class Recorder:
         known = self._records.read(entry.name).events
         fired = {event.alarm for event in known if isinstance(event, AlarmChanged)}
         events: list[Event] = [*_changes(alarms, entry, fired)]
-        over = None
+        fires = any(one.firing for one in alarms if calls(one) or one in joined)
+        calm = max((one.since for one in joined), default=entry.since) + CALM
+        over = not fires and calm <= now
         if back:
             events.append(Reopened(id=f"reopened {back.since.isoformat()}", at=back.since, alarm=back.name))
-        elif not any(one.firing for one in alarms if calls(one) or one in joined):
-            over = max((one.since for one in joined), default=entry.since) + CALM
-        if over and over <= now:
-            events.append(Closed(id=f"closed {over.isoformat()}", at=over))
-        self._records.add(entry.name, (event for event in events if event.id not in {one.id for one in known}))
+        elif over:
+            events.append(Closed(id=f"closed {calm.isoformat()}", at=calm))
+        ids = {event.id for event in known}
+        self._records.add(entry.name, (event for event in events if event.id not in ids))
         if back:
             self._records.reopen(entry)
-        elif over and over <= now:
-            self._records.close(entry, over)
+        elif over:
+            self._records.close(entry, calm)
 
 
 def _returns(alarm: Alarm, closed: datetime) -> bool:

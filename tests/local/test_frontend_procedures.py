@@ -18,6 +18,7 @@ from local.cloud import Call, Cloud
 from procedures.catalog import procedure
 from procedures.documents import document
 from tests.environments import PRODUCTION
+from tests.synth.test_permissions import several
 from tests.unit.lambdas.procedures.site import NO_CACHE, YEAR, build
 
 LIVE, BACKUPS = PRODUCTION.frontend_bucket, PRODUCTION.frontend_backups_bucket
@@ -254,13 +255,9 @@ def _grants(cloud: Cloud) -> Iterator[tuple[str, str]]:
     (policy,) = (one for one in iam.list_policies(Scope="Local")["Policies"] if "ProceduresFrontendPolicy" in one["PolicyName"])
     shown = iam.get_policy_version(PolicyArn=policy["Arn"], VersionId=policy["DefaultVersionId"])["PolicyVersion"]
     for statement in shown["Document"]["Statement"]:
-        for action in _several(statement["Action"]):
-            for resource in _several(statement["Resource"]):
+        for action in several(statement["Action"]):
+            for resource in several(statement["Resource"]):
                 yield action, resource
-
-
-def _several(value: Any) -> list[str]:
-    return value if isinstance(value, list) else [value]
 
 
 def _uses(call: Call, action: str, resource: str) -> bool:

@@ -56,27 +56,9 @@ class Records:
             if not opens:
                 return None
             made = following(entries, at)
-            if self._enter(made, alarm):
+            if self._put(_key(made) | {"since": made.since.isoformat(), "alarms": {alarm}}, made.since):
                 return made
         raise RuntimeError(f"Others opened {_RACES} incidents meanwhile.")
-
-    def _enter(self, entry: Entry, alarm: str) -> bool:
-        """Whether it is entered; False where another run was faster, or where this one's own answer was lost."""
-        try:
-            self._table.put_item(
-                Item={
-                    **_key(entry),
-                    "since": entry.since.isoformat(),
-                    "alarms": {alarm},
-                    "expires_at": _expires(entry.since),
-                },
-                ConditionExpression="attribute_not_exists(incident)",
-            )
-        except Exception as error:
-            if not refused(error):
-                raise
-            return False
-        return True
 
     def close(self, entry: Entry, at: datetime) -> None:
         """Enter that an incident is over since a moment."""
@@ -106,19 +88,21 @@ class Records:
     def add(self, name: str, events: Iterable[Event]) -> None:
         """Add events to an incident, each once by its id."""
         for event in events:
-            try:
-                self._table.put_item(
-                    Item={
-                        "incident": name,
-                        "event": event.id,
-                        "json": EVENT.dump_json(event).decode(),
-                        "expires_at": _expires(event.at),
-                    },
-                    ConditionExpression="attribute_not_exists(incident)",
-                )
-            except Exception as error:
-                if not refused(error):
-                    raise
+            self._put({"incident": name, "event": event.id, "json": EVENT.dump_json(event).decode()}, event.at)
+
+    def _put(self, item: dict[str, Any], at: datetime) -> bool:
+        """Write an item, kept from a moment on. False where it is there: written by another run, or by a try of this one whose
+        answer was lost."""
+        try:
+            self._table.put_item(
+                Item={**item, "expires_at": int((at.astimezone(UTC) + RECORD_KEPT).timestamp())},
+                ConditionExpression="attribute_not_exists(incident)",
+            )
+        except Exception as error:
+            if not refused(error):
+                raise
+            return False
+        return True
 
 
 def _of(name: str) -> dict[str, Any]:
@@ -140,7 +124,3 @@ def _entry(item: Mapping[str, Any]) -> Entry:
         closed=datetime.fromisoformat(str(item["closed"])) if "closed" in item else None,
         alarms=frozenset(item.get("alarms", ())),
     )
-
-
-def _expires(at: datetime) -> int:
-    return int((at.astimezone(UTC) + RECORD_KEPT).timestamp())

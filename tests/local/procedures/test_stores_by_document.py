@@ -13,6 +13,7 @@ from lambdas.procedures.instances import different
 from local.cloud import Cloud
 from local.drills.operator import Execution
 from procedures.catalog import PROCEDURES
+from tests.synth.test_permissions import several
 
 from .desk import Desk
 
@@ -212,10 +213,6 @@ def _policies(day: Day) -> Iterator[tuple[str, str]]:
             if any(f"Procedures{kind}Policy" in policy["PolicyName"] for kind in ("Database", "Cache", "Tasks", "Rotation")):
                 version = iam.get_policy_version(PolicyArn=policy["Arn"], VersionId=policy["DefaultVersionId"])
                 for statement in version["PolicyVersion"]["Document"]["Statement"]:
-                    for action in _several(statement["Action"]):
-                        for resource in _several(statement["Resource"]):
+                    for action in several(statement["Action"]):
+                        for resource in several(statement["Resource"]):
                             yield action, resource
-
-
-def _several(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]

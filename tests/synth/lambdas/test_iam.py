@@ -21,6 +21,7 @@ from lambdas.sentry.settings import SentrySettings
 from stacks.environment import Sentry
 from stacks.remediation import Remediation
 from tests.environments import PRODUCTION
+from tests.synth.test_permissions import several
 from tests.unit.lambdas.world import ACCOUNT, REGION, Call, World, bad_release, event, records, refusal, secrets, world
 
 arn = PRODUCTION.arn
@@ -195,10 +196,6 @@ def resolved(value: Any) -> str:
         "AWS::DynamoDB::Table": arn("dynamodb", f"table/{properties.get('TableName')}"),
         "AWS::Logs::LogGroup": arn("logs", f"log-group:{properties.get('LogGroupName')}:*"),
     }[resource["Type"]]
-
-
-def several(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 @cache
