@@ -135,6 +135,105 @@ class Person(_Event):
         return f"{self.by}, {self.kind}{f' ({self.value})' if self.value else ''}: {self.text}"
 
 
+How = Literal["measured", "inferred", "unknown"]
+"""How we know it: read from AWS, concluded from what was read, or not known because it could not be read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """A sentence of a diagnosis, and how we know it."""
+
+    how: How
+    text: str
+
+    @property
+    def words(self) -> str:
+        return f"{self.text} ({self.how})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A hypothesis about the cause: what speaks for it and what against it, and what to do next. `section` is the runbook's
+    section by its number, `command` the first command to paste."""
+
+    hypothesis: str
+    title: str
+    for_it: tuple[Statement, ...] = ()
+    against: tuple[Statement, ...] = ()
+    section: str
+    command: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosed(_Event):
+    """What a diagnosis found, the most likely cause first. `changed` are the changes of the last hour in words, the newest
+    first; `facts` what was read, by its title; `missing` what could not be read."""
+
+    kind: Literal["finding"] = "finding"
+    findings: tuple[Finding, ...]
+    changed: tuple[str, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
+    missing: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def top(self) -> Finding:
+        return self.findings[0]
+
+    @property
+    def words(self) -> str:
+        reasons = " ".join(one.words for one in self.top.for_it)
+        last = f" Last change: {self.changed[0]}." if self.changed else ""
+        unread = f" Could not be read: {'; '.join(self.missing)}." if self.missing else ""
+        return f"Diagnosis: {self.top.title}: {reasons}{last}{unread}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Escalated(_Event):
+    """Nobody has acknowledged in time: the next level is asked. `level` counts the escalation path from 1 (runbook 8)."""
+
+    kind: Literal["escalation"] = "escalation"
+    level: int
+    role: str
+    why: str
+
+    @property
+    def words(self) -> str:
+        return f"Escalated to L{self.level}, {self.role}: {self.why}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaintenanceChanged(_Event):
+    """Maintenance began or ended: in it nobody is called."""
+
+    kind: Literal["maintenance"] = "maintenance"
+    on: bool
+    by: str
+    why: str
+
+    @property
+    def words(self) -> str:
+        return f"Maintenance {'began' if self.on else 'ended'}, {self.by}: {self.why}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Impact(_Event):
+    """What users had of it, over the usual: requests that failed and that were slow, and the minutes of the outage."""
+
+    kind: Literal["impact"] = "impact"
+    failed: int
+    slow: int
+    requests: int
+    minutes: int
+
+    @property
+    def words(self) -> str:
+        return (
+            f"Impact: {self.failed:,} requests failed and {self.slow:,} were slow, over the usual,"
+            f" of {self.requests:,} in {self.minutes} min"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Closed(_Event):
     """No page has fired for a while."""
@@ -159,7 +258,19 @@ class Reopened(_Event):
 
 
 Event = Annotated[
-    AlarmChanged | Notified | Decided | Acted | Verified | Person | Closed | Reopened, Field(discriminator="kind")
+    AlarmChanged
+    | Notified
+    | Decided
+    | Acted
+    | Verified
+    | Person
+    | Diagnosed
+    | Escalated
+    | MaintenanceChanged
+    | Impact
+    | Closed
+    | Reopened,
+    Field(discriminator="kind"),
 ]
 
 EVENT: TypeAdapter[Event] = TypeAdapter(Event)

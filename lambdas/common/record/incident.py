@@ -80,8 +80,8 @@ class Times:
 
 
 _ORDER = (
-    *("reopened", "alarm", "decision", "action", "verification", "notification", "acknowledgement", "severity", "hand-over"),
-    *("note", "status page", "closed", "resolution"),
+    *("maintenance", "reopened", "alarm", "decision", "action", "verification", "notification", "finding", "escalation"),
+    *("acknowledgement", "severity", "hand-over", "note", "status page", "closed", "impact", "resolution"),
 )
 """Of what happened at the same time: what follows from something comes after it."""
 
