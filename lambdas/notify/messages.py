@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from lambdas.common import chat, pagerduty
+from lambdas.common import chat, links, pagerduty
 from lambdas.common.incidents import Outcome
 from lambdas.common.words import shown
-from lambdas.notify import links
 from lambdas.notify.alarms import Alarm
 from lambdas.notify.plan import ENDS, Kind, Notification
 from lambdas.notify.recording import calls

@@ -13,7 +13,7 @@ from lambdas.common.https import NoAnswerError
 from lambdas.common.record.events import Acted, Kind, Person
 from lambdas.common.record.incident import Incident
 from lambdas.common.record.store import Records
-from lambdas.common.words import shown
+from lambdas.common.words import person, shown
 from lambdas.health_check.probes import judge_api, judge_frontend
 from lambdas.procedures.clients import Clients
 from lambdas.procedures.frontend import PROBED, Fetch, fetch, file_problem
@@ -221,11 +221,6 @@ class Incidents:
             )
             self._runs.keep(run, told="the chat")
         return f"{words} is in the record of {incident.name}, and told in the chat."
-
-
-def person(arn: str) -> str:
-    """Who somebody is, in short: a role and its session, or a user."""
-    return arn.rpartition(":")[2].partition("/")[2] or arn
 
 
 def _words(incident: Incident) -> str:

@@ -13,6 +13,7 @@ from lambdas.common.record.events import (
     Closed,
     Decided,
     Event,
+    Impact,
     Notified,
     Person,
     Reopened,
@@ -138,6 +139,11 @@ class Incident:
         said = [event.value for event in self._people if event.kind == "severity"]
         told = [event.severity for event in self._of(Notified) if event.channel == "people"]
         return said[-1] if said else min(told, default="")
+
+    @property
+    def impact(self) -> Impact | None:
+        """What users had of it; None before it was measured. One that was reopened is measured again when it closes."""
+        return next((event for event in reversed(self.events) if isinstance(event, Impact)), None)
 
     @property
     def times(self) -> Times:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import TypeAdapter
 
-from lambdas.common.record.events import Event
+from lambdas.common.record.events import Event, Impact
 from lambdas.common.record.incident import Incident, Times
 from lambdas.common.words import one_line
 
@@ -29,18 +29,25 @@ def timeline(incident: Incident) -> str:
 
 def figures(times: Times) -> str:
     """The times that are known, each with the minutes since the first value beyond its line, or since the first alarm."""
-    start = times.began or times.detected
-    known: Mapping[str, datetime | None] = asdict(times)
     return "\n".join(
-        f"{title}: {moment:%Y-%m-%d %H:%M:%S} UTC{_after(start, moment)}"
-        for name, title in _TIMES.items()
-        if (moment := known[name])
+        f"{title}: {moment:%Y-%m-%d %H:%M:%S} UTC{f' ({after})' if after else ''}" for title, moment, after in known(times)
     )
 
 
+def known(times: Times) -> Iterator[tuple[str, datetime, str]]:
+    """The same one by one: what it is, when it was, and the minutes since, empty where it is that begin."""
+    start = times.began or times.detected
+    found: Mapping[str, datetime | None] = asdict(times)
+    for name, title in _TIMES.items():
+        if moment := found[name]:
+            yield title, moment, f"{(moment - start).total_seconds() / 60:+.1f} min" if start and moment != start else ""
+
+
 def exported(incident: Incident) -> str:
-    """The whole incident as one JSON document: its name, its times and its events, in the order in which they happened."""
-    return _EXPORTED.dump_json(_Exported(incident.name, incident.severity, incident.times, incident.events), indent=1).decode()
+    """The whole incident as one JSON document: its name, its times, its impact and its events, in the order in which they
+    happened."""
+    found = _Exported(incident.name, incident.severity, incident.times, incident.impact, incident.events)
+    return _EXPORTED.dump_json(found, indent=1).decode()
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,7 @@ class _Exported:
     incident: str
     severity: str
     times: Times
+    impact: Impact | None
     events: tuple[Event, ...]
 
 
@@ -61,7 +69,3 @@ def _lines(incident: Incident) -> Iterator[str]:
             yield date
             day = date
         yield f"{event.at:%H:%M:%S}  {one_line(event.words)}"
-
-
-def _after(start: datetime | None, moment: datetime) -> str:
-    return f" ({(moment - start).total_seconds() / 60:+.1f} min)" if start and moment != start else ""
