@@ -77,6 +77,16 @@ FAILURES: tuple[Failure, ...] = (
         level="warning",
     ),
     Failure(
+        slug="postmortem-errors",
+        title="The postmortem function fails: an incident has no post-mortem's draft",
+        signal=_of_function("postmortem", "Errors"),
+        window=Window(3, 5),  # an event and its two retries
+        section=Section.INCIDENT_RESPONSE,
+        cause=_LOG,
+        severity="P4",
+        level="warning",
+    ),
+    Failure(
         slug="health-check-errors",
         title="The health check function failed",
         signal=_of_function("health-check", "Errors"),

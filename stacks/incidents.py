@@ -1,7 +1,10 @@
-"""The tables of incidents: what each alarm led to and was done to the service, and what happened in each incident."""
+"""Where incidents are kept: what each alarm led to and was done to the service, what happened in each incident, and the files
+of its post-mortem."""
 
+import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
 
 from stacks.base import KEPT, EnvironmentStack
 from stacks.environment import Environment
@@ -15,6 +18,13 @@ def incidents_table(stack: EnvironmentStack, environment: Environment) -> dynamo
 def records_table(stack: EnvironmentStack, environment: Environment) -> dynamodb.Table:
     """What happened in each incident, event by event."""
     return _table(stack, "Records", environment.records_table, environment, "incident", "event")
+
+
+def incidents_bucket(stack: EnvironmentStack, environment: Environment) -> s3.Bucket:
+    """The files of each incident's post-mortem. People edit them, so nothing expires but what they have replaced."""
+    return stack.data_bucket(
+        "PostMortems", environment.incidents_bucket, encryption_key=stack.key, old_versions=cdk.Duration.days(90)
+    )
 
 
 def adds_to_records(table: dynamodb.Table, *, opens: bool) -> iam.PolicyStatement:

@@ -158,6 +158,11 @@ class Names(ConfigSection):
         return self.buckets.documents or f"{self.prefix}-documents-{self.account}"
 
     @property
+    def incidents_bucket(self) -> str:
+        """The post-mortems of incidents, their records and their metrics."""
+        return f"{self.prefix}-incidents-{self.account}"
+
+    @property
     def backend_log_group(self) -> str:
         return f"/aws/ecs/{self.prefix}"
 
@@ -262,6 +267,10 @@ class Names(ConfigSection):
         """The name of a function of `lambdas/`, such as `rollback` or `health-check`."""
         return f"{self.prefix}-{name}"
 
+    def function_arn(self, name: str) -> str:
+        """The ARN of a function of `lambdas/`, known before it exists."""
+        return self.arn("lambda", f"function:{self.function(name)}")
+
     def function_log_group(self, name: str) -> str:
         return f"/aws/lambda/{self.function(name)}"
 
@@ -331,6 +340,7 @@ LONGEST = {
     "replication_group": 40,
     "frontend_backups_bucket": 63,
     "documents_bucket": 63,
+    "incidents_bucket": 63,
     "database_instance": 63,
 }
 """The names whose length AWS limits so much that an environment's name may be too long for them, in characters."""

@@ -232,6 +232,8 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
         ),
     ),
     "remediation": (
+        *_ACCESS_LOGS,
+        _NOT_LOGGED,
         Acknowledgement(
             "Incidents/Resource",
             ("NIST.800.53.R5-DynamoDBInBackupPlan",),
@@ -306,6 +308,29 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
                 "AwsSolutions-IAM5[Resource::arn:aws:ssm:{environment.region}:{environment.account}:automation-execution/*]",
             ),
             "Any version of one document, the one that ends maintenance; Systems Manager generates the ids of its executions.",
+        ),
+        Acknowledgement(
+            "PostmortemPolicy/Resource",
+            ("AwsSolutions-IAM5[Resource::*]",),
+            "Two reads: cloudwatch:GetMetricData has no resource-level permissions, and cloudwatch:DescribeAlarms is granted as to the "
+            "other functions. It changes nothing but the record and its bucket.",
+        ),
+        Acknowledgement(
+            "PostmortemPolicy/Resource",
+            ("AwsSolutions-IAM5[Resource::<PostMortems.Arn>/*]",),
+            "The files of incidents, whose names begin with the day: this pattern matches those of one bucket, which keeps old "
+            "versions. The function may read and delete none.",
+        ),
+        Acknowledgement(
+            "Postmortem/Resource",
+            ("NIST.800.53.R5-LambdaInsideVPC",),
+            "It calls only AWS's endpoints, over TLS, and opens no port.",
+        ),
+        Acknowledgement(
+            "PostMortems/Resource",
+            _NOT_REPLICATED,
+            "The environment is in one region, and S3 keeps each file in at least three of its zones. What people replace or delete "
+            "stays as a version for 90 days.",
         ),
         Acknowledgement(
             "Notify/Resource",

@@ -8,10 +8,11 @@ from stacks.environment import Environment
 from stacks.functions.base import every_minute
 from stacks.functions.health_check import health_check
 from stacks.functions.notify import notify
+from stacks.functions.postmortem import postmortem
 from stacks.functions.releases import releases
 from stacks.functions.rollback import rollback
 from stacks.functions.sentry import sentry
-from stacks.incidents import incidents_table, records_table
+from stacks.incidents import incidents_bucket, incidents_table, records_table
 from stacks.topics import Topics
 
 
@@ -35,6 +36,7 @@ class Remediation(EnvironmentStack):
         tells = notify(self, environment, self.topics, self.incidents, self.records)
         every_minute(self, "EveryMinuteNotify", tells, "Tells people what is held back, over or still firing")
         self.topics.alarms.add_subscription(subscriptions.LambdaSubscription(tells))
+        postmortem(self, environment, self.topics, self.records, incidents_bucket(self, environment))
         if environment.sentry:
             counts = sentry(self, environment, self.topics, environment.sentry)
             every_minute(self, "EveryMinuteSentry", counts, "Counts the errors of Sentry's last minute")

@@ -10,9 +10,19 @@ AROUND = timedelta(minutes=30)
 """How much is shown before the begin of an incident and after its end."""
 
 
+EVERYTHING = "fields @timestamp, @message | sort @timestamp desc | limit 200"
+"""The query for all that a log group has."""
+
+
 def alarm(console: str, name: str) -> str:
     """The page of an alarm; `console` is the address of CloudWatch in it."""
     return f"{console}#alarmsV2:alarm/{name}"
+
+
+def execution(console: str, identifier: str) -> str:
+    """The page of an execution of an Automation document; `console` is the address of CloudWatch in it."""
+    origin, _, rest = console.partition("/cloudwatch/")
+    return f"{origin}/systems-manager/automation/execution/{identifier}?{rest.partition('?')[2]}"
 
 
 def dashboard(url: str, begin: datetime, end: datetime) -> str:

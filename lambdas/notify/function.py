@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_OID, uuid5
 
@@ -58,6 +59,7 @@ class Clients:
 
     cloudwatch: "CloudWatchClient"
     ecs: "ECSClient"
+    lambda_: Any
     sns: "SNSClient"
     ssm: "SSMClient"
     incidents: "Table"
@@ -140,7 +142,7 @@ class Notify:
             news += [(channel, one) for one in new]
         sent = self._tell(list(self._named(news, kept, run)), before, kept, free_since, run)
         with run.attempt("What happened could not be recorded"):
-            self._recorder.look(alarms, now)
+            self._recorder.look(alarms, now, partial(self._ask_for_the_post_mortem, run=run))
         if run.problems:
             raise run.problems[0]
         return sent
@@ -352,6 +354,16 @@ class Notify:
             text=words,
         )
         return words
+
+    def _ask_for_the_post_mortem(self, incident: str, run: _Run) -> None:
+        """Have the post-mortem of an incident written. What fails holds the end up no longer than this: people can ask for it,
+        too."""
+        with run.attempt("The post-mortem could not be asked for"):
+            self._clients.lambda_.invoke(
+                FunctionName=self._settings.postmortem_function,
+                InvocationType="Event",
+                Payload=json.dumps({"incident": incident}).encode(),
+            )
 
     # What holds everything back
 

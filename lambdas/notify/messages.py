@@ -46,7 +46,6 @@ _BEGINS: Mapping[Kind, str] = {
 }
 _OTHERS = ("Measured", "Likely cause", "Automation", "Last deployment")
 """What others wrote: of that the chat gets the begin, and of links and commands all or nothing."""
-_EVERYTHING = "fields @timestamp, @message | sort @timestamp desc | limit 200"
 
 
 @dataclass(frozen=True)
@@ -172,7 +171,7 @@ def _logs(alarm: Alarm, console: str, begin: datetime, end: datetime, settings: 
     """The backend's errors, or all that a function of ours said."""
     group, query = settings.backend_log_group, _ERRORS
     if alarm.description.function:
-        group, query = f"/aws/lambda/{settings.alarm_prefix}{alarm.description.function}", _EVERYTHING
+        group, query = f"/aws/lambda/{settings.alarm_prefix}{alarm.description.function}", links.EVERYTHING
     return links.logs(console, group, query, begin, end)
 
 

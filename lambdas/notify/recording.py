@@ -1,6 +1,6 @@
 """What `notify` records of an incident: the alarms as they change, what people are told, its end and its return."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -65,8 +65,9 @@ class Recorder:
         if name := sent.notification.memory.named:
             self._records.add(name, [sent.event(at)])
 
-    def look(self, alarms: Sequence[Alarm], now: datetime) -> None:
-        """Record what the newest incident has not yet: how alarms changed, and its end or its return."""
+    def look(self, alarms: Sequence[Alarm], now: datetime, closes: Callable[[str], None]) -> None:
+        """Record what the newest incident has not yet: how alarms changed, and its end or its return. `closes` is called with
+        the name of one that closes, and again by the next run if this one dies before the end is entered."""
         entry = next(iter(self._records.entries(1)), None)
         if entry is None or not alarms:
             return
@@ -89,6 +90,7 @@ class Recorder:
         if back:
             self._records.reopen(entry)
         elif over:
+            closes(entry.name)
             self._records.close(entry, calm)
 
 

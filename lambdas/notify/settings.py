@@ -19,6 +19,7 @@ class NotifySettings(IncidentSettings):
     maintenance_off: Name
     """The document that ends the maintenance of users."""
     not_armed_alarm: Name
+    postmortem_function: Name
     cluster: Name
     service: Name
     database_instance: Name

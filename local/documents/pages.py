@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from local.documents import on_call, procedures, runbook
+from local.documents import on_call, post_mortem, procedures, runbook
 from stacks.config import CONFIG, ConfigError, load_all
 from stacks.environment import Environment
 
@@ -20,6 +20,7 @@ def generated(environments: Sequence[Environment], docs: Path = DOCS) -> dict[Pa
         docs / "runbook.md": runbook.render(shown, environments),
         docs / "on-call.md": on_call.render(shown),
         docs / "procedures.md": procedures.render(shown),
+        docs / "post-mortem.md": post_mortem.render(shown),
         **{file: runbook.render(environment, environments) for file, environment in others.items() if file.exists()},
     }
 

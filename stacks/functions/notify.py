@@ -33,6 +33,7 @@ def notify(
             maintenance_alarm=environment.maintenance_alarm,
             maintenance_off=environment.document("maintenance-off"),
             not_armed_alarm=environment.not_armed_alarm,
+            postmortem_function=environment.function("postmortem"),
             cluster=environment.cluster,
             service=environment.service,
             database_instance=environment.database_instance,
@@ -85,6 +86,7 @@ def notify(
                 actions=["sns:Publish"],
                 resources=[topic.topic_arn for topic in (*topics.on_call.values(), topics.chat, topics.outcomes)],
             ),
+            iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[environment.function_arn("postmortem")]),
             # It starts the end of an announced maintenance, under that procedure's role.
             iam.PolicyStatement(
                 actions=["ssm:StartAutomationExecution"],
