@@ -12,7 +12,7 @@ class Link:
 
 
 Words = str | Link
-NONE = "–"
+NONE = "-"
 """In a cell for which there is nothing to say, by the record or by people."""
 
 

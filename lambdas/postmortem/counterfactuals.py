@@ -90,13 +90,19 @@ def firing(
     series: Series, row: Row, line: float, window: Window, begin: datetime, end: datetime
 ) -> Iterator[tuple[datetime, datetime]]:
     """When the rule would have been in ALARM between two whole minutes: from, to."""
+    values = [series.get(begin + number * MINUTE) for number in range((end - begin) // MINUTE)]
+    past = [value is not None and (value > line if row.worse == "above" else value < line) for value in values]
     fires: datetime | None = None
-    for number in range(1, (end - begin) // MINUTE + 1):
-        at = begin + number * MINUTE
-        back = (series.get(at - MINUTE * age) for age in range(1, window.periods + EXTRA_MINUTES + 1))
-        newest = [value for value in back if value is not None][: window.periods]
-        past = sum(value > line if row.worse == "above" else value < line for value in newest)
-        if past >= window.breaching:
+    last = -len(values)  # the newest minute past the line
+    looked_at = window.periods + EXTRA_MINUTES
+    for number, beyond in enumerate(past):
+        last = number if beyond else last
+        alarm = False
+        if number - last < looked_at:
+            known = [one for one in range(number, max(number - looked_at, -1), -1) if values[one] is not None]
+            alarm = sum(past[one] for one in known[: window.periods]) >= window.breaching
+        at = begin + (number + 1) * MINUTE
+        if alarm:
             fires = fires or at
         elif fires:
             yield fires, at

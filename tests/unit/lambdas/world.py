@@ -75,6 +75,7 @@ NOTIFY = NotifySettings(
     maintenance_alarm=PRODUCTION.maintenance_alarm,
     maintenance_off=PRODUCTION.document("maintenance-off"),
     not_armed_alarm=PRODUCTION.not_armed_alarm,
+    postmortem_function=PRODUCTION.function("postmortem"),
     cluster=PRODUCTION.cluster,
     service=PRODUCTION.service,
     database_instance=PRODUCTION.database_instance,
@@ -261,6 +262,8 @@ class World:
     """The executions of Automation documents by their ids, as GetAutomationExecution tells of them."""
     started: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What started executions asked for, by their tokens."""
+    invoked: list[tuple[str, Any]] = field(default_factory=list)
+    """The functions that were invoked with an event, and it."""
     muted: set[str] = field(default_factory=set)
     """The alarms that an active mute rule targets."""
     _rollback: dict[Mode, Rollback] = field(default_factory=dict)
@@ -436,6 +439,13 @@ class World:
         found = [{"Status": "ACTIVE"}] if asked["AlarmName"] in self.muted else []
         return AWSResponse(params["url"], 200, {}, None), {"AlarmMuteRuleSummaries": found}
 
+    def invoke(self, params: dict[str, Any], **_: Any) -> Any:
+        """Answers Invoke in place of the network, as for an event."""
+        asked = self.calls[-1].parameters
+        assert asked["InvocationType"] == "Event"
+        self.invoked.append((asked["FunctionName"], json.loads(asked["Payload"])))
+        return AWSResponse(params["url"], 202, {}, None), {"StatusCode": 202}
+
     def start_automation(self, params: dict[str, Any], **_: Any) -> Any:
         """Answers StartAutomationExecution in place of the network: one execution for each token."""
         asked = self.calls[-1].parameters
@@ -494,6 +504,10 @@ class _Running:
         return cls.world.scalable_targets(**call)
 
     @classmethod
+    def invoke(cls, **call: Any) -> Any:
+        return cls.world.invoke(**call)
+
+    @classmethod
     def start_automation(cls, **call: Any) -> Any:
         return cls.world.start_automation(**call)
 
@@ -548,6 +562,7 @@ def session() -> boto3.Session:
     made.events.register("before-send.ecs", _Running.ecs)
     made.events.register("before-call.cloudwatch.ListAlarmMuteRules", _Running.mute_rules)
     made.events.register("before-call.application-autoscaling.DescribeScalableTargets", _Running.scalable_targets)
+    made.events.register("before-call.lambda.Invoke", _Running.invoke)
     made.events.register("before-call.ssm.StartAutomationExecution", _Running.start_automation)
     for operation in ("GetAutomationExecution", "DescribeAutomationStepExecutions"):
         made.events.register(f"before-call.ssm.{operation}", _Running.automation)
@@ -587,7 +602,7 @@ def procedures_clients() -> ProceduresClients:
 def notify_clients() -> NotifyClients:
     same = rollback_clients()
     names = ("cloudwatch", "ecs", "sns", "ssm", "incidents", "records")
-    return NotifyClients(**{name: getattr(same, name) for name in names})
+    return NotifyClients(**{name: getattr(same, name) for name in names}, lambda_=session().client("lambda"))
 
 
 @cache

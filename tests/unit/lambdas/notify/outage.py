@@ -148,6 +148,7 @@ class Hour:
             clients = Clients(
                 cloudwatch=cast("Any", _CloudWatch(self)),
                 ecs=cast("Any", _Ecs(self)),
+                lambda_=cast("Any", _Lambda(self)),
                 sns=cast("Any", _Sns(self)),
                 ssm=cast("Any", None),  # no maintenance is announced
                 incidents=cast("Any", _Table(self)),
@@ -253,6 +254,14 @@ class _Ecs:
     def describe_service_revisions(self, **_: Any) -> Any:
         answer = {"serviceRevisions": [{"containerImages": [{"image": "repository:commit"}]}]}
         return self.hour.call("ECS", "DescribeServiceRevisions", "", lambda: answer)
+
+
+@dataclass
+class _Lambda:
+    hour: Hour
+
+    def invoke(self, **_: Any) -> None:
+        self.hour.call("Lambda", "Invoke", "", lambda: None)
 
 
 @dataclass
