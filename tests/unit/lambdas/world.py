@@ -29,6 +29,8 @@ from lambdas.health_check.settings import HealthReport
 from lambdas.notify.function import Clients as NotifyClients
 from lambdas.notify.function import Notify
 from lambdas.notify.settings import NotifySettings
+from lambdas.postmortem.function import Clients as PostmortemClients
+from lambdas.postmortem.function import Postmortem
 from lambdas.procedures.clients import Clients as ProceduresClients
 from lambdas.procedures.families import families
 from lambdas.procedures.function import Procedures
@@ -40,6 +42,7 @@ from lambdas.rollback.clients import Clients as RollbackClients
 from lambdas.rollback.decisions import Mode
 from lambdas.rollback.function import Rollback
 from lambdas.rollback.settings import RollbackSettings
+from local.documents import post_mortem
 from runbook.alarms import DEPENDENCY_ALARMS
 from runbook.sections import Section
 from runbook.severities import RESPONSE_TIMES
@@ -262,6 +265,8 @@ class World:
     """The executions of Automation documents by their ids, as GetAutomationExecution tells of them."""
     started: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What started executions asked for, by their tokens."""
+    series: Callable[[Mapping[str, Any]], Mapping[datetime, float]] = lambda _: {}
+    """The values that CloudWatch has for a query of GetMetricData."""
     invoked: list[tuple[str, Any]] = field(default_factory=list)
     """The functions that were invoked with an event, and it."""
     muted: set[str] = field(default_factory=set)
@@ -369,6 +374,13 @@ class World:
         scheduled = {"detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
         return Releases(RELEASES, ecs=same.ecs, ssm=same.ssm, sns=same.sns).run(what or scheduled)
 
+    # What `postmortem` does
+
+    def post_mortem(self, what: Any) -> dict[str, Any]:
+        """What the function returns for an event; raises what the function raises."""
+        self.calls.clear()
+        return Postmortem(post_mortem.settings(PRODUCTION), postmortem_clients()).run(what)
+
     # What `procedures` does
 
     def procedure(self, what: Any) -> dict[str, str]:
@@ -439,6 +451,16 @@ class World:
         found = [{"Status": "ACTIVE"}] if asked["AlarmName"] in self.muted else []
         return AWSResponse(params["url"], 200, {}, None), {"AlarmMuteRuleSummaries": found}
 
+    def metric_data(self, params: dict[str, Any], **_: Any) -> Any:
+        """Answers GetMetricData in place of moto, which knows no percentile ranks."""
+        asked = self.calls[-1].parameters
+        results = []
+        for query in asked["MetricDataQueries"]:
+            found = {time: one for time, one in self.series(query).items() if asked["StartTime"] <= time < asked["EndTime"]}
+            values = {"Timestamps": list(found), "Values": list(found.values())}
+            results.append({"Id": query["Id"], "Label": "", "StatusCode": "Complete", **values})
+        return AWSResponse(params["url"], 200, {}, None), {"MetricDataResults": results}
+
     def invoke(self, params: dict[str, Any], **_: Any) -> Any:
         """Answers Invoke in place of the network, as for an event."""
         asked = self.calls[-1].parameters
@@ -504,6 +526,10 @@ class _Running:
         return cls.world.scalable_targets(**call)
 
     @classmethod
+    def metric_data(cls, **call: Any) -> Any:
+        return cls.world.metric_data(**call)
+
+    @classmethod
     def invoke(cls, **call: Any) -> Any:
         return cls.world.invoke(**call)
 
@@ -525,6 +551,10 @@ def _new_session() -> boto3.Session:
     return made
 
 
+_SIGNED = Config(signature_version="s3v4")
+"""Of clients of S3: to moto what is not signed is anybody's."""
+
+
 @cache
 def _quiet() -> boto3.Session:
     return _new_session()
@@ -533,7 +563,7 @@ def _quiet() -> boto3.Session:
 @cache
 def client(service: Any) -> Any:
     """The test's own client of a service: nothing records its calls, and they always work."""
-    return _quiet().client(service)
+    return _quiet().client(service, config=_SIGNED if service == "s3" else None)
 
 
 @cache
@@ -562,6 +592,7 @@ def session() -> boto3.Session:
     made.events.register("before-send.ecs", _Running.ecs)
     made.events.register("before-call.cloudwatch.ListAlarmMuteRules", _Running.mute_rules)
     made.events.register("before-call.application-autoscaling.DescribeScalableTargets", _Running.scalable_targets)
+    made.events.register("before-call.cloudwatch.GetMetricData", _Running.metric_data)
     made.events.register("before-call.lambda.Invoke", _Running.invoke)
     made.events.register("before-call.ssm.StartAutomationExecution", _Running.start_automation)
     for operation in ("GetAutomationExecution", "DescribeAutomationStepExecutions"):
@@ -603,6 +634,13 @@ def notify_clients() -> NotifyClients:
     same = rollback_clients()
     names = ("cloudwatch", "ecs", "sns", "ssm", "incidents", "records")
     return NotifyClients(**{name: getattr(same, name) for name in names}, lambda_=session().client("lambda"))
+
+
+@cache
+def postmortem_clients() -> PostmortemClients:
+    return PostmortemClients(
+        cloudwatch=rollback_clients().cloudwatch, s3=session().client("s3", config=_SIGNED), records=rollback_clients().records
+    )
 
 
 @cache
