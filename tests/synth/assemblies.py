@@ -5,9 +5,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from local.cloud import synthesize
+import aws_cdk as cdk
+
+from local.cloud import ROOT, synthesize
 from tests.environments import CONFIG
 from tests.synth.template import Template
+
+
+def app() -> cdk.App:
+    """An app of this process, with the feature flags of `cdk.json`."""
+    return cdk.App(context=json.loads((ROOT / "cdk.json").read_text())["context"])
 
 
 @cache

@@ -6,6 +6,7 @@ The calls are those that the code made on its way through the scenarios below; t
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
@@ -15,14 +16,16 @@ import pytest
 from aws_cdk.assertions import Template
 
 from lambdas.common.maintenance import Maintenances
+from lambdas.common.record.events import AlarmChanged, Closed
 from lambdas.notify.heartbeat import Heartbeat
 from lambdas.sentry.function import Sentry as SentryFunction
 from lambdas.sentry.settings import SentrySettings
 from stacks.environment import Sentry
 from stacks.remediation import Remediation
 from tests.environments import PRODUCTION
+from tests.synth.assemblies import app
 from tests.synth.test_permissions import several
-from tests.unit.lambdas.world import ACCOUNT, REGION, Call, World, bad_release, event, records, refusal, secrets, world
+from tests.unit.lambdas.world import ACCOUNT, REGION, Call, World, bad_release, client, event, records, refusal, secrets, world
 
 arn = PRODUCTION.arn
 SENTRY_SECTION = Sentry(organization="hz-navigator", project="hz-navigator-backend", token_secret="hz-navigator-sentry-token")
@@ -140,7 +143,23 @@ NOTIFY: Mapping[str, Callable[[Call], list[Need]]] = {
     "dynamodb:PutItem": on_table,
     "dynamodb:Query": on_table,
     "dynamodb:UpdateItem": on_table,
+    "lambda:Invoke": lambda call: [
+        Need("lambda:InvokeFunction", arn("lambda", f"function:{call.parameters['FunctionName']}")),
+    ],
     "secretsmanager:GetSecretValue": SENTRY["secretsmanager:GetSecretValue"],
+}
+
+
+POSTMORTEM: Mapping[str, Callable[[Call], list[Need]]] = {
+    "cloudwatch:DescribeAlarms": ROLLBACK["cloudwatch:DescribeAlarms"],
+    "cloudwatch:GetMetricData": on("*"),
+    "dynamodb:Query": on_table,
+    "dynamodb:PutItem": on_table,
+    # Where an object is there already, S3 asks for no more: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+    "s3:PutObject": lambda call: [
+        Need("s3:PutObject", f"arn:aws:s3:::{call.parameters['Bucket']}/{call.parameters['Key']}"),
+        *via("s3", "GenerateDataKey"),
+    ],
 }
 
 
@@ -172,10 +191,9 @@ class Grant:
 
 @cache
 def template() -> Mapping[str, Any]:
-    app = cdk.App()
     contacts = PRODUCTION.contacts.model_copy(update={"heartbeat_url_secret": HEARTBEAT_SECRET})
     with_all = PRODUCTION.model_copy(update={"sentry": SENTRY_SECTION, "contacts": contacts})
-    return Template.from_stack(Remediation(cdk.Stage(app, "stage"), with_all)).to_json()
+    return Template.from_stack(Remediation(cdk.Stage(app(), "stage"), with_all)).to_json()
 
 
 def resolved(value: Any) -> str:
@@ -195,6 +213,7 @@ def resolved(value: Any) -> str:
         "AWS::SNS::Topic": arn("sns", properties.get("TopicName", "")),
         "AWS::DynamoDB::Table": arn("dynamodb", f"table/{properties.get('TableName')}"),
         "AWS::Logs::LogGroup": arn("logs", f"log-group:{properties.get('LogGroupName')}:*"),
+        "AWS::S3::Bucket": f"arn:aws:s3:::{properties.get('BucketName')}",
     }[resource["Type"]]
 
 
@@ -272,7 +291,7 @@ def finds_nonsense(_: World) -> Iterable[Any]:
     yield {"not": "an alarm"}
 
 
-FUNCTIONS = ("rollback", "releases", "health-check", "notify", "sentry")
+FUNCTIONS = ("rollback", "releases", "health-check", "notify", "postmortem", "sentry")
 SCENARIOS = (rolls_back_and_verifies, stops, waits_and_keeps, escalates, is_refused, finds_nonsense)
 
 
@@ -344,6 +363,21 @@ def calls_of_notify(aws: World) -> list[Call]:
     return made + aws.calls
 
 
+def calls_of_postmortem(aws: World) -> list[Call]:
+    """Every call that `postmortem` makes for an incident that has closed; its second run finds the files."""
+    client("s3").create_bucket(Bucket=PRODUCTION.incidents_bucket)
+    name, alarm = f"{aws.now:%Y-%m-%d}-1", PRODUCTION.alarm("rds-cpu", "critical")
+    title: Any = {"title": "CPU", "severity": "P2", "calls": True}
+    fires = AlarmChanged(id="alarm", at=aws.now, alarm=alarm, state="ALARM", **title)
+    records().add(name, [fires, Closed(id="closed", at=aws.now + timedelta(minutes=15))])
+    aws.series = lambda _: {aws.now: 95.0}
+    aws.watch(alarm)
+    aws.post_mortem({"incident": name})
+    made = list(aws.calls)
+    aws.post_mortem({"incident": name})
+    return made + aws.calls
+
+
 def calls_of_sentry(aws: World) -> list[Call]:
     """Every call that `sentry` makes: it reads its token, which is not to be read here."""
     aws.refusals["secretsmanager:GetSecretValue"] = refusal("AccessDeniedException")
@@ -371,6 +405,7 @@ def aws() -> Iterator[World]:
         ("rollback", calls_of_rollback, ROLLBACK, PRODUCTION.escalations_topic),
         ("releases", calls_of_releases, RELEASES, PRODUCTION.outcomes_topic),
         ("notify", calls_of_notify, NOTIFY, PRODUCTION.outcomes_topic),
+        ("postmortem", calls_of_postmortem, POSTMORTEM, PRODUCTION.outcomes_topic),
         ("sentry", calls_of_sentry, SENTRY, PRODUCTION.outcomes_topic),
     ],
 )
@@ -419,6 +454,9 @@ def test_health_check_calls_nothing_and_may_do_no_more_than_lambda_needs() -> No
         Need("cloudwatch:PutAlarmMuteRule", arn("cloudwatch", "alarm-mute-rule:one")),
         Need("secretsmanager:GetSecretValue", arn("secretsmanager", f"secret:{PRODUCTION.database_secret}-Ab1Cd2")),
         Need("dynamodb:DeleteItem", arn("dynamodb", f"table/{PRODUCTION.incidents_table}")),
+        Need("s3:DeleteObject", f"arn:aws:s3:::{PRODUCTION.incidents_bucket}/2026-11-26-1/post-mortem.md"),
+        Need("s3:PutObject", f"arn:aws:s3:::{PRODUCTION.documents_bucket}/one"),
+        Need("lambda:InvokeFunction", arn("lambda", f"function:{PRODUCTION.function('rollback')}")),
     ],
     ids=lambda need: f"{need.action} on {need.resource.rpartition(':')[2]}",
 )
@@ -428,7 +466,7 @@ def test_nothing_else_is_granted(need: Need) -> None:
 
 def test_only_a_read_that_aws_allows_on_nothing_less_is_granted_on_all() -> None:
     everywhere = {grant.action for function in FUNCTIONS for grant in grants(function) if grant.resource == "*"}
-    assert everywhere == {"ecs:DescribeTaskDefinition", "cloudwatch:DescribeAlarms"}
+    assert everywhere == {"ecs:DescribeTaskDefinition", "cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData"}
 
 
 def test_the_functions_trust_lambda_alone() -> None:

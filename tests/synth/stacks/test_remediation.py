@@ -11,6 +11,7 @@ import pytest
 from lambdas.common.settings import Settings, read
 from lambdas.health_check.settings import HealthCheckSettings
 from lambdas.notify.settings import NotifySettings
+from lambdas.postmortem.settings import PostmortemSettings
 from lambdas.releases.settings import ReleasesSettings
 from lambdas.rollback.settings import RollbackSettings
 from lambdas.sentry.settings import SentrySettings
@@ -20,7 +21,7 @@ from stacks.environment import Environment, Override
 from stacks.functions.base import POWERTOOLS_LAYER, ROOT, RUNTIME
 from stacks.remediation import Remediation
 from tests.environments import VARIANTS, VARIANTS_CONFIG
-from tests.synth.assemblies import stage, templates
+from tests.synth.assemblies import app, stage, templates
 from tests.synth.template import Template
 
 SETTINGS: dict[str, type[Settings]] = {
@@ -28,9 +29,10 @@ SETTINGS: dict[str, type[Settings]] = {
     "releases": ReleasesSettings,
     "health-check": HealthCheckSettings,
     "notify": NotifySettings,
+    "postmortem": PostmortemSettings,
     "sentry": SentrySettings,
 }
-FUNCTIONS = ("rollback", "releases", "health-check", "notify")
+FUNCTIONS = ("rollback", "releases", "health-check", "notify", "postmortem")
 TOPICS = ("outcomes", "escalations", "alarms", "p1", "p2", "p3", "p4", "chat")
 
 
@@ -98,7 +100,7 @@ def test_nothing_ships_but_the_functions_and_the_runbook(stack: Template, enviro
     assert {path.suffix for path in shipped.rglob("*") if path.is_file()} == {".py"}
 
 
-@pytest.mark.parametrize("name", ["rollback", "releases", "notify"])
+@pytest.mark.parametrize("name", ["rollback", "releases", "notify", "postmortem"])
 def test_one_decides_at_a_time(stack: Template, environment: Environment, name: str) -> None:
     assert function(stack, environment, name)["ReservedConcurrentExecutions"] == 1
 
@@ -121,6 +123,7 @@ def test_the_documentation_says_how_much_concurrency_the_functions_reserve(stack
         ("releases", "outcomes_topic"),
         ("health-check", "outcomes_topic"),
         ("notify", "outcomes_topic"),
+        ("postmortem", "outcomes_topic"),
     ],
 )
 def test_an_event_that_a_function_gave_up_reaches_a_topic(
@@ -133,7 +136,7 @@ def test_an_event_that_a_function_gave_up_reaches_a_topic(
 
 @pytest.mark.parametrize(
     ("name", "retries", "seconds"),
-    [("rollback", 2, 900), ("releases", 2, 900), ("health-check", 0, 60), ("notify", 0, 60)],
+    [("rollback", 2, 900), ("releases", 2, 900), ("health-check", 0, 60), ("notify", 0, 60), ("postmortem", 2, 3600)],
 )
 def test_what_an_event_runs_is_tried_again_and_what_runs_each_minute_is_not(
     stack: Template, environment: Environment, name: str, retries: int, seconds: int
@@ -208,7 +211,7 @@ def test_notify_hears_of_alarms(stack: Template, environment: Environment) -> No
 def test_more_than_lambdas_variables_hold_is_refused_with_one_sentence() -> None:
     talkative = VARIANTS["everything"].model_copy(update={"docs_url": f"https://docs.example/{'x' * 4096}"})
     with pytest.raises(ConfigError) as refused:
-        Remediation(cdk.Stage(cdk.App(), "stage"), talkative)
+        Remediation(cdk.Stage(app(), "stage"), talkative)
     assert re.fullmatch(
         r"everything\.toml: the environment variables of the function \w+ would have \d+ bytes, and Lambda allows 4096: shorten "
         r"what RUNBOOK_URL is made from, \d+ characters",
@@ -221,7 +224,7 @@ def test_every_row_may_have_lines_of_its_own_within_lambdas_variables() -> None:
     lines = Override(normal=123.456, warning=234.567, critical=345.678)
     settings = {row.slug: lines for row in ROWS}
     talkative = VARIANTS["everything"].model_copy(update={"thresholds": settings})
-    Remediation(cdk.Stage(cdk.App(), "stage"), talkative)
+    Remediation(cdk.Stage(app(), "stage"), talkative)
 
 
 def test_rollback_may_pass_the_backends_task_roles_and_only_to_ecs(
