@@ -30,8 +30,8 @@ $(VENV)/.ready: requirements.txt package-lock.json
 init: setup ## write ENV's file with your own values: asks for them, or takes them as options: ARGS="--account ..."
 	@python -m local.init "$(ENV)" $(ARGS)
 
-drill: setup ## deploy ENV to the local cloud, break a release, then the database, and see what happens and who is told
-	@python -m local.drills --env "$(ENV)"
+drill: setup ## deploy ENV to the local cloud, break a release, then the database, and see what happens and who is told; or have the metrics of TRACE=file.csv happen
+	@python -m local.drills --env "$(ENV)" $(if $(TRACE),--trace "$(TRACE)")
 
 dashboard: setup ## draw ENV's dashboard as synthesized over a recorded drill, or over TRACE=file.csv, as one HTML page
 	@python -m local.preview "$(ENV)" $(if $(TRACE),--trace "$(TRACE)")

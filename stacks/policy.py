@@ -317,7 +317,7 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
         ),
         Acknowledgement(
             "PostmortemPolicy/Resource",
-            ("AwsSolutions-IAM5[Resource::<PostMortems.Arn>/*]",),
+            ("AwsSolutions-IAM5[Resource::<PostMortems2C30383C.Arn>/*]",),
             "The files of incidents, whose names begin with the day: this pattern matches those of one bucket, which keeps old "
             "versions. The function may read and delete none.",
         ),

@@ -28,7 +28,7 @@ _COMPARISONS = {
     "LessThanThreshold": "less than",
     "LessThanOrEqualToThreshold": "less than or equal to",
 }
-_STATISTICS = ("Average", "Sum", "Minimum", "Maximum", "SampleCount")
+STATISTICS = ("Average", "Sum", "Minimum", "Maximum", "SampleCount")
 _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
 _TREATED_AS = {"breaching": "[Breaching]", "notBreaching": "[NonBreaching]"}
 
@@ -116,7 +116,7 @@ def _metric(alarm: Alarm, stat: Mapping[str, Any]) -> Metric:
     extra = [key for key, value in stat.items() if value and key not in ("Metric", "Period", "Stat")]
     refuse_unless(alarm, not extra, f"has a metric with {extra}, which is not supported")
     metric, statistic, period = stat["Metric"], str(stat.get("Stat")), int(stat.get("Period") or 0)
-    supported = statistic in _STATISTICS or _PERCENTILE.fullmatch(statistic)
+    supported = statistic in STATISTICS or _PERCENTILE.fullmatch(statistic)
     refuse_unless(alarm, supported, f"has the statistic {statistic}, which is not supported")
     refuse_unless(alarm, period > 0 and period % 60 == 0, f"has a period of {period} s, which is not a number of minutes")
     # Its two references disagree on whether TreatMissingData counts there.

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -11,8 +11,10 @@ from rich.console import Console
 from local.cloud import Cloud, CloudError
 from local.drills import traces
 from local.drills.catalog import DRILLS, run
-from local.drills.drill import BEGIN, FAULT
+from local.drills.drill import BEGIN, FAULT, Drill
+from local.drills.of_trace import of_trace
 from local.drills.simulation import MINUTE, QUIET_MINUTES, Simulation
+from local.replay.trace import TraceError, read
 from stacks.config import CONFIG, ConfigError, load
 from stacks.environment import Environment
 
@@ -25,16 +27,18 @@ def drillable(name: str, config: Path) -> Environment:
     return environment
 
 
-def drill(simulation: Simulation, names: Sequence[str], console: Console, record: Path | None) -> bool:
-    """Run drills one after another, and write the metrics of each to `<record>/<drill>.csv`; whether all passed."""
+def drill(simulation: Simulation, drills: Mapping[str, Callable[[Drill], None]], console: Console, record: Path | None) -> bool:
+    """Run drills one after another, and write the metrics of each to `<record>/<drill>.csv`, the files of its incident's
+    post-mortem to `<record>/<drill>/`; whether all passed."""
     passed = []
-    for name in names:
-        ran = run(name, simulation, console)
+    for name, drilled in drills.items():
+        ran = run(name, simulation, console, drilled)
         passed.append(ran.passed)
         if record:
             begin, _ = ran.timeline.marks[BEGIN]
             fault, _ = ran.timeline.marks[FAULT]
             traces.write(record / f"{name}.csv", simulation, begin - QUIET_MINUTES * MINUTE)
+            ran.save(record / name)
             start = f"START={fault:%Y-%m-%dT%H:%M:%SZ}"
             console.print(f"make replay ENV={simulation.environment.name} TRACE={record / name}.csv {start}", highlight=False)
     return all(passed)
@@ -48,11 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=f"{__doc__}\n\ndrills:\n{drills}",
         formatter_class=argparse.RawTextHelpFormatter,
     )
-    parser.add_argument("drill", nargs="*", default=list(DRILLS), help="which drills to run, all by default")
+    parser.add_argument("drill", nargs="*", help="which drills to run, all by default")
     parser.add_argument("--env", default="production", metavar="NAME", help="the environment, production by default")
     parser.add_argument("--config", type=Path, default=CONFIG, metavar="FOLDER", help="whose environments: config by default")
     parser.add_argument(
         "--record", type=Path, metavar="FOLDER", help="write each drill's metrics to FOLDER/<drill>.csv, for `make replay`"
+    )
+    parser.add_argument(
+        "--trace", type=Path, metavar="FILE", help="recorded metrics, as `make replay` takes them: a drill in which they happen"
     )
     options = parser.parse_args(arguments)
     if unknown := set(options.drill) - set(DRILLS):
@@ -66,11 +73,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         environment = drillable(options.env, options.config)
         if options.record:
             options.record.mkdir(parents=True, exist_ok=True)
+        chosen = {name: DRILLS[name] for name in options.drill or ([] if options.trace else DRILLS)}
+        if options.trace:
+            chosen[f"trace-{options.trace.stem}"] = of_trace(read(options.trace), options.trace)
         with Cloud.start(environment, config=options.config, report=report) as cloud:
             cloud.deploy()
             with closing(Simulation(cloud)) as simulation:
-                return 0 if drill(simulation, options.drill, console, options.record) else 1
-    except (CloudError, ConfigError) as error:
+                return 0 if drill(simulation, chosen, console, options.record) else 1
+    except (CloudError, ConfigError, TraceError) as error:
         problem = str(error)
     except OSError as error:  # of the traces
         problem = f"{error.filename}: {error.strerror}."

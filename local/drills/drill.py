@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -152,6 +153,22 @@ class Drill:
         return Incident.of("".join(names), events)
 
     @property
+    def files(self) -> Sequence[str]:
+        """The keys of the files of the incident's post-mortem, once it has closed."""
+        found = self.simulation.cloud.client("s3").list_objects_v2(
+            Bucket=self.environment.incidents_bucket, Prefix=f"{self.incident.name}/"
+        )
+        return [one["Key"] for one in found.get("Contents", ())]
+
+    def save(self, folder: Path) -> None:
+        """Write the files of the incident's post-mortem into a folder, one for each incident."""
+        s3 = self.simulation.cloud.client("s3")
+        for key in self.files:
+            file = folder / key
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(s3.get_object(Bucket=self.environment.incidents_bucket, Key=key)["Body"].read())
+
+    @property
     def decisions(self) -> Sequence[str]:
         """What automation decided, as the incident's record has it."""
         return [event.verb for event in self.incident.events if isinstance(event, Decided)]
@@ -159,7 +176,7 @@ class Drill:
     @property
     def denied(self) -> Sequence[str]:
         """What IAM denied to the functions, in all drills so far."""
-        functions = ("rollback", "releases", "notify", "health-check", "procedures")
+        functions = ("rollback", "releases", "notify", "health-check", "procedures", "postmortem")
         return [call.action for name in functions for call in self.simulation.cloud.calls(name) if not call.allowed]
 
     def _show_alarms(self, changed: Sequence[Transition]) -> None:
@@ -196,7 +213,10 @@ class Drill:
             table.add_row(title, *self.timeline.took(first, then))
         self._console.print(table)
         if (incident := self.incident).events:
-            self._console.print(f"The record of incident {incident.name}:\n{figures(incident.times)}", highlight=False)
+            impact = f"\n{incident.impact.words}" if incident.impact else ""
+            self._console.print(f"The record of incident {incident.name}:\n{figures(incident.times)}{impact}", highlight=False)
+            for key in self.files:
+                self._console.print(f"s3://{self.environment.incidents_bucket}/{key}", highlight=False)
         self._console.print("AWS calls of function rollback, under its own role:")
         for (call, allowed), times in Counter(self.calls).items():
             line = f"  {call}{f' x {times}' if times > 1 else ''}{'' if allowed else '  DENIED'}"

@@ -110,9 +110,12 @@ class Metrics:
             ),
         }
         for namespace, data in published.items():
-            if data:
-                self._cloudwatch.put_metric_data(Namespace=namespace, MetricData=data)
+            self._put(namespace, data)
         self._log(begin, answers)
+
+    def _put(self, namespace: str, data: Sequence[Datum]) -> None:
+        if data:
+            self._cloudwatch.put_metric_data(Namespace=namespace, MetricData=data)
 
     def _log(self, begin: datetime, answers: Sequence[Answer]) -> None:
         """The backend's access lines of the requests that failed."""

@@ -11,7 +11,8 @@ from local.replay.definitions import UNRESOLVED, row_and_level
 from local.replay.trace import Trace, TraceError, named_statistic, series
 from stacks.environment import Environment
 
-_OWN_SERIES = "Trace"  # the namespace of a series that a trace names by the row
+OWN_SERIES = "Trace"
+"""The namespace of a series that a trace names by the row."""
 
 
 def bind(
@@ -70,7 +71,7 @@ class _Words:
                 self._metrics[_folded(name)].add(metric)
         own = next(iter(found.values()))
         if alarm.get("Metrics"):
-            own = Metric(_OWN_SERIES, row, frozenset(), "Average", own.period)
+            own = Metric(OWN_SERIES, row, frozenset(), "Average", own.period)
         names = {_folded(row), _folded(self._titles.get(row, row))}
         for name in names:
             self._rows[name].add(own)
@@ -122,7 +123,7 @@ def _of_statistic(name: str, meant: set[Metric]) -> set[Metric]:
     others: that says nothing of the values."""
     statistic = named_statistic(name)[1]
     if statistic:
-        return {metric for metric in meant if statistic == metric.statistic or metric.namespace == _OWN_SERIES}
+        return {metric for metric in meant if statistic == metric.statistic or metric.namespace == OWN_SERIES}
     return {metric for metric in meant if metric.statistic != "SampleCount"} or meant
 
 
