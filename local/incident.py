@@ -1,4 +1,5 @@
-"""Reads the record of an incident: its times, and what happened line by line; without a name, the newest incidents.
+"""Reads the record of an incident: its times, its impact, where its post-mortem is, and what happened line by line; without a
+name, the newest incidents.
 
 It only reads the table of records of the environment. The credentials are those that the AWS CLI would use; in `make shell`
 they are the local cloud's.
@@ -15,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from lambdas.common.record.incident import Entry
 from lambdas.common.record.store import Records
 from lambdas.common.record.words import exported, figures, timeline
+from lambdas.postmortem.document import folder
 from stacks.config import CONFIG, ConfigError, load
 
 _NEWEST = 20
@@ -24,8 +26,8 @@ class NoIncidentError(Exception):
     """There is no incident of a name; the message says which there are."""
 
 
-def show(records: Records, name: str, export: Path | None) -> str:
-    """The words for an incident, which is written as JSON to a file if one is named.
+def show(records: Records, name: str, bucket: str, export: Path | None) -> str:
+    """The words for an incident, whose post-mortem is in a bucket; it is written as JSON to a file if one is named.
 
     NoIncidentError where there is none of that name; raises what AWS raises."""
     incident = records.read(name)
@@ -36,7 +38,9 @@ def show(records: Records, name: str, export: Path | None) -> str:
         export.write_text(exported(incident), encoding="utf-8")
     severity = f", {incident.severity}" if incident.severity else ""
     state = "resolved" if incident.resolved else "closed" if incident.closed else "open"
-    return f"{name}{severity}, {state}\n\n{figures(incident.times)}\n\n{timeline(incident)}"
+    impact = f"\n{incident.impact.words}" if incident.impact else ""
+    drafted = f"\nPost-mortem: s3://{bucket}/{folder(incident)}/post-mortem.md, and .html" if incident.closed else ""
+    return f"{name}{severity}, {state}\n\n{figures(incident.times)}{impact}{drafted}\n\n{timeline(incident)}"
 
 
 def newest(records: Records) -> str:
@@ -63,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         environment = load(options.env, options.config)
         table = boto3.resource("dynamodb", region_name=environment.region).Table(environment.records_table)
         records = Records(table)
-        print(show(records, options.name, options.out) if options.name else newest(records))
+        print(show(records, options.name, environment.incidents_bucket, options.out) if options.name else newest(records))
     except (ConfigError, NoIncidentError, BotoCoreError, ClientError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

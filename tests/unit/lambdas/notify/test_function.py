@@ -13,7 +13,7 @@ from lambdas.notify import handler
 from runbook.pages import PAGES
 from tests.environments import PRODUCTION
 
-from ..world import NOTIFY, World, bad_release, client, refusal, session
+from ..world import NOTIFY, World, bad_release, client, records, refusal, session
 
 P1, P2, P3, P4 = (PRODUCTION.on_call_topic(severity) for severity in ("P1", "P2", "P3", "P4"))
 DOWN, DATABASE = PRODUCTION.page("service-down"), PRODUCTION.page("database-down")
@@ -462,6 +462,48 @@ def test_whether_it_is_muted_may_be_unreadable_and_people_are_told_all_the_same(
     aws.set_alarm(DATABASE, "ALARM")
     aws.looks(1)
     assert len(aws.subjects(P1)) == 1
+
+
+# The post-mortem
+
+
+def test_it_is_asked_for_once_when_the_incident_closes(aws: World) -> None:
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.looks(2)
+    aws.set_alarm(DATABASE, "OK")
+    aws.looks(9)
+    assert aws.invoked == []
+    aws.looks(5)
+    (entry,) = records().entries()
+    assert aws.invoked == [(PRODUCTION.function("postmortem"), {"incident": entry.name})]
+
+
+def test_a_run_that_dies_before_the_end_is_entered_asks_again(aws: World) -> None:
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.looks(2)
+    aws.set_alarm(DATABASE, "OK")
+    aws.looks(9)
+    aws.wait(minutes=1)
+    aws.refusals["dynamodb:UpdateItem"] = refusal("InternalServerError")
+    with pytest.raises(ClientError):
+        aws.notify()
+    aws.refusals.clear()
+    aws.looks(5)
+    assert len(aws.invoked) == 2
+
+
+def test_that_it_cannot_be_asked_for_is_an_error_and_the_incident_closes(aws: World) -> None:
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.looks(2)
+    aws.set_alarm(DATABASE, "OK")
+    aws.looks(9)
+    aws.wait(minutes=1)
+    aws.refusals["lambda:Invoke"] = refusal("TooManyRequestsException")
+    with pytest.raises(ClientError):
+        aws.notify()
+    (entry,) = records().entries()
+    assert entry.closed
+    aws.looks(5)  # no further error
 
 
 # What goes wrong
