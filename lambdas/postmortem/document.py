@@ -27,13 +27,12 @@ from lambdas.postmortem.counterfactuals import judged, sooner
 from lambdas.postmortem.curves import curve, span_shown
 from lambdas.postmortem.impact import Requests
 from lambdas.postmortem.metrics import MINUTE, Measured
-from lambdas.postmortem.review import helped, questions, review, who
+from lambdas.postmortem.review import helped, questions, response_words, review, who
 from lambdas.postmortem.settings import PostmortemSettings
 from runbook.alarms import Description, descriptions
 from runbook.pages import PAGES
 from runbook.queries import QUERIES
 from runbook.rows import rows_with
-from runbook.severities import RESPONSE_TIMES
 
 E = TypeVar("E")
 _PAGES = {page.slug: page for page in PAGES}
@@ -109,11 +108,13 @@ class _Document:
         sentences += [event.words for event in incident.events if event.kind == "verification"][-1:]
         yield Paragraph(" ".join(sentences))
         severity = incident.severity
-        within = f"respond within {RESPONSE_TIMES[severity]}" if severity in RESPONSE_TIMES else "nobody was called"  # type: ignore[index] # just seen
         yield Table(
             ("", ""),
             (
-                ("Severity", f"{severity}, {within}" if severity else "None: nobody was called"),
+                (
+                    "Severity",
+                    f"{severity} (response time: {response_words(severity)})" if severity else "nobody was told",
+                ),
                 ("In one sentence, for everybody", ""),
                 ("Root cause", ""),
                 ("Author", ""),

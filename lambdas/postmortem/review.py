@@ -33,9 +33,14 @@ class Point:
     words: str
 
 
+def response_words(severity: str) -> str:
+    """The response time of a severity in the runbook's words; empty where there is no severity."""
+    return next((words for known, words in RESPONSE_TIMES.items() if known == severity), "")
+
+
 def response_time(severity: str) -> timedelta | None:
     """How soon somebody responds to a severity; None where that is a matter of days, or there is no severity."""
-    amount, _, unit = RESPONSE_TIMES.get(severity, "").partition(" ")  # type: ignore[call-overload] # may be empty
+    amount, _, unit = response_words(severity).partition(" ")
     return int(amount) * _MINUTES_OF[unit] * _MINUTE if unit in _MINUTES_OF else None
 
 
@@ -53,9 +58,11 @@ def _detected(incident: Incident) -> Iterator[Point]:
 
 
 def _warned(incident: Incident) -> Iterator[Point]:
-    page, detected = _first_page(incident), incident.times.detected
-    if page and detected and page.at - detected >= _MINUTE:
-        yield Point(True, f"An alarm that calls nobody fired {_span(page.at - detected)} before the first page.")
+    page = _first_page(incident)
+    milder = (event for event in incident.events if isinstance(event, AlarmChanged) and event.severity not in CALLED)
+    warning = next(milder, None)
+    if page and warning and page.at - warning.at >= _MINUTE:
+        yield Point(True, f"A warning fired {_span(page.at - warning.at)} before the first page.")
 
 
 def _called(incident: Incident) -> Iterator[Point]:
@@ -71,7 +78,7 @@ def _acknowledged(incident: Incident) -> Iterator[Point]:
     times, within = incident.times, response_time(incident.severity)
     if not times.told or within is None:
         return
-    due = f"the response time of a {incident.severity} is {RESPONSE_TIMES[incident.severity]}"  # type: ignore[index] # it has one
+    due = f"the response time of a {incident.severity} is {response_words(incident.severity)}"
     if times.acknowledged:
         took = times.acknowledged - times.told
         yield Point(took <= within, f"It was acknowledged {_span(took)} after the call; {due}.")
@@ -226,4 +233,4 @@ def _at(moment: datetime | None) -> str:
 def _span(time: timedelta) -> str:
     """Minutes, with one decimal below ten."""
     minutes = time / _MINUTE
-    return f"{minutes:.0f} min" if minutes >= 10 or minutes == int(minutes) else f"{minutes:.1f} min"
+    return f"{minutes:.0f} min" if minutes >= 10 else f"{f'{minutes:.1f}'.removesuffix('.0')} min"

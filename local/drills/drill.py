@@ -155,6 +155,7 @@ class Drill:
     @property
     def files(self) -> Sequence[str]:
         """The keys of the files of the incident's post-mortem, once it has closed."""
+        self.simulation.cloud.wait_until_idle()  # the function that writes them
         found = self.simulation.cloud.client("s3").list_objects_v2(
             Bucket=self.environment.incidents_bucket, Prefix=f"{self.incident.name}/"
         )

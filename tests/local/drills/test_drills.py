@@ -5,8 +5,10 @@ They are run once, and what they print and record is looked at by several tests.
 
 import contextlib
 import io
+import json
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -16,8 +18,11 @@ from local.drills.catalog import DRILLS
 from local.replay.definitions import alarms
 from local.replay.replay import replay
 from local.replay.trace import read
+from runbook.rules import CALM
 from tests.environments import CONFIG, STAGING, VARIANTS_CONFIG
 from tests.synth.assemblies import templates
+
+TRACES = Path(__file__).parents[3] / "local/traces"
 
 pytestmark = pytest.mark.timeout(900)  # the first of them waits for every drill
 
@@ -31,11 +36,20 @@ class Drilled:
     traces: Path
 
 
+def _short(folder: Path) -> Path:
+    """The minutes around the outage of a recorded drill."""
+    head, *lines = (TRACES / "bad-release.csv").read_text().splitlines(keepends=True)
+    file = folder / "short.csv"
+    file.write_text(head + "".join(line for line in lines if "T09:27" <= line[10:16] <= "T09:33"))
+    return file
+
+
 @pytest.fixture(scope="module")
 def drilled(tmp_path_factory: pytest.TempPathFactory) -> Drilled:
     traces = tmp_path_factory.mktemp("traces")
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        status = main(["--env", STAGING.name, "--config", str(CONFIG), "--record", str(traces)])
+        named = ["--env", STAGING.name, "--config", str(CONFIG), "--record", str(traces), "--trace", str(_short(traces))]
+        status = main([*DRILLS, *named])
     return Drilled(status, printed.getvalue(), traces)
 
 
@@ -65,8 +79,33 @@ def test_the_summary_measures(measured: str, drilled: Drilled) -> None:
 def test_a_replay_of_what_was_recorded_fires_the_alarms_that_the_drills_showed(drilled: Drilled) -> None:
     defined = alarms(templates(STAGING.name)["monitoring"].body, STAGING)
     showed = set(re.findall(rf"({STAGING.prefix}-\S+): OK -> ALARM", drilled.printed))
-    replays = [replay(read(drilled.traces / f"{name}.csv"), defined, STAGING) for name in DRILLS]
+    replays = [replay(read(drilled.traces / f"{name}.csv"), defined, STAGING) for name in (*DRILLS, "trace-short")]
     assert {result.name for replayed in replays for result in replayed.results if result.firing} == showed
+
+
+@pytest.mark.xdist_group("drilled")
+def test_the_rows_of_a_trace_fire_in_the_drill_of_it(drilled: Drilled) -> None:
+    shown = drilled.printed.partition("Drill: trace-short")[2]
+    assert set(re.findall(rf"{STAGING.prefix}-(\S+-critical): OK -> ALARM", shown)) == {"alb-5xx-rate-critical"}
+    assert "rollback: " in shown
+
+
+@pytest.mark.xdist_group("drilled")
+@pytest.mark.parametrize("name", ["bad-release", "database-failure", "broken-frontend", "connections-exhausted", "trace-short"])
+def test_a_drills_incident_has_a_post_mortem_whose_trace_fires_the_rows_of_its_record(name: str, drilled: Drilled) -> None:
+    (draft,) = (drilled.traces / name).rglob("post-mortem.md")
+    assert draft.with_suffix(".html").exists()
+    record = json.loads(draft.with_name("incident.json").read_text())
+    assert f"# Post-mortem of {record['incident']}: " in draft.read_text()
+    assert record["impact"]["minutes"] > 0
+    defined = alarms(templates(STAGING.name)["monitoring"].body, STAGING)
+    replayed = replay(read(draft.with_name("trace.csv")), defined, STAGING)
+    begin = datetime.fromisoformat(record["times"]["detected"])
+    end = next(datetime.fromisoformat(event["at"]) for event in record["events"] if event["kind"] == "closed")
+    fired = {one.name for one in replayed.results for at, _ in one.firing if begin - CALM <= at <= end}
+    recorded = {event["alarm"] for event in record["events"] if event["kind"] == "alarm" and event["state"] == "ALARM"}
+    rows = {STAGING.alarm(row.slug, "critical") for row in STAGING.table}
+    assert fired & rows == recorded & rows
 
 
 def test_an_unknown_drill_is_refused_by_name(capsys: pytest.CaptureFixture[str]) -> None:
