@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from local.documents import on_call, pages, procedures, runbook
+from local.documents import on_call, pages, post_mortem, procedures, runbook
 from stacks.config import load_all
 from tests.environments import CONFIG, ENVIRONMENTS, PRODUCTION, STAGING, VARIANTS, VARIANTS_CONFIG
 
@@ -19,6 +19,7 @@ def test_they_are_those_of_production(tmp_path: Path) -> None:
         tmp_path / "runbook.md": runbook.render(PRODUCTION, environments),
         tmp_path / "on-call.md": on_call.render(PRODUCTION),
         tmp_path / "procedures.md": procedures.render(PRODUCTION),
+        tmp_path / "post-mortem.md": post_mortem.render(PRODUCTION),
     }
 
 
@@ -35,6 +36,6 @@ def test_another_environments_runbook_is_kept_up_to_date_once_it_is_there(tmp_pa
 
 def test_what_is_missing_or_differs_is_stale_until_it_is_written(tmp_path: Path) -> None:
     (tmp_path / "on-call.md").write_text("as it was")
-    assert pages.stale(CONFIG, tmp_path) == [tmp_path / f"{name}.md" for name in ("runbook", "on-call", "procedures")]
+    assert pages.stale(CONFIG, tmp_path) == [tmp_path / f"{name}.md" for name in ("runbook", "on-call", "procedures", "post-mortem")]
     assert pages.main(CONFIG, tmp_path) == 0
     assert pages.stale(CONFIG, tmp_path) == []
