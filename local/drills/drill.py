@@ -155,7 +155,6 @@ class Drill:
     @property
     def files(self) -> Sequence[str]:
         """The keys of the files of the incident's post-mortem, once it has closed."""
-        self.simulation.cloud.wait_until_idle()  # the function that writes them
         found = self.simulation.cloud.client("s3").list_objects_v2(
             Bucket=self.environment.incidents_bucket, Prefix=f"{self.incident.name}/"
         )
@@ -213,6 +212,7 @@ class Drill:
         for title, first, then in self._measures:
             table.add_row(title, *self.timeline.took(first, then))
         self._console.print(table)
+        self.simulation.cloud.wait_until_idle()  # the function that writes the post-mortem
         if (incident := self.incident).events:
             impact = f"\n{incident.impact.words}" if incident.impact else ""
             self._console.print(f"The record of incident {incident.name}:\n{figures(incident.times)}{impact}", highlight=False)

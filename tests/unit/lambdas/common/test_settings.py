@@ -119,4 +119,4 @@ def test_a_function_without_a_variable_fails_each_time_and_names_it(
 
 def test_of_every_function_that_fails_each_time_an_alarm_tells() -> None:
     told = {one.function for one in FAILURES if one.signal.metric == "Errors" or one.missing == "breaching"}
-    assert told == {"rollback", "releases", "health-check", "notify", "sentry"}
+    assert told == {"rollback", "releases", "health-check", "notify", "postmortem", "sentry"}

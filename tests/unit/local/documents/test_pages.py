@@ -36,6 +36,8 @@ def test_another_environments_runbook_is_kept_up_to_date_once_it_is_there(tmp_pa
 
 def test_what_is_missing_or_differs_is_stale_until_it_is_written(tmp_path: Path) -> None:
     (tmp_path / "on-call.md").write_text("as it was")
-    assert pages.stale(CONFIG, tmp_path) == [tmp_path / f"{name}.md" for name in ("runbook", "on-call", "procedures", "post-mortem")]
+    assert pages.stale(CONFIG, tmp_path) == [
+        tmp_path / f"{name}.md" for name in ("runbook", "on-call", "procedures", "post-mortem")
+    ]
     assert pages.main(CONFIG, tmp_path) == 0
     assert pages.stale(CONFIG, tmp_path) == []
