@@ -312,8 +312,8 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
         Acknowledgement(
             "PostmortemPolicy/Resource",
             ("AwsSolutions-IAM5[Resource::*]",),
-            "Two reads: cloudwatch:GetMetricData has no resource-level permissions, and cloudwatch:DescribeAlarms is granted as to the "
-            "other functions. It changes nothing but the record and its bucket.",
+            "Two reads: cloudwatch:GetMetricData is granted on everything or nothing, and cloudwatch:DescribeAlarms as to the other "
+            "functions. It changes nothing but the record and its bucket.",
         ),
         Acknowledgement(
             "PostmortemPolicy/Resource",

@@ -44,8 +44,8 @@ def postmortem(
             runbook_url=environment.runbook_url,
         ),
         statements=[
-            # GetMetricData has no resource-level permissions, and DescribeAlarms is authorized on `*` for all functions:
-            # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html
+            # Metrics are read with `*` as the resource, and alarms by all functions so:
+            # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/permissions-reference-cw.html
             iam.PolicyStatement(actions=["cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData"], resources=["*"]),
             adds_to_records(records, opens=False),
             of_key("Decrypt", "dynamodb"),

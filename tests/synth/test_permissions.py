@@ -22,6 +22,9 @@ ONLY_ON_EVERYTHING = {
     # scoped to *": https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html
     "cloudwatch:DescribeAlarms",
     "cloudwatch:PutCompositeAlarm",
+    # The reference has datasets, which hold OpenTelemetry's metrics; AWS's own are read with "a wildcard character (*) as the
+    # resource value": https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/permissions-reference-cw.html
+    "cloudwatch:GetMetricData",
 }
 """Actions that have resource-level permissions by the reference, and need `*` by their own pages."""
 
