@@ -237,6 +237,7 @@ def gone(changed: Changed, tmp_path_factory: pytest.TempPathFactory) -> Gone:
 KEPT = {
     PRODUCTION.documents_bucket: ("s3", "list_buckets", "Buckets", "Name"),
     PRODUCTION.frontend_backups_bucket: ("s3", "list_buckets", "Buckets", "Name"),
+    PRODUCTION.incidents_bucket: ("s3", "list_buckets", "Buckets", "Name"),
     PRODUCTION.encryption_key_secret: ("secretsmanager", "list_secrets", "SecretList", "Name"),
     PRODUCTION.repository: ("ecr", "describe_repositories", "repositories", "repositoryName"),
     PRODUCTION.backend_log_group: ("logs", "describe_log_groups", "logGroups", "logGroupName"),
