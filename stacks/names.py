@@ -38,6 +38,9 @@ class Buckets(ConfigSection):
     documents: Annotated[
         str | None, right(_BUCKET.format("3 to 63"), "acme-documents-production", pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")
     ] = None
+    incidents: Annotated[
+        str | None, right(_BUCKET.format("3 to 63"), "acme-incidents-production", pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")
+    ] = None
 
 
 class Names(ConfigSection):
@@ -160,7 +163,7 @@ class Names(ConfigSection):
     @property
     def incidents_bucket(self) -> str:
         """The post-mortems of incidents, their records and their metrics."""
-        return f"{self.prefix}-incidents-{self.account}"
+        return self.buckets.incidents or f"{self.prefix}-incidents-{self.account}"
 
     @property
     def backend_log_group(self) -> str:

@@ -56,7 +56,7 @@ class Metrics:
     def alarms(self) -> Mapping[str, Alarm]:
         """The metric alarms by their names below the environment's prefix."""
         pages = self._cloudwatch.get_paginator("describe_alarms").paginate(
-            AlarmNamePrefix=self._prefix, AlarmTypes=["MetricAlarm"]
+            AlarmNamePrefix=self._prefix, AlarmTypes=["MetricAlarm"], PaginationConfig={"PageSize": 100}
         )
         return {alarm["AlarmName"].removeprefix(self._prefix): alarm for page in pages for alarm in page["MetricAlarms"]}
 

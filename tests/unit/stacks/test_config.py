@@ -202,10 +202,10 @@ def test_an_override_changes_its_row_and_no_other(folder: Path) -> None:
 
 
 def test_a_bucket_whose_name_is_taken_gets_another(folder: Path) -> None:
-    edited(folder, added('[buckets]\nfrontend = "acme-maps"\ndocuments = "acme-documents"'))
+    edited(folder, added('[buckets]\nfrontend = "acme-maps"\ndocuments = "acme-documents"\nincidents = "acme-incidents"'))
     environment = load("production", folder)
     assert (environment.frontend_bucket, environment.frontend_backups_bucket) == ("acme-maps", "acme-maps-backups")
-    assert environment.documents_bucket == "acme-documents"
+    assert (environment.documents_bucket, environment.incidents_bucket) == ("acme-documents", "acme-incidents")
 
 
 def test_another_major_version_of_postgresql_has_a_parameter_group_of_its_own(folder: Path) -> None:

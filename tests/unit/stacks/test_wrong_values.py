@@ -49,6 +49,9 @@ WRONG: dict[str, dict[str, list[str | None]]] = {
             '"acme.documents"',
         ],
     },
+    "buckets.incidents": {
+        '... should be a name of 3 to 63 small letters, digits and hyphens, such as "acme-incidents-production"': ['"a.b"'],
+    },
     "buckets.frontend": {  # that of the backups is longer by `-backups`
         '... should be a name of 3 to 55 small letters, digits and hyphens, such as "acme-frontend-production"': [
             f'"{56 * "a"}"'
