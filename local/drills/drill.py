@@ -212,7 +212,6 @@ class Drill:
         for title, first, then in self._measures:
             table.add_row(title, *self.timeline.took(first, then))
         self._console.print(table)
-        self.simulation.cloud.wait_until_idle()  # the function that writes the post-mortem
         if (incident := self.incident).events:
             impact = f"\n{incident.impact.words}" if incident.impact else ""
             self._console.print(f"The record of incident {incident.name}:\n{figures(incident.times)}{impact}", highlight=False)

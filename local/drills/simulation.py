@@ -82,6 +82,7 @@ class Simulation:
         changed = self.alarms.tick(self.cloud.now())
         self.cloud.wait_until_idle()  # the functions that the alarms' actions invoked
         self._run("notify")
+        self.cloud.wait_until_idle()  # the functions that it invoked
         return changed
 
     def _pass_minute(self) -> None:

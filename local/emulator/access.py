@@ -150,7 +150,8 @@ class Access:
 
     def called(self, principal: str) -> list[dict[str, Any]]:
         """The calls of a role or of a function's sessions, by name, oldest first."""
-        return [call for call in self._calls if principal in call["principal"].split("/")[1:]]
+        calls = tuple(self._calls)  # other threads go on
+        return [call for call in calls if principal in call["principal"].split("/")[1:]]
 
 
 # The kind of resource that ECS authorizes an action on, and the request's member with its name:
