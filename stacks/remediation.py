@@ -6,6 +6,7 @@ from constructs import Construct
 from stacks.base import EnvironmentStack
 from stacks.environment import Environment
 from stacks.functions.base import every_minute
+from stacks.functions.diagnose import diagnose
 from stacks.functions.health_check import health_check
 from stacks.functions.notify import notify
 from stacks.functions.releases import releases
@@ -32,7 +33,8 @@ class Remediation(EnvironmentStack):
         releases(self, environment, self.topics)
         probes = health_check(self, environment, self.topics)
         every_minute(self, "EveryMinute", probes, "Probes the API and the frontend")
-        tells = notify(self, environment, self.topics, self.incidents, self.records)
+        diagnoses = diagnose(self, environment, self.topics, self.records)
+        tells = notify(self, environment, self.topics, self.incidents, self.records, diagnoses)
         every_minute(self, "EveryMinuteNotify", tells, "Tells people what is held back, over or still firing")
         self.topics.alarms.add_subscription(subscriptions.LambdaSubscription(tells))
         if environment.sentry:

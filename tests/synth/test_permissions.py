@@ -22,6 +22,8 @@ ONLY_ON_EVERYTHING = {
     # scoped to *": https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html
     "cloudwatch:DescribeAlarms",
     "cloudwatch:PutCompositeAlarm",
+    # It names a query, and no log group.
+    "logs:GetQueryResults",
 }
 """Actions that have resource-level permissions by the reference, and need `*` by their own pages."""
 

@@ -5,6 +5,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from lambdas.common.settings import Settings, SettingsError, read
+from lambdas.diagnose import handler as diagnose
 from lambdas.health_check import handler as health_check
 from lambdas.health_check.settings import HealthCheckSettings, HealthReport
 from lambdas.notify import handler as notify
@@ -17,6 +18,7 @@ from lambdas.sentry.settings import SentrySettings
 from runbook.failures import FAILURES
 from tests.environments import STAGING
 
+from ..diagnose.aws import SETTINGS as DIAGNOSE
 from ..world import NOTIFY, RELEASES, ROLLBACK
 
 HEALTH_CHECK = HealthCheckSettings(
@@ -93,6 +95,7 @@ def test_settings_never_change() -> None:
 # A function that is started without one
 
 STARTED: dict[ModuleType, Settings] = {
+    diagnose: DIAGNOSE,
     health_check: HEALTH_CHECK,
     notify: NOTIFY,
     releases: RELEASES,
@@ -119,4 +122,4 @@ def test_a_function_without_a_variable_fails_each_time_and_names_it(
 
 def test_of_every_function_that_fails_each_time_an_alarm_tells() -> None:
     told = {one.function for one in FAILURES if one.signal.metric == "Errors" or one.missing == "breaching"}
-    assert told == {"rollback", "releases", "health-check", "notify", "sentry"}
+    assert told == {"rollback", "releases", "health-check", "notify", "diagnose", "sentry"}
