@@ -25,10 +25,17 @@ EXECUTIONS = "/systems-manager/automation/execution/"
 _MOST_BYTES = 100_000
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 _STYLE = """
-body{margin:0;font:14px/1.5 Helvetica,Arial,sans-serif;color:#16191f;background:#fff}body.dark{color:#e9ebed;background:#161d26}
-nav{padding:8px 16px;background:#232f3e;color:#fff}nav a{color:#fff;margin-left:14px}main{padding:16px;max-width:1440px}
-label{display:block;margin:12px 0 2px;font-weight:bold}input,select{font:inherit;padding:4px 8px;width:min(560px,100%)}
-button{font:inherit;font-weight:bold;padding:6px 18px;margin-top:16px}small{color:#687078}pre{white-space:pre-wrap}
+body{margin:0;font:14px/1.5 Helvetica,Arial,sans-serif;color:#16191f;background:#fff}
+body.dark{color:#e9ebed;background:#161d26}
+nav{padding:8px 16px;background:#232f3e;color:#fff}
+nav a{color:#fff;margin-left:14px}
+main{padding:16px;max-width:1440px}
+h2{margin:0}
+label{display:block;margin:12px 0 2px;font-weight:bold}
+input,select{font:inherit;padding:4px 8px;width:min(560px,100%)}
+button{display:block;font:inherit;font-weight:bold;padding:6px 18px;margin-top:16px}
+small{color:#687078}
+pre{white-space:pre-wrap}
 """
 
 

@@ -19,6 +19,7 @@ from lambdas.common.record.events import (
     Finding,
     Impact,
     MaintenanceChanged,
+    Person,
     Statement,
     Verified,
 )
@@ -106,6 +107,7 @@ class _Shown:
         self._resolved = incident.resolved
         self._page = page_of(incident, settings.alarm_prefix)
         self._found = diagnosed(incident)
+        self._severity = incident.severity or (self._page.severity if self._page else "")
 
     def whole(self) -> Html:
         columns = (
@@ -120,8 +122,8 @@ class _Shown:
     # The head: which incident it is, how it stands, and who has it
 
     def _head(self) -> Html:
-        incident, severity = self._incident, self._incident.severity
-        since = incident.since
+        incident, since = self._incident, self._incident.since
+        severity = self._severity if self._firing else incident.severity
         began = f"since {since:%Y-%m-%d %H:%M} UTC" if since else ""
         lasts = f", {_minutes(since, self._now)}" if since and self._firing else ""
         title = " · ".join(filter(None, (incident.name, severity, f"{began}{lasts}")))
@@ -156,7 +158,7 @@ class _Shown:
             within = next(time for known, time in RESPONSE_TIMES.items() if known == severity)
             yield tag("span", f"Nobody has acknowledged it. {severity}: respond within {within}.", class_="bad")
         elif not severity:
-            yield "Nobody was called."
+            yield "Nobody has been called so far." if self._firing else "Nobody was called."
 
     def _escalations(self) -> Iterator[Iterable[str]]:
         found = [event for event in self._incident.events if isinstance(event, Escalated) and not self._resolved]
@@ -180,18 +182,21 @@ class _Shown:
             yield tag("p", "Runbook: ", self._runbook(section))
 
     def _buttons(self) -> Iterator[Html]:
-        name = self._incident.name
-        about = {"Incident": name, "DryRun": "false", "Reason": f"Incident {name}"}
         if not self._resolved:
             if not self._incident.acknowledged:
-                yield self._button("Acknowledge", "incident-acknowledge", about, first=True)
-            procedure, inputs = procedure_of(self._incident, self._page) if self._page else ("", {})
-            if procedure and self._firing:
+                yield self._of_incident("Acknowledge", "acknowledge", Reason="Seen on the dashboard", first=True)
+            if self._page and self._firing:
+                procedure, inputs = procedure_of(self._incident, self._page)
                 label = procedure + (": dry run" if inputs.get("DryRun") == "true" else "")
-                yield self._button(label, procedure, inputs | {"Reason": about["Reason"]})
+                yield self._button(label, procedure, inputs | {"Reason": f"Incident {self._incident.name}"})
             if not self._firing:
-                yield self._button("Resolve", "incident-resolve", about, first=bool(self._incident.acknowledged))
-        yield self._button("Add a note", "incident-note", about)
+                yield self._of_incident("Resolve", "resolve", first=bool(self._incident.acknowledged))
+        yield self._of_incident("Add a note", "note", Reason=f"Incident {self._incident.name}")
+
+    def _of_incident(self, label: str, what: str, *, first: bool = False, **inputs: str) -> Html:
+        """A button for a procedure of this incident, which changes nothing but its record: so it needs no dry run."""
+        about = {"Incident": self._incident.name, "DryRun": "false"}
+        return self._button(label, f"incident-{what}", about | inputs, first=first)
 
     def _button(self, label: str, procedure: str, inputs: Mapping[str, str], *, first: bool = False) -> Html:
         """A link to the form of a procedure, its inputs filled in: as AWS's own runbooks put such links on dashboards."""
@@ -223,8 +228,9 @@ class _Shown:
         found = self._found
         if not found:
             yield tag("p", "No diagnosis is recorded.", class_="faint")
-            if self._page:
-                yield tag("p", f"Likely cause: {self._page.cause}.")
+            decisions = [event.reason for event in self._incident.events if isinstance(event, Decided) and event.reason]
+            if cause := decisions[-1] if decisions else f"{self._page.cause}." if self._page else "":
+                yield tag("p", f"Likely cause: {cause}")
             return
         top, *others = found.findings
         yield tag("p", tag("b", top.title), tag("span", f" {found.at:%H:%M} UTC", class_="faint"))
@@ -252,17 +258,15 @@ class _Shown:
     # The status page
 
     def _status_page(self) -> Iterator[str]:
-        severity = self._incident.severity
-        if not self._page or severity not in CALLED:
+        if not self._page or self._severity not in CALLED:
             yield tag("p", f"Only {' and '.join(CALLED)} are published.", class_="faint")
             return
         stage = stage_of(self._incident)
         words = words_of(self._incident, self._page, self._settings.product)
         yield tag("p", f"Fits now: {stage}")
         yield tag("pre", status_page.fill(status_page.TEMPLATES[stage], words))
-        about = {"Incident": self._incident.name, "DryRun": "false", "Reason": f"Incident {self._incident.name}"}
-        record = self._button("Record this text", "incident-status-page", about | {"Stage": stage})
-        yield tag("div", record, class_="buttons")
+        reason = f"Incident {self._incident.name}"
+        yield tag("div", self._of_incident("Record this text", "status-page", Reason=reason, Stage=stage), class_="buttons")
 
     # Times and figures
 
@@ -274,7 +278,7 @@ class _Shown:
 
     def _timeline(self) -> Iterator[str]:
         events = self._incident.events
-        yield tag("ul", *(tag("li", _time(event), one_line(event.words, _LINE)) for event in reversed(events[-MOST_LINES:])))
+        yield tag("ul", *(tag("li", _time(event), _line(event)) for event in reversed(events[-MOST_LINES:])))
         whole = f"make incident ENV={self._settings.environment} NAME={self._incident.name}"
         before = f"{len(events) - MOST_LINES:,} before. " if len(events) > MOST_LINES else ""
         yield tag("p", f"{before}The whole record: {whole}", class_="faint")
@@ -298,15 +302,21 @@ def _statement(one: Statement) -> Html:
 def _did(event: Decided | Acted | Verified) -> Iterator[str]:
     match event:
         case Decided():
-            yield from (tag("b", f"Decided to {event.verb}. "), f"{event.reason} {event.done}")
+            yield tag("b", f"Decided to {event.verb}. ", class_="bad" if event.person else "")
+            yield f"{event.reason} {event.done}"
             if event.missing:
                 yield tag("span", f" Could not be read: {_several(event.missing, '; ')}.", class_="unknown")
-            if event.person:
-                yield tag("span", " A person has to decide.", class_="bad")
         case Acted():
             yield from (tag("b", f"{person(event.by)}: "), event.what)
         case Verified():
             yield tag("span", event.said, class_="good" if event.healthy else "bad")
+
+
+def _line(event: Event) -> str:
+    words = event.words
+    if isinstance(event, Acted | MaintenanceChanged | Person) and event.by:
+        words = words.replace(event.by, person(event.by), 1)
+    return one_line(words, _LINE)
 
 
 def _time(event: Event) -> Html:

@@ -25,13 +25,14 @@ def incident_page(
         settings=settings(environment),
         statements=[
             iam.PolicyStatement(actions=["dynamodb:Query"], resources=[records.table_arn]),
+            iam.PolicyStatement(actions=["sns:Publish"], resources=[topics.outcomes.topic_arn]),
             iam.PolicyStatement(
                 actions=["kms:Decrypt"],
                 resources=[stack.key.key_arn],
                 conditions={"StringEquals": {"kms:ViaService": f"dynamodb.{environment.region}.amazonaws.com"}},
             ),
         ],
-        dead_letters=topics.outcomes,  # of what calls it without waiting for an answer, which a widget never does
+        dead_letters=topics.outcomes,  # of who calls it and waits for no answer: a widget waits for it
         timeout=cdk.Duration.seconds(15),
         reserved_concurrent_executions=2,  # of more who look at the same moment, some look again
         max_event_age=cdk.Duration.minutes(1),

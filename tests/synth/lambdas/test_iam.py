@@ -15,14 +15,29 @@ import pytest
 from aws_cdk.assertions import Template
 
 from lambdas.common.maintenance import Maintenances
+from lambdas.common.record.store import Records
+from lambdas.incident_page.function import IncidentPage
 from lambdas.notify.heartbeat import Heartbeat
 from lambdas.sentry.function import Sentry as SentryFunction
 from lambdas.sentry.settings import SentrySettings
 from stacks.environment import Sentry
+from stacks.functions.incident_page import settings
 from stacks.remediation import Remediation
 from tests.environments import PRODUCTION
 from tests.synth.test_permissions import several
-from tests.unit.lambdas.world import ACCOUNT, REGION, Call, World, bad_release, event, records, refusal, secrets, world
+from tests.unit.lambdas.world import (
+    ACCOUNT,
+    REGION,
+    Call,
+    World,
+    bad_release,
+    event,
+    records,
+    refusal,
+    rollback_clients,
+    secrets,
+    world,
+)
 
 arn = PRODUCTION.arn
 SENTRY_SECTION = Sentry(organization="hz-navigator", project="hz-navigator-backend", token_secret="hz-navigator-sentry-token")
@@ -116,6 +131,7 @@ SENTRY: Mapping[str, Callable[[Call], list[Need]]] = {
         Need("secretsmanager:GetSecretValue", arn("secretsmanager", f"secret:{call.parameters['SecretId']}-Ab1Cd2"))
     ],
 }
+INCIDENT_PAGE: Mapping[str, Callable[[Call], list[Need]]] = {"dynamodb:Query": on_table}
 NOTIFY: Mapping[str, Callable[[Call], list[Need]]] = {
     **{
         name: ROLLBACK[name]
@@ -272,7 +288,7 @@ def finds_nonsense(_: World) -> Iterable[Any]:
     yield {"not": "an alarm"}
 
 
-FUNCTIONS = ("rollback", "releases", "health-check", "notify", "sentry")
+FUNCTIONS = ("rollback", "releases", "health-check", "notify", "sentry", "incident-page")
 SCENARIOS = (rolls_back_and_verifies, stops, waits_and_keeps, escalates, is_refused, finds_nonsense)
 
 
@@ -359,6 +375,14 @@ def calls_of_sentry(aws: World) -> list[Call]:
     return aws.calls
 
 
+def calls_of_incident_page(aws: World) -> list[Call]:
+    """Every call that `incident-page` makes: it finds the newest incident, and reads it."""
+    records().join(aws.now, PRODUCTION.page("service-down"), opens=True)
+    aws.calls.clear()
+    IncidentPage(settings(PRODUCTION), Records(rollback_clients().records), aws.clock).run({})
+    return aws.calls
+
+
 @pytest.fixture
 def aws() -> Iterator[World]:
     with world() as made:
@@ -372,6 +396,7 @@ def aws() -> Iterator[World]:
         ("releases", calls_of_releases, RELEASES, PRODUCTION.outcomes_topic),
         ("notify", calls_of_notify, NOTIFY, PRODUCTION.outcomes_topic),
         ("sentry", calls_of_sentry, SENTRY, PRODUCTION.outcomes_topic),
+        ("incident-page", calls_of_incident_page, INCIDENT_PAGE, PRODUCTION.outcomes_topic),
     ],
 )
 def test_every_call_is_granted_and_every_grant_is_used(
