@@ -6,7 +6,7 @@ Systems Manager, with its inputs filled in, where nothing happens before a perso
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/add_custom_widget_dashboard_interactivity.html
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from urllib.parse import quote
 
@@ -67,14 +67,14 @@ _DARK = {
 _STYLE = """
 .hz{color:%(text)s;font:14px/1.45 Helvetica,Arial,sans-serif;text-align:left}
 .hz *{box-sizing:border-box}
-.hz header{border-left:6px solid %(faint)s;padding:2px 0 2px 12px;margin-bottom:10px}
-.hz header.fires{border-color:%(bad)s}.hz header.over{border-color:%(good)s}
+.hz .head{border-left:6px solid %(faint)s;padding:2px 0 2px 12px;margin-bottom:10px}
+.hz .fires{border-color:%(bad)s}.hz .over{border-color:%(good)s}
 .hz h2{font-size:19px;line-height:1.3;margin:0}
 .hz h3{font-size:14px;margin:0 0 4px;color:%(faint)s;text-transform:uppercase;letter-spacing:.03em}
 .hz p{margin:0 0 4px}
 .hz .bad{color:%(bad)s;font-weight:bold}.hz .good{color:%(good)s;font-weight:bold}.hz .faint{color:%(faint)s}
 .hz .parts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(380px,100%%),1fr));gap:0 28px}
-.hz section{margin-bottom:12px}
+.hz .part{margin-bottom:12px}
 .hz ul{margin:0 0 4px;padding:0;list-style:none}
 .hz li{padding:1px 0;overflow-wrap:anywhere}
 .hz .how{font-size:11px;font-weight:bold;border:1px solid;border-radius:3px;padding:0 4px;margin-right:6px}
@@ -129,7 +129,7 @@ class _Shown:
         title = " · ".join(filter(None, (incident.name, severity, f"{began}{lasts}")))
         kind = "fires" if self._firing else "over" if incident.closed or self._resolved else "calm"
         lines = [tag("p", *line) for line in (self._state(), self._owner(), *self._escalations(), *self._maintenance())]
-        return tag("header", tag("h2", title), *lines, class_=kind)
+        return tag("div", tag("h2", title), *lines, class_=f"head {kind}")
 
     def _state(self) -> Iterator[str]:
         newest = {event.alarm: event for event in self._incident.events if isinstance(event, AlarmChanged)}
@@ -251,7 +251,8 @@ class _Shown:
             if self._page:
                 yield tag("p", f"What it can do: {self._page.automation}.", class_="faint")
             return
-        yield tag("ul", *(tag("li", _time(event), *_did(event)) for event in reversed(done[-_MOST:])))
+        said = {event.what for event in done if isinstance(event, Acted)}
+        yield tag("ul", *(tag("li", _time(event), *_did(event, said)) for event in reversed(done[-_MOST:])))
         if len(done) > _MOST:
             yield tag("p", f"{len(done) - _MOST:,} before.", class_="faint")
 
@@ -285,7 +286,7 @@ class _Shown:
 
 
 def _section(title: str, inside: Iterable[str]) -> Html:
-    return tag("section", tag("h3", title), *inside)
+    return tag("div", tag("h3", title), *inside, class_="part")
 
 
 def _reasons(finding: Finding) -> Iterator[Html]:
@@ -299,11 +300,12 @@ def _statement(one: Statement) -> Html:
     return tag("li", tag("span", one.how, class_=f"how {one.how}"), one.text)
 
 
-def _did(event: Decided | Acted | Verified) -> Iterator[str]:
+def _did(event: Decided | Acted | Verified, said: Collection[str]) -> Iterator[str]:
+    """In words; what a decision did is left out where it was said."""
     match event:
         case Decided():
             yield tag("b", f"Decided to {event.verb}. ", class_="bad" if event.person else "")
-            yield f"{event.reason} {event.done}"
+            yield f"{event.reason} {'' if event.done in said else event.done}"
             if event.missing:
                 yield tag("span", f" Could not be read: {_several(event.missing, '; ')}.", class_="unknown")
         case Acted():

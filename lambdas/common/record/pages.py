@@ -58,13 +58,15 @@ def words_of(incident: Incident, page: Page, product: str) -> dict[str, str]:
 
 
 def procedure_of(incident: Incident, page: Page) -> tuple[str, dict[str, str]]:
-    """The procedure that fits, with its inputs: the page's, unless a diagnosis has found that a release is to blame, or is not;
-    the one that only looks where the page has none."""
+    """The procedure that fits, with its inputs: the page's, the one that only looks where it has none.
+
+    A diagnosis knows better than the page whether a release is to blame; one that was taken back is not taken back again."""
     found = diagnosed(incident)
     hypothesis = found.top.hypothesis if found else UNKNOWN
     fits = page if page.procedure else _LOOKS
-    if fits.procedure in (_ROLLS_BACK.procedure, _LOOKS.procedure) and hypothesis != UNKNOWN:
-        fits = _ROLLS_BACK if hypothesis in ("release", "configuration") and not _undone(incident) else _LOOKS
+    blamed = fits.procedure == _ROLLS_BACK.procedure if hypothesis == UNKNOWN else hypothesis in ("release", "configuration")
+    if fits.procedure in (_ROLLS_BACK.procedure, _LOOKS.procedure):
+        fits = _ROLLS_BACK if blamed and not _undone(incident) else _LOOKS
     return fits.procedure, dict(fits.inputs)
 
 

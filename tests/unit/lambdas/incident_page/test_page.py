@@ -207,6 +207,7 @@ def test_only_what_is_severe_is_published() -> None:
         ((alarm(0), told(0.1)), ["Acknowledge", "backend-rollback: dry run", "Add a note", "Record this text"]),
         ((alarm(0), told(0.1), found(1)), ["Acknowledge", "backend-rollback: dry run", "Add a note", "Record this text"]),
         ((alarm(0), told(0.1), found(1, DATABASE)), ["Acknowledge", "service-status", "Add a note", "Record this text"]),
+        ((alarm(0), told(0.1), acted(1)), ["Acknowledge", "service-status", "Add a note", "Record this text"]),
         (GOES_ON, ["Acknowledge", "service-status", "Add a note", "Record this text"]),
         (TAKEN_UP, ["service-status", "Add a note", "Record this text"]),
         (OVER, ["Resolve", "Add a note", "Record this text"]),
@@ -260,7 +261,7 @@ def test_the_first_button_to_press_stands_out_and_no_other() -> None:
 # Whoever wrote a text, it stays a text
 
 NASTY = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "</pre><cwdb-action action='call'>", "&lt;b&gt;")
-TAGS = {"div", "style", "header", "h2", "h3", "p", "span", "b", "section", "ul", "li", "time", "pre", "a"}
+TAGS = {"div", "style", "h2", "h3", "p", "span", "b", "ul", "li", "time", "pre", "a"}
 ATTRIBUTES = {"class", "href", "target", "rel", "title"}
 
 
