@@ -154,7 +154,7 @@ class _Shown:
             yield f"{by.value} has it since {by.at:%H:%M} UTC, from {person(by.by)}."
         elif by:
             yield f"{person(by.by)} has it since {by.at:%H:%M} UTC."
-        elif severity in CALLED and not self._resolved:
+        elif severity in CALLED and not (self._resolved or self._incident.closed):
             within = next(time for known, time in RESPONSE_TIMES.items() if known == severity)
             yield tag("span", f"Nobody has acknowledged it. {severity}: respond within {within}.", class_="bad")
         elif not severity:
