@@ -282,6 +282,11 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
             "It calls only AWS's endpoints, over TLS, and opens no port. It has to work when the VPC is broken.",
         ),
         Acknowledgement(
+            "IncidentPage/Resource",
+            ("NIST.800.53.R5-LambdaInsideVPC",),
+            "It has to show an incident in which the VPC is broken. It opens no port, and calls only AWS's endpoints, over TLS.",
+        ),
+        Acknowledgement(
             "NotifyPolicy/Resource",
             ("AwsSolutions-IAM5[Resource::*]",),
             "cloudwatch:DescribeAlarms, the only action on it, returns composite alarms only to a permission on everything. It "

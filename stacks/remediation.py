@@ -8,6 +8,7 @@ from stacks.environment import Environment
 from stacks.functions.base import every_minute
 from stacks.functions.diagnose import diagnose
 from stacks.functions.health_check import health_check
+from stacks.functions.incident_page import incident_page
 from stacks.functions.notify import notify
 from stacks.functions.releases import releases
 from stacks.functions.rollback import rollback
@@ -37,6 +38,7 @@ class Remediation(EnvironmentStack):
         tells = notify(self, environment, self.topics, self.incidents, self.records, diagnoses)
         every_minute(self, "EveryMinuteNotify", tells, "Tells people what is held back, over or still firing")
         self.topics.alarms.add_subscription(subscriptions.LambdaSubscription(tells))
+        incident_page(self, environment, self.topics, self.records)
         if environment.sentry:
             counts = sentry(self, environment, self.topics, environment.sentry)
             every_minute(self, "EveryMinuteSentry", counts, "Counts the errors of Sentry's last minute")

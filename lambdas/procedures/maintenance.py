@@ -14,11 +14,10 @@ from lambdas.common import chat
 from lambdas.common.https import Answer as Page
 from lambdas.common.https import NoAnswerError
 from lambdas.common.maintenance import Maintenances
-from lambdas.common.words import shown
+from lambdas.common.words import person, shown
 from lambdas.health_check.probes import judge_api, judge_frontend
 from lambdas.procedures.clients import Clients
 from lambdas.procedures.frontend import Fetch, fetch
-from lambdas.procedures.incident import person
 from lambdas.procedures.run import Answer, RefusedError, Run, Steps, VerifyError, waiting
 from lambdas.procedures.runs import Runs
 from lambdas.procedures.settings import ProceduresSettings

@@ -15,6 +15,7 @@ from ministack.services import cloudwatch, cloudwatch_logs, ecs, eventbridge, ro
 
 from local.emulator import (
     access,
+    dashboards,
     firewall,
     generated_secrets,
     logs_insights,
@@ -59,6 +60,7 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
     generated_secrets.install()
     logs_insights.install()
     notifications.install()
+    dashboards.install()
     scaling.install()
     firewall.install()
     trail.install(clock)

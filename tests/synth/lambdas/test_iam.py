@@ -18,10 +18,12 @@ from lambdas.common.maintenance import Maintenances
 from lambdas.common.record.events import AlarmChanged, Notified
 from lambdas.common.record.store import Records
 from lambdas.diagnose.function import Diagnose
+from lambdas.incident_page.function import IncidentPage
 from lambdas.notify.heartbeat import Heartbeat
 from lambdas.sentry.function import Sentry as SentryFunction
 from lambdas.sentry.settings import SentrySettings
 from stacks.environment import Sentry
+from stacks.functions.incident_page import settings
 from stacks.remediation import Remediation
 from tests.environments import PRODUCTION
 from tests.synth.test_permissions import several
@@ -137,6 +139,7 @@ SENTRY: Mapping[str, Callable[[Call], list[Need]]] = {
         Need("secretsmanager:GetSecretValue", arn("secretsmanager", f"secret:{call.parameters['SecretId']}-Ab1Cd2"))
     ],
 }
+INCIDENT_PAGE: Mapping[str, Callable[[Call], list[Need]]] = {"dynamodb:Query": on_table}
 NOTIFY: Mapping[str, Callable[[Call], list[Need]]] = {
     **{
         name: ROLLBACK[name]
@@ -329,7 +332,7 @@ def finds_nonsense(_: World) -> Iterable[Any]:
     yield {"not": "an alarm"}
 
 
-FUNCTIONS = ("rollback", "releases", "health-check", "notify", "diagnose", "sentry")
+FUNCTIONS = ("rollback", "releases", "health-check", "notify", "diagnose", "sentry", "incident-page")
 SCENARIOS = (rolls_back_and_verifies, stops, waits_and_keeps, escalates, is_refused, finds_nonsense)
 
 
@@ -445,6 +448,14 @@ def open_incident(aws: World, page: str, severity: Any) -> str:
     return entry.name
 
 
+def calls_of_incident_page(aws: World) -> list[Call]:
+    """Every call that `incident-page` makes: it finds the newest incident, and reads it."""
+    records().join(aws.now, PRODUCTION.page("service-down"), opens=True)
+    aws.calls.clear()
+    IncidentPage(settings(PRODUCTION), Records(rollback_clients().records), aws.clock).run({})
+    return aws.calls
+
+
 @pytest.fixture
 def aws() -> Iterator[World]:
     with world() as made:
@@ -459,6 +470,7 @@ def aws() -> Iterator[World]:
         ("notify", calls_of_notify, NOTIFY, PRODUCTION.outcomes_topic),
         ("diagnose", calls_of_diagnose, DIAGNOSE, PRODUCTION.outcomes_topic),
         ("sentry", calls_of_sentry, SENTRY, PRODUCTION.outcomes_topic),
+        ("incident-page", calls_of_incident_page, INCIDENT_PAGE, PRODUCTION.outcomes_topic),
     ],
 )
 def test_every_call_is_granted_and_every_grant_is_used(
