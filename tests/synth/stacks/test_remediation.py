@@ -32,7 +32,7 @@ SETTINGS: dict[str, type[Settings]] = {
     "sentry": SentrySettings,
     "incident-page": IncidentPageSettings,
 }
-FUNCTIONS = ("rollback", "releases", "health-check", "notify", "incident-page")
+FUNCTIONS = ("rollback", "releases", "health-check", "notify", "diagnose", "incident-page")
 TOPICS = ("outcomes", "escalations", "alarms", "p1", "p2", "p3", "p4", "chat")
 
 
