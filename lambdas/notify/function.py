@@ -25,13 +25,13 @@ from uuid import NAMESPACE_OID, uuid5
 from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError, ConnectionError, ConnectTimeoutError  # noqa: A004 - botocore's name
 
+from lambdas.common.alarms import Alarm, Alarms
 from lambdas.common.clock import Clock
 from lambdas.common.events import EventError, sent_at
 from lambdas.common.incidents import Incidents, Outcome
 from lambdas.common.maintenance import Maintenance, Maintenances
 from lambdas.common.record.store import Records
 from lambdas.notify import memory
-from lambdas.notify.alarms import Alarm, Alarms
 from lambdas.notify.arming import waits_for
 from lambdas.notify.deployments import Deployments
 from lambdas.notify.memory import CHANNELS, Channel, Memories
@@ -59,7 +59,8 @@ class Clients:
 
     cloudwatch: "CloudWatchClient"
     ecs: "ECSClient"
-    lambda_: Any
+    functions: Any
+    """Of Lambda."""
     sns: "SNSClient"
     ssm: "SSMClient"
     incidents: "Table"
@@ -142,7 +143,9 @@ class Notify:
             news += [(channel, one) for one in new]
         sent = self._tell(list(self._named(news, kept, run)), before, kept, free_since, run)
         with run.attempt("What happened could not be recorded"):
-            self._recorder.look(alarms, now, partial(self._ask_for_the_post_mortem, run=run))
+            name = self._recorder.look(alarms, now, partial(self._ask_for_the_post_mortem, run=run))
+            if name and not maintenance:
+                self._diagnose(name, now)
         if run.problems:
             raise run.problems[0]
         return sent
@@ -300,7 +303,8 @@ class Notify:
             kept[channel][name] = was
             if planned.untold and self._muted(name, run):
                 continue  # told when that is over, if it still fires
-            if was.again_at and run.now < was.again_at:
+            anew = one.kind == "open" and was.again_at and one.alarm.since > was.again_at - RETRY
+            if was.again_at and run.now < was.again_at and not anew:  # what fires anew was perhaps never told
                 run.problems.append(UndeliveredError(f"whether {name} was sent is unknown: it is sent again at {was.again_at}"))
                 continue
             yield channel, one, was, after
@@ -359,11 +363,23 @@ class Notify:
         """Have the post-mortem of an incident written. What fails holds the end up no longer than this: people can ask for it,
         too."""
         with run.attempt("The post-mortem could not be asked for"):
-            self._clients.lambda_.invoke(
+            self._clients.functions.invoke(
                 FunctionName=self._settings.postmortem_function,
                 InvocationType="Event",
-                Payload=json.dumps({"incident": incident}).encode(),
+                Payload=json.dumps({"incident": incident}),
             )
+
+    def _diagnose(self, incident: str, now: datetime) -> None:
+        """Have an incident diagnosed, which tells those who were called; nobody's call waits for it. Where that cannot be asked
+        for, the next minute asks again, and people are told all the same."""
+        try:
+            self._clients.functions.invoke(
+                FunctionName=self._settings.diagnose_function,
+                InvocationType="Event",
+                Payload=json.dumps({"incident": incident, "at": now.isoformat()}),
+            )
+        except Exception:
+            logger.exception("A diagnosis could not be asked for", incident=incident)
 
     # What holds everything back
 

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from lambdas.common import chat, links, pagerduty
+from lambdas.common.alarms import Alarm
 from lambdas.common.incidents import Outcome
 from lambdas.common.words import shown
-from lambdas.notify.alarms import Alarm
 from lambdas.notify.plan import ENDS, Kind, Notification
 from lambdas.notify.recording import calls
 from lambdas.notify.settings import NotifySettings

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from lambdas.common.alarms import Alarm
 from lambdas.common.record.events import AlarmChanged, Closed, Event, Notified, Reopened
-from lambdas.common.record.incident import Entry
+from lambdas.common.record.incident import Entry, Incident
 from lambdas.common.record.store import Records
-from lambdas.notify.alarms import Alarm
 from lambdas.notify.memory import Channel
 from lambdas.notify.plan import ENDS, Notification
 from runbook.rules import CALM
@@ -65,16 +65,17 @@ class Recorder:
         if name := sent.notification.memory.named:
             self._records.add(name, [sent.event(at)])
 
-    def look(self, alarms: Sequence[Alarm], now: datetime, closes: Callable[[str], None]) -> None:
+    def look(self, alarms: Sequence[Alarm], now: datetime, closes: Callable[[str], None]) -> str:
         """Record what the newest incident has not yet: how alarms changed, and its end or its return. `closes` is called with
-        the name of one that closes, and again by the next run if this one dies before the end is entered."""
+        the name of one that closes, and again by the next run if this one dies before the end is entered. The name of the
+        incident that has no diagnosis since its newest page or decision; empty where none lacks one."""
         entry = next(iter(self._records.entries(1)), None)
         if entry is None or not alarms:
-            return
+            return ""
         joined = [one for one in alarms if one.name in entry.alarms]
         back = next((one for one in joined if entry.closed and _returns(one, entry.closed)), None)
         if entry.closed and not back:
-            return
+            return ""
         known = self._records.read(entry.name).events
         fired = {event.alarm for event in known if isinstance(event, AlarmChanged)}
         events: list[Event] = [*_changes(alarms, entry, fired)]
@@ -92,6 +93,8 @@ class Recorder:
         elif over:
             closes(entry.name)
             self._records.close(entry, calm)
+            return ""
+        return entry.name if Incident.of(entry.name, (*known, *events)).undiagnosed else ""
 
 
 def _returns(alarm: Alarm, closed: datetime) -> bool:

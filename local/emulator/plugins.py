@@ -15,6 +15,7 @@ from ministack.services import cloudwatch, cloudwatch_logs, ecs, eventbridge, ro
 
 from local.emulator import (
     access,
+    dashboards,
     firewall,
     generated_secrets,
     logs_insights,
@@ -23,6 +24,7 @@ from local.emulator import (
     refusals,
     resource_types,
     scaling,
+    trail,
 )
 from local.emulator.alarm_actions import AlarmActions
 from local.emulator.application import Application
@@ -60,8 +62,10 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
     logs_insights.install()
     metric_data.install()
     notifications.install()
+    dashboards.install()
     scaling.install()
     firewall.install()
+    trail.install(clock)
     automation = Automation(clock, port)
     client = resource_types.clients(port)
 

@@ -14,7 +14,12 @@ from stacks.topics import Topics
 
 
 def notify(
-    stack: EnvironmentStack, environment: Environment, topics: Topics, incidents: dynamodb.Table, records: dynamodb.Table
+    stack: EnvironmentStack,
+    environment: Environment,
+    topics: Topics,
+    incidents: dynamodb.Table,
+    records: dynamodb.Table,
+    diagnose: lambda_.Function,
 ) -> lambda_.Function:
     """The function, with what it may do."""
     service = f"{environment.cluster}/{environment.service}"
@@ -30,6 +35,7 @@ def notify(
             environment=environment.name,
             alarm_prefix=f"{environment.prefix}-",
             lines=environment.lines,
+            diagnose_function=environment.function("diagnose"),
             maintenance_alarm=environment.maintenance_alarm,
             maintenance_off=environment.document("maintenance-off"),
             not_armed_alarm=environment.not_armed_alarm,
@@ -86,7 +92,9 @@ def notify(
                 actions=["sns:Publish"],
                 resources=[topic.topic_arn for topic in (*topics.on_call.values(), topics.chat, topics.outcomes)],
             ),
-            iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[environment.function_arn("postmortem")]),
+            iam.PolicyStatement(
+                actions=["lambda:InvokeFunction"], resources=[diagnose.function_arn, environment.function_arn("postmortem")]
+            ),
             # It starts the end of an announced maintenance, under that procedure's role.
             iam.PolicyStatement(
                 actions=["ssm:StartAutomationExecution"],

@@ -25,6 +25,8 @@ ONLY_ON_EVERYTHING = {
     # The reference has datasets, which hold OpenTelemetry's metrics; AWS's own are read with "a wildcard character (*) as the
     # resource value": https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/permissions-reference-cw.html
     "cloudwatch:GetMetricData",
+    # It names a query, and no log group.
+    "logs:GetQueryResults",
 }
 """Actions that have resource-level permissions by the reference, and need `*` by their own pages."""
 

@@ -75,6 +75,7 @@ NOTIFY = NotifySettings(
     environment=PRODUCTION.name,
     alarm_prefix=f"{PRODUCTION.prefix}-",
     lines=PRODUCTION.lines,
+    diagnose_function=PRODUCTION.function("diagnose"),
     maintenance_alarm=PRODUCTION.maintenance_alarm,
     maintenance_off=PRODUCTION.document("maintenance-off"),
     not_armed_alarm=PRODUCTION.not_armed_alarm,
@@ -633,7 +634,7 @@ def procedures_clients() -> ProceduresClients:
 def notify_clients() -> NotifyClients:
     same = rollback_clients()
     names = ("cloudwatch", "ecs", "sns", "ssm", "incidents", "records")
-    return NotifyClients(**{name: getattr(same, name) for name in names}, lambda_=session().client("lambda"))
+    return NotifyClients(functions=session().client("lambda"), **{name: getattr(same, name) for name in names})
 
 
 @cache

@@ -148,7 +148,7 @@ class Hour:
             clients = Clients(
                 cloudwatch=cast("Any", _CloudWatch(self)),
                 ecs=cast("Any", _Ecs(self)),
-                lambda_=cast("Any", _Lambda(self)),
+                functions=cast("Any", _Functions(self)),
                 sns=cast("Any", _Sns(self)),
                 ssm=cast("Any", None),  # no maintenance is announced
                 incidents=cast("Any", _Table(self)),
@@ -257,14 +257,6 @@ class _Ecs:
 
 
 @dataclass
-class _Lambda:
-    hour: Hour
-
-    def invoke(self, **_: Any) -> None:
-        self.hour.call("Lambda", "Invoke", "", lambda: None)
-
-
-@dataclass
 class _Sns:
     hour: Hour
 
@@ -289,6 +281,17 @@ class _Sns:
                 self.hour.lies.append(f"{subject}, and {name} is {self.hour.alarms[name][0]}")
 
         self.hour.call("SNS", "Publish", sent.topic, effect)
+
+
+@dataclass
+class _Functions:
+    hour: Hour
+
+    def invoke(self, *, FunctionName: str, InvocationType: str, Payload: str) -> None:  # noqa: N803 - boto3's names
+        assert FunctionName in (NOTIFY.diagnose_function, NOTIFY.postmortem_function)
+        assert InvocationType == "Event"
+        asked = json.loads(Payload)
+        self.hour.call("Lambda", "Invoke", asked["incident"], lambda: None)
 
 
 @dataclass
