@@ -94,7 +94,8 @@ def test_the_rows_of_a_trace_fire_in_the_drill_of_it(drilled: Drilled) -> None:
 @pytest.mark.xdist_group("drilled")
 @pytest.mark.parametrize("name", ["bad-release", "database-failure", "broken-frontend", "connections-exhausted", "trace-short"])
 def test_a_drills_incident_has_a_post_mortem_whose_trace_fires_the_rows_of_its_record(name: str, drilled: Drilled) -> None:
-    (draft,) = (drilled.traces / name).rglob("post-mortem.md")
+    # The newest: soon after another, a drill's outage may be of the same incident, which was closed and comes back.
+    draft = max((drilled.traces / name).rglob("post-mortem.md"), key=lambda file: (len(file.parts), file.parts[-2]))
     assert draft.with_suffix(".html").exists()
     record = json.loads(draft.with_name("incident.json").read_text())
     assert f"# Post-mortem of {record['incident']}: " in draft.read_text()
@@ -102,7 +103,7 @@ def test_a_drills_incident_has_a_post_mortem_whose_trace_fires_the_rows_of_its_r
     defined = alarms(templates(STAGING.name)["monitoring"].body, STAGING)
     replayed = replay(read(draft.with_name("trace.csv")), defined, STAGING)
     begin = datetime.fromisoformat(record["times"]["detected"])
-    end = next(datetime.fromisoformat(event["at"]) for event in record["events"] if event["kind"] == "closed")
+    end = max(datetime.fromisoformat(event["at"]) for event in record["events"] if event["kind"] == "closed")
     fired = {one.name for one in replayed.results for at, _ in one.firing if begin - CALM <= at <= end}
     recorded = {event["alarm"] for event in record["events"] if event["kind"] == "alarm" and event["state"] == "ALARM"}
     # A longer period looks at what was before the trace, too.
