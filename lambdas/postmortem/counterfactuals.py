@@ -5,16 +5,17 @@ it is over, by the newest N values of the last N + EXTRA_MINUTES.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from lambdas.postmortem.metrics import MINUTE, Measured, Series
 from runbook.rows import Row, Window
+from runbook.rules import CALM
 
 EXTRA_MINUTES = 2
-_AROUND = timedelta(hours=1)
-"""What fires so long before the first alarm is taken for the incident's own."""
+Spell = tuple[datetime, datetime]
+"""From, to."""
 _DAY = timedelta(days=1)
 
 
@@ -39,7 +40,7 @@ RULES: tuple[Rule, ...] = (
 @dataclass(frozen=True)
 class Verdict:
     """What a rule would have done: when it would have fired first in the incident, how much earlier than the rule as it is
-    (None where either does not fire), and how often in so many days before."""
+    (None where it does not), and how often in so many days before. What fires again within CALM is the same."""
 
     row: Row
     rule: Rule
@@ -69,7 +70,7 @@ def judged(measured: Measured, detected: datetime, closed: datetime) -> list[Ver
     row, since = measured.row, measured.since
     if row.missing.critical != "notBreaching":
         return []
-    from_then = detected - _AROUND
+    since_then = detected - CALM
     found: list[Verdict] = []
     known: set[tuple[float, Window]] = set()
     for rule in RULES:
@@ -77,18 +78,28 @@ def judged(measured: Measured, detected: datetime, closed: datetime) -> list[Ver
         if (line, window) in known:
             continue
         known.add((line, window))
-        spells = list(firing(measured.series, row, line, window, since, closed))
-        fired = next((begin for begin, end in spells if end > from_then), None)
-        first = found[0].fired if found else fired
-        earlier = first - fired if first and fired else None
-        before = sum(end <= from_then for _, end in spells)
-        found.append(Verdict(row, rule, fired, earlier, before, max((from_then - since) / _DAY, 0)))
+        spells = _joined(firing(measured.series, row, line, window, since, closed))
+        fired = next((begin for begin, end in spells if end > since_then), None)
+        if not found and fired:  # what is over when the rule as it is fires was another time
+            since_then = fired
+        earlier = found[0].fired - fired if found and found[0].fired and fired and fired < found[0].fired else None
+        before = sum(end <= since_then for _, end in spells)
+        found.append(Verdict(row, rule, fired, earlier, before, max((since_then - since) / _DAY, 0)))
     return found
 
 
-def firing(
-    series: Series, row: Row, line: float, window: Window, begin: datetime, end: datetime
-) -> Iterator[tuple[datetime, datetime]]:
+def _joined(spells: Iterable[Spell]) -> list[Spell]:
+    """The spells, those within CALM of each other as one."""
+    found: list[Spell] = []
+    for begin, end in spells:
+        if found and begin - found[-1][1] < CALM:
+            found[-1] = found[-1][0], end
+        else:
+            found.append((begin, end))
+    return found
+
+
+def firing(series: Series, row: Row, line: float, window: Window, begin: datetime, end: datetime) -> Iterator[Spell]:
     """When the rule would have been in ALARM between two whole minutes: from, to."""
     values = [series.get(begin + number * MINUTE) for number in range((end - begin) // MINUTE)]
     past = [value is not None and (value > line if row.worse == "above" else value < line) for value in values]

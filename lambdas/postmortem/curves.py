@@ -13,7 +13,7 @@ _WIDTH, _HEIGHT = 900, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 12, 62, 24  # around what is drawn
 _LABEL = 70  # of a time on the axis
 _LINE = 13  # of a mark's words
-_LETTER = 6.2
+_LETTER = 6.6
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 180, 360, 720, 1440)  # minutes from one time on the axis to the next
 _COLORS = {"normal": "#2e8b57", "warning": "#e69500", "critical": "#c62828"}
 _GAP = 3 * MINUTE  # a longer one breaks the line
@@ -100,7 +100,7 @@ class _Drawing:
             x, wide = self._x(at), len(words) * _LETTER
             start = min(x, _WIDTH - wide)
             level = next((number for number, end in enumerate(until) if end < start), len(until) - 1)
-            until[level] = start + wide + 4
+            until[level] = start + wide + 10
             y = _TOP - 6 - (len(until) - 1 - level) * _LINE
             yield f'<path d="M{x:.1f} {y + 2:.1f}V{_HEIGHT - _BOTTOM}" stroke="#51606e" stroke-dasharray="3 2"/>'
             yield (

@@ -81,6 +81,14 @@ def test_a_more_sensitive_rule_is_told_with_the_minutes_that_it_gains_and_its_co
     ]
 
 
+def test_an_outage_shortly_before_is_another_and_what_comes_and_goes_is_one() -> None:
+    series = {at(minute): 0.0 for minute in range(-2 * 24 * 60, 20)}
+    series |= {at(minute): 50.0 for minute in (*range(-60, -50), -30, -27, -24, -3, -1, 0, 1)}
+    as_it_is, one_minute, *_ = judged(Measured(ERRORS, series, min(series)), at(2), at(20))
+    assert (as_it_is.fired, as_it_is.before, as_it_is.earlier) == (at(0), 1, None)
+    assert (one_minute.fired, one_minute.before, one_minute.earlier) == (at(-2), 2, 2 * MINUTE)
+
+
 def test_nothing_is_said_of_days_that_nobody_has_measured() -> None:
     measured = outage()
     since = at(-60 * 5)
