@@ -70,7 +70,7 @@ WORSE_BELOW = (
 )  # fmt: skip
 RECURS = ("alb-5xx-rate", "alb-latency-p95", "api-availability", "frontend-availability")
 FAILURES = ("rollback-errors", "rollback-throttles", "rollback-dead-letters", "health-check-errors", "health-check-silent")
-WARNED_FAILURES = ("releases-errors", "postmortem-errors")
+WARNED_FAILURES = ("releases-errors", "diagnose-errors", "postmortem-errors")
 DIRECT = ("notify-errors", "notify-silent")
 
 
