@@ -231,6 +231,8 @@ def _at(moment: datetime | None) -> str:
 
 
 def _span(time: timedelta) -> str:
-    """Minutes, with one decimal below ten."""
+    """Minutes, with one decimal below ten; seconds below one."""
     minutes = time / _MINUTE
+    if minutes < 1:
+        return f"{time.total_seconds():.0f} s"
     return f"{minutes:.0f} min" if minutes >= 10 else f"{f'{minutes:.1f}'.removesuffix('.0')} min"
