@@ -7,7 +7,7 @@ from stacks.base import EnvironmentStack
 from stacks.environment import Environment
 from stacks.functions.base import every_minute
 from stacks.functions.health_check import health_check
-from stacks.functions.notify import notify
+from stacks.functions.notify import acknowledgements, notify
 from stacks.functions.releases import releases
 from stacks.functions.rollback import rollback
 from stacks.functions.sentry import sentry
@@ -35,6 +35,8 @@ class Remediation(EnvironmentStack):
         tells = notify(self, environment, self.topics, self.incidents, self.records)
         every_minute(self, "EveryMinuteNotify", tells, "Tells people what is held back, over or still firing")
         self.topics.alarms.add_subscription(subscriptions.LambdaSubscription(tells))
+        if source := environment.contacts.pagerduty_event_source:
+            acknowledgements(self, source, tells)
         if environment.sentry:
             counts = sentry(self, environment, self.topics, environment.sentry)
             every_minute(self, "EveryMinuteSentry", counts, "Counts the errors of Sentry's last minute")

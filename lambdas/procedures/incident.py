@@ -13,6 +13,7 @@ from lambdas.common.https import NoAnswerError
 from lambdas.common.record.events import Acted, Kind, Person
 from lambdas.common.record.incident import Incident
 from lambdas.common.record.store import Records
+from lambdas.common.record.words import person
 from lambdas.common.words import shown
 from lambdas.health_check.probes import judge_api, judge_frontend
 from lambdas.procedures.clients import Clients
@@ -30,7 +31,7 @@ OPEN = "open"
 _PAGES: Mapping[str, Page] = {page.slug: page for page in PAGES}
 
 
-class Incidents:
+class Response:
     """The family in one environment."""
 
     def __init__(self, settings: ProceduresSettings, clients: Clients, clock: Clock, runs: Runs, fetch: Fetch = fetch) -> None:
@@ -66,7 +67,7 @@ class Incidents:
     # Note
 
     def _plan_note(self, run: Run) -> Answer:
-        return {"said": f"The note would be added to the timeline of {_words(self._chosen(run))}."}
+        return {"said": f"The note would be added to the record of {_words(self._chosen(run))}."}
 
     def _note(self, run: Run) -> Answer:
         return {"said": self._add(run, self._of(run), "note", run.inputs["Note"])}
@@ -221,11 +222,6 @@ class Incidents:
             )
             self._runs.keep(run, told="the chat")
         return f"{words} is in the record of {incident.name}, and told in the chat."
-
-
-def person(arn: str) -> str:
-    """Who somebody is, in short: a role and its session, or a user."""
-    return arn.rpartition(":")[2].partition("/")[2] or arn
 
 
 def _words(incident: Incident) -> str:

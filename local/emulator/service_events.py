@@ -1,10 +1,13 @@
-"""ECS's events: EventBridge takes a service's deployments and stopped tasks to log groups and functions, as AWS does.
+"""ECS's events, and a partner's: EventBridge takes a service's deployments and stopped tasks to log groups and functions, and
+what PagerDuty says to the event bus of its source, as AWS does.
 
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_service_deployment_events.html
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html
 
 ministack 1.5.33 sends no events of ECS, and its EventBridge has no log groups as targets. Replaced:
 - `ecs._mark_task_stopped`: called through; the task's event follows;
+- `eventbridge._put_partner_events`: called through; ministack drops the events, here they go to the bus with the source's name
+  (https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutPartnerEvents.html);
 - `eventbridge._invoke_target`: called through; a log group as a target gets the event in a log stream of its own;
 - `eventbridge._dispatch_to_lambda`: invokes asynchronously, with Lambda's retries, and only when the function's resource policy
   allows the rule (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html).
@@ -17,7 +20,7 @@ import logging
 import secrets
 from typing import Any
 
-from ministack.core.responses import new_uuid
+from ministack.core.responses import get_account_id, get_region, new_uuid
 from ministack.services import cloudwatch_logs, ecs, eventbridge
 
 from local.ecs.rollout import Deployment, Revision, Status, Turn
@@ -43,6 +46,26 @@ class ServiceEvents:
         self._invoke, self._mark_stopped = eventbridge._invoke_target, ecs._mark_task_stopped
         eventbridge._invoke_target, ecs._mark_task_stopped = self.invoke_target, self.mark_task_stopped
         eventbridge._dispatch_to_lambda = _invoke_function
+        self._put_partner_events, eventbridge._put_partner_events = eventbridge._put_partner_events, self.put_partner_events
+
+    def put_partner_events(self, request: dict[str, Any]) -> Any:
+        """Each reaches the event bus that is associated with its source; without one, nobody."""
+        answer = self._put_partner_events(request)
+        for one in request.get("Entries", ()):
+            eventbridge._dispatch_event(
+                {
+                    "EventId": new_uuid(),
+                    "Source": one["Source"],
+                    "DetailType": one["DetailType"],
+                    "Detail": one["Detail"],
+                    "Time": int(one.get("Time", self.clock.time())),
+                    "Resources": one.get("Resources", []),
+                    "Account": get_account_id(),
+                    "Region": get_region(),
+                    "EventBusName": one["Source"],
+                }
+            )
+        return answer
 
     def deployment_turned(self, turn: Turn) -> None:
         """The events of a deployment's new status.

@@ -8,6 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import datetime
 from functools import cache
 from itertools import cycle
 from typing import cast
@@ -18,11 +19,12 @@ from lambdas.notify.function import UndeliveredError
 from tests.environments import PRODUCTION
 
 from ..world import NOON
-from .outage import ERRORS, MINUTE, Fault, Hour, Step
+from .outage import ERRORS, MINUTE, Fault, Hour, Sent, Step
 
 DOWN, DATABASE, IMPAIRED = (PRODUCTION.page(slug) for slug in ("service-down", "database-down", "database-impaired"))
 WARNING = PRODUCTION.alarm("redis-memory", "warning")
 MAINTENANCE, UNARMED = PRODUCTION.maintenance_alarm, PRODUCTION.not_armed_alarm
+ESCALATED = ": Escalated to L"
 MOST = 3
 """The same notification reaches a topic no more often."""
 
@@ -114,6 +116,9 @@ def violations(scenario: str, hour: Hour) -> Iterator[str]:
     for expected in without_a_fault(scenario).sent:
         if expected.topic == "chat" or not expected.subject.startswith("ALARM"):
             continue
+        if ESCALATED in expected.subject:
+            yield from not_escalated(scenario, hour, expected, over)
+            continue
         latest = (max(expected.at, over) if expected.at >= NOON + hour.fault.span[0] * MINUTE else expected.at) + 2 * MINUTE
         found = [sent.at for sent in hour.sent if (sent.topic, sent.subject) == (expected.topic, expected.subject)]
         if not any(at <= latest for at in found) and not any(at <= latest for at in hour.told_otherwise):
@@ -121,6 +126,20 @@ def violations(scenario: str, hour: Hour) -> Iterator[str]:
     for at, error in hour.raised:
         if not isinstance(error, (type(hour.fault.error()), UndeliveredError)):
             yield f"{type(error).__name__} at minute {(at - NOON) / MINUTE:g}: {error}"
+
+
+def not_escalated(scenario: str, hour: Hour, expected: Sent, over: datetime) -> Iterator[str]:
+    """A level that was not told: as much later as the call before it came, and while a page that flaps fires."""
+    late = first_call(hour, expected.topic) - first_call(without_a_fault(scenario), expected.topic)
+    latest = max(expected.at + late, over) + (8 if scenario == "flapping" else 2) * MINUTE
+    found = [sent.at for sent in hour.sent if (sent.topic, sent.subject) == (expected.topic, expected.subject)]
+    told = any(at <= latest for at in (*found, *hour.told_otherwise))
+    if latest < NOON + 60 * MINUTE and not told:
+        yield f"nobody was told on {expected.topic}: {expected.subject}"
+
+
+def first_call(hour: Hour, topic: str) -> datetime:
+    return next((sent.at for sent in hour.sent if sent.topic == topic), NOON + 60 * MINUTE)
 
 
 @pytest.fixture(autouse=True)
@@ -147,7 +166,7 @@ def test_whatever_call_fails_a_person_is_told_in_time_and_not_without_end(scenar
 
 
 def told(hour: Hour, topic: str) -> list[str]:
-    return [sent.subject for sent in hour.sent if sent.topic == topic]
+    return [sent.subject for sent in hour.sent if sent.topic == topic and ESCALATED not in sent.subject]
 
 
 def test_while_only_the_chat_fails_people_are_told_once_and_the_chat_afterwards() -> None:
