@@ -112,7 +112,7 @@ class Alarms:
             measured=_measured(found, self._rows.get(slug), description.title),
             judged=found["StateValue"] != "INSUFFICIENT_DATA",
             began=_began(found) if found["StateValue"] == "ALARM" else None,
-            reason=one_line(found.get("StateReason") or "", _REASON),
+            reason=found.get("StateReason") or "",
         )
 
 

@@ -359,11 +359,19 @@ class Notify:
                 kept[channel][name] = replace(after, again_at=None)
             else:
                 del kept[channel][name]
+        self._record(told, run)  # before it is remembered: what is sent again is recorded once
         self._keep(kept, before, run)
+        return sent
+
+    def _record(self, told: Sequence[Sent], run: _Run) -> None:
         for each in told:
             with run.attempt("What was told could not be recorded"):
                 run.recorder.sent(each, run.now)
-        return sent
+        for each in told:  # last: then the next level is waited for
+            one = each.notification
+            if one.escalation and each.channel == "people":
+                with run.attempt("An escalation could not be recorded"):
+                    run.recorder.escalated(one.memory.named, one.escalation.event(run.now))
 
     def _ready(
         self,

@@ -10,6 +10,7 @@ from lambdas.common import maintenance
 from lambdas.common.record.events import AlarmChanged, Closed, Escalated, Event, MaintenanceChanged, Notified, Reopened
 from lambdas.common.record.incident import Entry, Incident, belongs_to
 from lambdas.common.record.store import Records
+from lambdas.common.words import one_line
 from lambdas.notify.acknowledgements import Acknowledgement
 from lambdas.notify.alarms import Alarm
 from lambdas.notify.memory import Channel
@@ -57,7 +58,7 @@ class Recorder:
 
     def __init__(self, records: Records) -> None:
         self._records = records
-        self._newest: Entry | None = None
+        self._entries: Sequence[Entry] | None = None
         self._read: dict[str, Incident] = {}
 
     def open(self) -> Incident | None:
@@ -77,8 +78,9 @@ class Recorder:
         return self._read[name]
 
     def _entry(self) -> Entry | None:
-        self._newest = self._newest or next(iter(self._records.entries(1)), None)
-        return self._newest
+        if self._entries is None:
+            self._entries = self._records.entries(1)
+        return next(iter(self._entries), None)
 
     def acknowledged(self, one: Acknowledgement) -> str:
         """Record that somebody has acknowledged an incident in PagerDuty: the one that went on then, if it is about an alarm
@@ -105,19 +107,16 @@ class Recorder:
     def name(self, alarm: Alarm) -> str:
         """The name of the incident of an alarm that fires: opened where the alarm begins one. Empty where it does not."""
         entry = self._records.join(alarm.since, alarm.name, opens=calls(alarm))
-        self._newest = None  # it may be another by now
+        self._entries = None  # it may be another by now
         return entry.name if entry else ""
 
     def sent(self, sent: Sent, at: datetime) -> None:
         """Record what was sent, where it belongs to an incident."""
-        one = sent.notification
-        if name := one.memory.named:
+        if name := sent.notification.memory.named:
             self._records.add(name, [sent.event(at)])
-            if one.escalation and sent.channel == "people":
-                self._records.add(name, [one.escalation.event(at)])
 
     def escalated(self, incident: str, event: Escalated) -> None:
-        """Record an escalation that was told before, by a run that could not record it."""
+        """Record that a level was told."""
         self._records.add(incident, [event])
 
     def look(self, alarms: Sequence[Alarm], now: datetime, switch: Alarm | None = None) -> None:
@@ -173,7 +172,7 @@ def _changes(alarms: Iterable[Alarm], entry: Entry, fired: set[str]) -> Iterator
 def _maintenance(switch: Alarm | None, entry: Entry) -> Iterator[MaintenanceChanged]:
     """Whether maintenance has begun or ended since the incident began."""
     if switch and switch.judged and switch.since > entry.since:
-        by, why = maintenance.by_and_why(switch.reason)
+        by, why = maintenance.by_and_why(one_line(switch.reason))
         yield MaintenanceChanged(
             id=f"maintenance {switch.state} {switch.since.isoformat()}", at=switch.since, on=switch.firing, by=by, why=why
         )
