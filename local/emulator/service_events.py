@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html
 
 ministack 1.5.33 sends no events of ECS, and its EventBridge has no log groups as targets. Replaced:
 - `ecs._mark_task_stopped`: called through; the task's event follows;
+- `eventbridge._describe_event_source`: called through; refused where there is none, PENDING without a bus of its name;
 - `eventbridge._put_partner_events`: called through; ministack drops the events, here they go to the bus with the source's name
   (https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutPartnerEvents.html);
 - `eventbridge._invoke_target`: called through; a log group as a target gets the event in a log stream of its own;
@@ -20,7 +21,7 @@ import logging
 import secrets
 from typing import Any
 
-from ministack.core.responses import get_account_id, get_region, new_uuid
+from ministack.core.responses import error_response_json, get_account_id, get_region, new_uuid
 from ministack.services import cloudwatch_logs, ecs, eventbridge
 
 from local.ecs.rollout import Deployment, Revision, Status, Turn
@@ -46,7 +47,17 @@ class ServiceEvents:
         self._invoke, self._mark_stopped = eventbridge._invoke_target, ecs._mark_task_stopped
         eventbridge._invoke_target, ecs._mark_task_stopped = self.invoke_target, self.mark_task_stopped
         eventbridge._dispatch_to_lambda = _invoke_function
+        self._describe_event_source = eventbridge._describe_event_source
+        eventbridge._describe_event_source = self.describe_event_source
         self._put_partner_events, eventbridge._put_partner_events = eventbridge._put_partner_events, self.put_partner_events
+
+    def describe_event_source(self, request: dict[str, Any]) -> Any:
+        name = request.get("Name", "")
+        if all(one["Name"] != name for one in eventbridge._partner_event_sources.values()):
+            return error_response_json("ResourceNotFoundException", f"Event source {name} does not exist.", 400)
+        status, headers, body = self._describe_event_source(request)
+        state = "ACTIVE" if name in eventbridge._event_buses else "PENDING"
+        return status, headers, json.dumps(json.loads(body) | {"State": state}).encode()
 
     def put_partner_events(self, request: dict[str, Any]) -> Any:
         """Each reaches the event bus that is associated with its source; without one, nobody."""
