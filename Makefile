@@ -33,8 +33,8 @@ init: setup ## write ENV's file with your own values: asks for them, or takes th
 drill: setup ## deploy ENV to the local cloud, break a release, then the database, and see what happens and who is told
 	@python -m local.drills --env "$(ENV)"
 
-dashboard: setup ## draw ENV's dashboard as synthesized over a recorded drill, or over TRACE=file.csv, as one HTML page
-	@python -m local.preview "$(ENV)" $(if $(TRACE),--trace "$(TRACE)")
+dashboard: setup ## draw ENV's dashboard as synthesized over a recorded drill, or over TRACE=file.csv, as one HTML page; LOCAL=1: the incident's page of the local cloud that is up
+	@python -m $(if $(LOCAL),local page,local.preview "$(ENV)" $(if $(TRACE),--trace "$(TRACE)"))
 
 test: setup ## run the whole test suite
 	@python -m pytest -n $(WORKERS) --dist loadgroup

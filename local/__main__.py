@@ -3,7 +3,9 @@
 import argparse
 import contextlib
 import fcntl
+import getpass
 import os
+import re
 import shutil
 import signal
 import sys
@@ -14,6 +16,8 @@ from pathlib import Path
 from local.cloud import STATE, Cloud, CloudError
 from local.drills.faults import FAULTS, a_second, mend
 from local.drills.live import BEHIND, MESSAGES
+from local.drills.operator import Operator
+from local.incident_page import Server
 from stacks.config import CONFIG, ConfigError, load
 
 FOLDER = STATE / "up"
@@ -24,6 +28,7 @@ NEXT = """
   make shell                a shell in which the commands of docs/runbook.md work on this cloud, and on nothing else
   make break FAULT=release  break something: {faults}
   make messages             what people have been told
+  make dashboard LOCAL=1    the incident's page of its dashboard, in a browser, with buttons that work
   make mend                 take every fault back
 
 docs/local-cloud.md has a tour of ten minutes.
@@ -86,6 +91,15 @@ def messages(cloud: Cloud) -> str:
     return said.rstrip() or "Nobody has been told anything yet: alarms are judged at the end of each minute."
 
 
+def show(cloud: Cloud) -> None:
+    """Serve the incident's page until the person interrupts."""
+    name = re.sub(r"[^\w+=,.@-]", "-", getpass.getuser())  # as a session of a role may be called
+    with Server(Operator(cloud, name)) as pages:
+        print(f"http://localhost:{pages.server_port} until you interrupt this", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            pages.serve_forever()
+
+
 def broken(cloud: Cloud, fault: str) -> Iterator[str]:
     """What is broken, a sentence at a time; CloudError for no known fault."""
     if fault not in FAULTS:
@@ -137,6 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     breaking.add_argument("fault", metavar="FAULT", help=faults)
     actions.add_parser("mend", help="take every fault back")
     actions.add_parser("messages", help="what people have been told so far")
+    actions.add_parser("page", help="serve the incident's page of the dashboard to a browser on this machine")
     actions.add_parser("recorded", help="list the resources that are only kept")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -165,6 +180,8 @@ def look(options: argparse.Namespace) -> None:
             shell(cloud)
         case "messages":
             print(messages(cloud))
+        case "page":
+            show(cloud)
         case "break":
             for line in broken(cloud, options.fault):
                 print(line, flush=True)

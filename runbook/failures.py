@@ -77,6 +77,16 @@ FAILURES: tuple[Failure, ...] = (
         level="warning",
     ),
     Failure(
+        slug="diagnose-errors",
+        title="The diagnose function fails: pages come without their likely cause",
+        signal=_of_function("diagnose", "Errors"),
+        window=Window(2, 5),
+        section=Section.INCIDENT_RESPONSE,
+        cause=_LOG,
+        severity="P3",
+        level="warning",
+    ),
+    Failure(
         slug="health-check-errors",
         title="The health check function failed",
         signal=_of_function("health-check", "Errors"),

@@ -1,8 +1,8 @@
-"""The dashboard (runbook 7.2): is it us, the database, the cache or the last release?
+"""The dashboard (runbook 7.2): what goes on, and is it us, the database, the cache or the last release?
 
-The last deployments and alarm states come first, then a section for each suspect: the table's rows with their bands, graphs
-that explain them, and log queries. All graphs are of one-minute periods over the same hours, so that a deployment and its
-effects line up.
+The incident comes first, as the function `incident_page` shows it. Then come the last deployments and alarm states, and a
+section for each suspect: the table's rows with their bands, graphs that explain them, and log queries. All graphs are of
+one-minute periods over the same hours, so that a deployment and its effects line up.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ from stacks.metrics import Metrics
 T = TypeVar("T")
 
 _WIDTH = 24  # of a dashboard, in its grid
-_HEIGHT, _LOG_HEIGHT, _TOP_HEIGHT = 5, 4, 3
+_HEIGHT, _LOG_HEIGHT, _TOP_HEIGHT, _INCIDENT_HEIGHT = 5, 4, 3, 7
 _STATES, _STATES_HEIGHT = 4, 2  # widgets with alarm states in a line: what fires comes first in each, the rest is scrolled to
 _MOST = 5  # graphs in a line: more would be too narrow to read
 _DEPLOYMENTS = "last-deployments"
@@ -176,7 +176,7 @@ def _lines(shown: Sequence[T], most: int) -> list[Sequence[T]]:
 
 
 class Dashboard(Construct):
-    """The dashboard of an environment: `states`, alarms by title, come first, then each section's, then our functions'.
+    """The dashboard of an environment: after the incident come `states`, alarms by title, each section's, then our functions'.
 
     CloudWatch sorts alarms by state: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
     """
@@ -210,6 +210,7 @@ class Dashboard(Construct):
         }
         third = _WIDTH // 3
         lines: list[list[cloudwatch.IWidget]] = [
+            [self._incident()],
             [
                 cloudwatch.TextWidget(markdown=self._head(), width=third, height=_TOP_HEIGHT),
                 *self._queries((_DEPLOYMENTS,), _WIDTH - third, _TOP_HEIGHT),
@@ -228,6 +229,18 @@ class Dashboard(Construct):
             widgets=lines,
             default_interval=cdk.Duration.hours(_HOURS),
             period_override=cloudwatch.PeriodOverride.INHERIT,  # the widgets' own periods, whatever range is looked at
+        )
+
+    def _incident(self) -> cloudwatch.IWidget:
+        """What the function shows, called with the permissions of who looks, at each refresh.
+        https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/add_custom_widget_dashboard.html"""
+        return cloudwatch.CustomWidget(
+            title="Incident",
+            function_arn=self._environment.function_arn("incident-page"),
+            width=_WIDTH,
+            height=_INCIDENT_HEIGHT,
+            update_on_resize=False,
+            update_on_time_range_change=False,
         )
 
     def _tile(self, title: str, alarms: Sequence[cloudwatch.IAlarm], width: int) -> cloudwatch.IWidget:

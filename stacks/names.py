@@ -262,6 +262,10 @@ class Names(ConfigSection):
         """The name of a function of `lambdas/`, such as `rollback` or `health-check`."""
         return f"{self.prefix}-{name}"
 
+    def function_arn(self, name: str) -> str:
+        """The ARN of a function of `lambdas/`, known before it exists."""
+        return self.arn("lambda", f"function:{self.function(name)}")
+
     def function_log_group(self, name: str) -> str:
         return f"/aws/lambda/{self.function(name)}"
 

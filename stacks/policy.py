@@ -282,6 +282,11 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
             "It calls only AWS's endpoints, over TLS, and opens no port. It has to work when the VPC is broken.",
         ),
         Acknowledgement(
+            "IncidentPage/Resource",
+            ("NIST.800.53.R5-LambdaInsideVPC",),
+            "It has to show an incident in which the VPC is broken. It opens no port, and calls only AWS's endpoints, over TLS.",
+        ),
+        Acknowledgement(
             "NotifyPolicy/Resource",
             ("AwsSolutions-IAM5[Resource::*]",),
             "cloudwatch:DescribeAlarms, the only action on it, returns composite alarms only to a permission on everything. It "
@@ -311,6 +316,29 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
             "Notify/Resource",
             ("NIST.800.53.R5-LambdaInsideVPC",),
             "It has to notify people when the VPC is broken. It opens no port, and calls only AWS's endpoints, over TLS.",
+        ),
+        Acknowledgement(
+            "DiagnosePolicy/Resource",
+            ("AwsSolutions-IAM5[Resource::*]",),
+            "Eleven reads without resource-level permissions, cloudwatch:DescribeAlarms among them, which shows composite alarms to "
+            "this scope only. They read states, metrics, names and who changed what; no secret's value and no object.",
+        ),
+        Acknowledgement(
+            "DiagnosePolicy/Resource",
+            (
+                "AwsSolutions-IAM5[Resource::arn:aws:ecs:{environment.region}:{environment.account}:container-instance/{environment.cluster}/*]",
+                "AwsSolutions-IAM5[Resource::arn:aws:ecs:{environment.region}:{environment.account}:service-revision/{environment.cluster}/{environment.service}/*]",
+                "AwsSolutions-IAM5[Resource::arn:aws:ecs:{environment.region}:{environment.account}:task/{environment.cluster}/*]",
+                "AwsSolutions-IAM5[Resource::arn:aws:logs:{environment.region}:{environment.account}:log-group:{environment.backend_log_group}:*]",
+                "AwsSolutions-IAM5[Resource::arn:aws:logs:{environment.region}:{environment.account}:log-group:{environment.database_log_group}:*]",
+            ),
+            "ECS generates the ids of tasks and revisions, and a log group's ARN ends with an asterisk: these patterns match those "
+            "of one cluster, its one service and two log groups.",
+        ),
+        Acknowledgement(
+            "Diagnose/Resource",
+            ("NIST.800.53.R5-LambdaInsideVPC",),
+            "It has to say what is wrong when the VPC is broken. It opens no port, and calls only AWS's endpoints, over TLS.",
         ),
         Acknowledgement(
             "Sentry/Resource",

@@ -51,7 +51,7 @@ class Procedures(EnvironmentStack):
                 actions=["lambda:InvokeFunction"],
                 resources=[
                     self._function.function_arn,
-                    *(environment.arn("lambda", f"function:{environment.function(one)}") for one in sorted(called)),
+                    *map(environment.function_arn, sorted(called)),
                 ],
             ),
             *(

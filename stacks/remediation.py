@@ -6,7 +6,9 @@ from constructs import Construct
 from stacks.base import EnvironmentStack
 from stacks.environment import Environment
 from stacks.functions.base import every_minute
+from stacks.functions.diagnose import diagnose
 from stacks.functions.health_check import health_check
+from stacks.functions.incident_page import incident_page
 from stacks.functions.notify import acknowledgements, notify
 from stacks.functions.releases import releases
 from stacks.functions.rollback import rollback
@@ -32,11 +34,13 @@ class Remediation(EnvironmentStack):
         releases(self, environment, self.topics)
         probes = health_check(self, environment, self.topics)
         every_minute(self, "EveryMinute", probes, "Probes the API and the frontend")
-        tells = notify(self, environment, self.topics, self.incidents, self.records)
+        diagnoses = diagnose(self, environment, self.topics, self.records)
+        tells = notify(self, environment, self.topics, self.incidents, self.records, diagnoses)
         every_minute(self, "EveryMinuteNotify", tells, "Tells people what is held back, over or still firing")
         self.topics.alarms.add_subscription(subscriptions.LambdaSubscription(tells))
         if source := environment.contacts.pagerduty_event_source:
             acknowledgements(self, source, tells)
+        incident_page(self, environment, self.topics, self.records)
         if environment.sentry:
             counts = sentry(self, environment, self.topics, environment.sentry)
             every_minute(self, "EveryMinuteSentry", counts, "Counts the errors of Sentry's last minute")

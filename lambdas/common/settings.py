@@ -49,6 +49,17 @@ class IncidentSettings(Settings):
     retention_days: Annotated[int, Field(gt=0)]
 
 
+class AlarmSettings(Settings):
+    """Which alarms are the environment's, and what they are measured by."""
+
+    alarm_prefix: Name
+    """What the names of the environment's alarms begin with."""
+    lines: Annotated[dict[str, dict[str, float]], FROM_JSON]
+    """The environment's own lines of the threshold table, by the row's slug."""
+    alarms_topic: Topic
+    """The topic of the alarms that tell people."""
+
+
 S = TypeVar("S", bound=Settings)
 
 

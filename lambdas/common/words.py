@@ -18,5 +18,10 @@ def one_line(words: str, most: int = 2000) -> str:
     return _cut(" ".join(_UNSEEN.sub(" ", words).split()), most)
 
 
+def person(arn: str) -> str:
+    """Who somebody is, in short: a role and its session, or a user."""
+    return arn.rpartition(":")[2].partition("/")[2] or arn
+
+
 def _cut(words: str, most: int) -> str:
     return words if len(words) <= most else f"{words[: most - 1]}…"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from lambdas.notify.alarms import Alarm
+from lambdas.common.alarms import Alarm
 from runbook.alarms import alarm_name
 from runbook.failures import FAILURES
 from runbook.pages import PAGES

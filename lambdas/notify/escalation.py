@@ -26,7 +26,7 @@ from lambdas.notify.plan import ENDS
 from runbook.severities import CALLED, ESCALATION_PATH, RESPOND_WITHIN, Severity
 
 _ANSWERS = frozenset({"acknowledgement", "hand-over", "resolution"})
-_NO_CALLS = ENDS | {"escalated"}
+_NO_CALLS = ENDS | {"escalated", "finding"}
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class _Watch:
         match event:
             case Reopened():
                 self.began, self.since, self.called, self.answer, self.level = event.at, None, None, None, 1
-            case Notified(channel="people") if event.severity in CALLED and event.what not in _NO_CALLS:
+            case Notified() if calls_people(event):
                 self._call(event.at, event.severity)
             case Call():
                 self._call(event.at, event.severity)
@@ -114,6 +114,11 @@ class _Watch:
 
     def _anew(self, at: datetime) -> None:
         self.since = at if self.since else None
+
+
+def calls_people(event: Notified) -> bool:
+    """Whether a message is a call to the first level."""
+    return event.channel == "people" and event.severity in CALLED and event.what not in _NO_CALLS
 
 
 def _watch(incident: Incident, calls: Iterable[Call] = ()) -> _Watch:

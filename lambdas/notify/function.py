@@ -28,6 +28,7 @@ from uuid import NAMESPACE_OID, uuid5
 from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError, ConnectionError, ConnectTimeoutError  # noqa: A004 - botocore's name
 
+from lambdas.common.alarms import Alarm, Alarms
 from lambdas.common.clock import Clock
 from lambdas.common.events import EventError, sent_at
 from lambdas.common.incidents import Incidents, Outcome
@@ -36,7 +37,6 @@ from lambdas.common.record.incident import Incident
 from lambdas.common.record.store import Records
 from lambdas.notify import memory
 from lambdas.notify.acknowledgements import Acknowledgement, is_pagerduty, parse
-from lambdas.notify.alarms import Alarm, Alarms
 from lambdas.notify.arming import waits_for
 from lambdas.notify.deployments import Deployments
 from lambdas.notify.escalation import Call, Escalation, next_escalation
@@ -66,6 +66,8 @@ class Clients:
 
     cloudwatch: "CloudWatchClient"
     ecs: "ECSClient"
+    functions: Any
+    """Of Lambda."""
     sns: "SNSClient"
     ssm: "SSMClient"
     incidents: "Table"
@@ -156,7 +158,9 @@ class Notify:
         sent = self._tell(list(self._named(news, kept, run)), before, kept, free_since, run)
         with run.attempt("What happened could not be recorded"):
             switch = next((one for one in found if one.name == self._settings.maintenance_alarm), None)
-            run.recorder.look(alarms, now, switch)
+            name = run.recorder.look(alarms, now, switch)
+            if name and not maintenance:
+                self._diagnose(name, now)
         if run.problems:
             raise run.problems[0]
         return sent
@@ -391,7 +395,8 @@ class Notify:
             kept[channel][name] = was
             if planned.untold and self._muted(name, run):
                 continue  # told when that is over, if it still fires
-            if was.again_at and run.now < was.again_at:
+            anew = one.kind == "open" and was.again_at and one.alarm.since > was.again_at - RETRY
+            if was.again_at and run.now < was.again_at and not anew:  # what fires anew was perhaps never told
                 run.problems.append(UndeliveredError(f"whether {name} was sent is unknown: it is sent again at {was.again_at}"))
                 continue
             yield channel, one, was, after
@@ -464,6 +469,18 @@ class Notify:
         except Exception:
             logger.exception("Who has acknowledged an incident could not be read", incident=name)
             return None
+
+    def _diagnose(self, incident: str, now: datetime) -> None:
+        """Have an incident diagnosed, which tells those who were called; nobody's call waits for it. Where that cannot be asked
+        for, the next minute asks again, and people are told all the same."""
+        try:
+            self._clients.functions.invoke(
+                FunctionName=self._settings.diagnose_function,
+                InvocationType="Event",
+                Payload=json.dumps({"incident": incident, "at": now.isoformat()}),
+            )
+        except Exception:
+            logger.exception("A diagnosis could not be asked for", incident=incident)
 
     # What holds everything back
 

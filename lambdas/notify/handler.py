@@ -27,6 +27,7 @@ def _function() -> Notify:
     clients = Clients(
         cloudwatch=boto3.client("cloudwatch", config=QUICK),
         ecs=boto3.client("ecs", config=QUICK),
+        functions=boto3.client("lambda", config=QUICK),
         sns=boto3.client("sns", config=QUICK),
         ssm=boto3.client("ssm", config=QUICK),
         incidents=tables.Table(configured.incidents_table),

@@ -7,14 +7,13 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from lambdas.common import chat, pagerduty
+from lambdas.common.alarms import Alarm
 from lambdas.common.incidents import Outcome
 from lambdas.common.record.events import Escalated, Notified
 from lambdas.common.record.incident import Incident
-from lambdas.common.record.words import person
-from lambdas.common.words import shown
+from lambdas.common.words import person, shown
 from lambdas.notify import links
-from lambdas.notify.alarms import Alarm
-from lambdas.notify.escalation import answer
+from lambdas.notify.escalation import answer, calls_people
 from lambdas.notify.plan import ENDS, Kind, Notification
 from lambdas.notify.recording import calls
 from lambdas.notify.settings import NotifySettings
@@ -250,8 +249,7 @@ def _told_before(notification: Notification, incident: Incident | None) -> str:
         if isinstance(event, Escalated)
         else f"{event.at:%H:%M:%S} UTC {_level(1)}: {event.subject.partition(': ')[2]}"
         for event in incident.events
-        if isinstance(event, Escalated)
-        or (isinstance(event, Notified) and event.channel == "people" and event.what not in (*ENDS, "escalated"))
+        if isinstance(event, Escalated) or (isinstance(event, Notified) and calls_people(event))
     ]
     return "\n".join(told)
 

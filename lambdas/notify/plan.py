@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from lambdas.notify.alarms import Alarm
+from lambdas.common.alarms import Alarm
 from runbook.alarms import AFFECTING_ALARMS, DEPENDENCY_ALARMS, LASTING_SEVERITIES, behind_page
 from runbook.rows import RECURRING
 from runbook.rules import CALM, DEPLOYMENT_WAIT, FLAPPING, HOLD, LASTING, RECALL, SETTLED

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lambdas.common import maintenance
+from lambdas.common.alarms import Alarm
 from lambdas.common.record.events import AlarmChanged, Closed, Escalated, Event, MaintenanceChanged, Notified, Reopened
 from lambdas.common.record.incident import Entry, Incident, belongs_to
 from lambdas.common.record.store import Records
 from lambdas.common.words import one_line
 from lambdas.notify.acknowledgements import Acknowledgement
-from lambdas.notify.alarms import Alarm
 from lambdas.notify.memory import Channel
 from lambdas.notify.plan import ENDS, Notification
 from runbook.rules import CALM
@@ -119,16 +119,16 @@ class Recorder:
         """Record that a level was told."""
         self._records.add(incident, [event])
 
-    def look(self, alarms: Sequence[Alarm], now: datetime, switch: Alarm | None = None) -> None:
+    def look(self, alarms: Sequence[Alarm], now: datetime, switch: Alarm | None = None) -> str:
         """Record what the newest incident has not yet: how alarms changed, and `switch`, the one of maintenance; its end or its
-        return."""
+        return. The name of the incident that has no diagnosis since its newest page or decision; empty where none lacks one."""
         entry = self._entry()
         if entry is None or not alarms:
-            return
+            return ""
         joined = [one for one in alarms if one.name in entry.alarms]
         back = next((one for one in joined if entry.closed and _returns(one, entry.closed)), None)
         if entry.closed and not back:
-            return
+            return ""
         known = self.incident(entry.name).events
         fired = {event.alarm for event in known if isinstance(event, AlarmChanged)}
         events: list[Event] = [*_changes(alarms, entry, fired), *_maintenance(switch, entry)]
@@ -145,6 +145,8 @@ class Recorder:
             self._records.reopen(entry)
         elif over:
             self._records.close(entry, calm)
+            return ""
+        return entry.name if Incident.of(entry.name, (*known, *events)).undiagnosed else ""
 
 
 def _returns(alarm: Alarm, closed: datetime) -> bool:

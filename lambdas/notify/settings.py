@@ -4,17 +4,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from lambdas.common.settings import FROM_JSON, IncidentSettings, Name, Origin, Topic
+from lambdas.common.settings import FROM_JSON, AlarmSettings, IncidentSettings, Name, Origin, Topic
 from runbook.severities import Severity
 
 
-class NotifySettings(IncidentSettings):
+class NotifySettings(IncidentSettings, AlarmSettings):
     """What `notify` looks at, and whom it tells."""
 
-    alarm_prefix: Name
-    """What the names of the environment's alarms begin with."""
-    lines: Annotated[dict[str, dict[str, float]], FROM_JSON]
-    """The environment's own lines of the threshold table, by the row's slug."""
+    diagnose_function: Name
     maintenance_alarm: Name
     maintenance_off: Name
     """The document that ends the maintenance of users."""
@@ -24,7 +21,6 @@ class NotifySettings(IncidentSettings):
     database_instance: Name
     replication_group: Name
     backend_log_group: Name
-    alarms_topic: Topic
     p1_topic: Topic
     p2_topic: Topic
     p3_topic: Topic

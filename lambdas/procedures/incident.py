@@ -4,17 +4,16 @@ status page, resolve it.
 Each adds an event to the incident's record, which `notify` has opened.
 """
 
-from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from lambdas.common import chat
 from lambdas.common.clock import Clock
 from lambdas.common.https import NoAnswerError
-from lambdas.common.record.events import Acted, Kind, Person
+from lambdas.common.record.events import Kind, Person
 from lambdas.common.record.incident import Incident
+from lambdas.common.record.pages import page_of, words_of
 from lambdas.common.record.store import Records
-from lambdas.common.record.words import person
-from lambdas.common.words import shown
+from lambdas.common.words import person, shown
 from lambdas.health_check.probes import judge_api, judge_frontend
 from lambdas.procedures.clients import Clients
 from lambdas.procedures.frontend import PROBED, Fetch, fetch, file_problem
@@ -23,12 +22,10 @@ from lambdas.procedures.run import Answer, RefusedError, Run, Steps, VerifyError
 from lambdas.procedures.runs import Runs
 from lambdas.procedures.settings import ProceduresSettings
 from runbook import status_page
-from runbook.pages import PAGES, Page
 from runbook.rules import RECALL
 
 OPEN = "open"
 """The incident that is open."""
-_PAGES: Mapping[str, Page] = {page.slug: page for page in PAGES}
 
 
 class Response:
@@ -108,10 +105,8 @@ class Response:
         """The template of the stage, filled in with what the run says, else with what the incident's page does; RefusedError
         where neither says something."""
         template = status_page.TEMPLATES[run.inputs["Stage"]]
-        slugs = (name.removeprefix(self._settings.alarm_prefix) for name in (*incident.firing, *incident.pages))
-        page = next((_PAGES[slug] for slug in slugs if slug in _PAGES), None)
-        undone = any(isinstance(event, Acted) and event.by == "rollback" for event in incident.events)
-        words = status_page.words_of(page, self._settings.product, undone=undone) if page else {}
+        page = page_of(incident, self._settings.alarm_prefix)
+        words = words_of(incident, page, self._settings.product) if page else {}
         description = run.inputs["Description"]
         given = {
             "SERVICE": run.inputs["Service"],

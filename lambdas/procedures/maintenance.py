@@ -14,8 +14,7 @@ from lambdas.common import chat
 from lambdas.common.https import Answer as Page
 from lambdas.common.https import NoAnswerError
 from lambdas.common.maintenance import Maintenances, reason
-from lambdas.common.record.words import person
-from lambdas.common.words import shown
+from lambdas.common.words import person, shown
 from lambdas.health_check.probes import judge_api, judge_frontend
 from lambdas.procedures.clients import Clients
 from lambdas.procedures.frontend import Fetch, fetch

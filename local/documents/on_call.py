@@ -24,6 +24,7 @@ def render(environment: Environment) -> str:
         "queries": "; ".join(f"{query.title[0].lower()}{query.title[1:]}" for query in QUERIES),
         "rollback_log_group": environment.function_log_group("rollback"),
         "health_check_function": environment.function("health-check"),
+        "incident_page_function": environment.function("incident-page"),
         "window.critical": _minutes(Row.window.critical, "the last "),
         "window.warning": _minutes(Row.window.warning, "the last "),
         "rules.budget": str(rules.BUDGET),

@@ -41,7 +41,7 @@ def command(environment: Environment, procedure: Procedure) -> str:
 
 
 def policy(environment: Environment) -> dict[str, object]:
-    """The permissions of somebody who may start every procedure, follow it, stop it and approve it."""
+    """The permissions of somebody who may start every procedure, follow it, stop it and approve it, and see the incident."""
     documents = [environment.document(one.name) for one in PROCEDURES]
     executions = environment.arn("ssm", "automation-execution/*")
     ssm = [environment.arn("ssm", f"document/{one}") for one in documents]
@@ -56,6 +56,7 @@ def policy(environment: Environment) -> dict[str, object]:
             "Resource": [environment.role_arn(one) for one in documents],
             "Condition": {"StringEquals": {"iam:PassedToService": "ssm.amazonaws.com"}},
         },
+        {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": environment.function_arn("incident-page")},
     ]
     return {"Version": "2012-10-17", "Statement": statements}
 

@@ -45,6 +45,7 @@ def bad_release(drill: Drill) -> None:
         bool(times.changed and times.detected and times.changed < times.detected),
     )
     drill.check("nobody was told, and the incident is closed", drill.incident.closed and not times.told)
+    drill.check("the diagnosis names the release, and nothing else", drill.findings == ["release"])
     drill.check("IAM denied nothing", not drill.denied)
     drill.measure("fault -> alarm", FAULT, impaired)
     drill.measure("alarm -> rollback requested", impaired, "rollback requested")

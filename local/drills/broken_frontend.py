@@ -38,6 +38,7 @@ def broken_frontend(drill: Drill) -> None:
     drill.check("one page called somebody, once", drill.pages == [drill.subject_of("frontend-down")])
     drill.check("rollback left the service alone", not drill.changes)
     drill.check("the alarms cleared", cleared)
+    drill.check("the diagnosis names the frontend, and nothing else", drill.findings == ["frontend"])
     drill.check("IAM denied nothing", not drill.denied)
     drill.measure("fault -> page", FAULT, "p1 ALARM")
     drill.measure("frontend-rollback", "started", "restored")

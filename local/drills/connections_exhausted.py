@@ -53,6 +53,7 @@ def connections_exhausted(drill: Drill) -> None:
     drill.check("the incident's record has it", f"procedure {scaled.id}" in [event.id for event in drill.incident.events])
     drill.check("users are served, and the alarms cleared", cleared)
     drill.check("people read that it is over", drill.happened("p1 OK"))
+    drill.check("the diagnosis names the database, and nothing else", drill.findings == ["database"])
     drill.check("IAM denied nothing", not drill.denied)
     drill.measure("fault -> alarm", FAULT, impaired)
     drill.measure("alarm -> escalation", impaired, "escalated")

@@ -23,6 +23,8 @@ def database_failure(drill: Drill) -> None:
     escalations = [message for message in drill.messages_on(ESCALATIONS) if database in message.text]
     for message in drill.messages_on("p1")[:1]:
         drill.show(message, "the page a person reads:")
+    for message in [one for one in drill.messages if one.diagnosis][:1]:
+        drill.show(message, "what they read seconds later:")
     simulation.start_database()
     drill.note("the database is back", style="cyan")
     cleared = drill.minutes(15, lambda: simulation.alarms_are_clear() and simulation.users.served)
@@ -44,6 +46,7 @@ def database_failure(drill: Drill) -> None:
     times = drill.incident.times
     drill.check("the record has when it began, was detected, told and over", all((times.began, times.told, times.verified)))
     drill.check("the incident is closed, and nobody has acknowledged it", drill.incident.closed and not times.acknowledged)
+    drill.check("the diagnosis names the database, and nothing else", drill.findings == ["database"])
     drill.check("IAM denied nothing", not drill.denied)
     drill.measure("fault -> alarm", FAULT, impaired)
     drill.measure("alarm -> escalation", impaired, "escalated")

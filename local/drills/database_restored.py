@@ -53,6 +53,7 @@ def database_restored(drill: Drill) -> None:
     drill.check("users are served by the restored instance, and the alarms are clear", cleared)
     drill.check("nobody was called: no alarm watches rows, and maintenance was announced", not drill.pages)
     drill.check("rollback was not called", not drill.calls)
+    drill.check("nobody was called, so nothing was diagnosed", drill.findings == [])
     drill.check("IAM denied nothing", not drill.denied)
     drill.measure("fault -> restored", FAULT, "restored")
     drill.measure("announced -> switched", "announced", "switched")

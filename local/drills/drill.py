@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lambdas.common.record.events import Decided
+from lambdas.common.record.events import Decided, Diagnosed
 from lambdas.common.record.incident import Incident
 from lambdas.common.record.words import figures
 from local.cloud import Cloud
@@ -157,9 +157,15 @@ class Drill:
         return [event.verb for event in self.incident.events if isinstance(event, Decided)]
 
     @property
+    def findings(self) -> Sequence[str]:
+        """The most likely causes by the diagnoses of the incident, each once, the first first."""
+        found = [event.top.hypothesis for event in self.incident.events if isinstance(event, Diagnosed)]
+        return list(dict.fromkeys(found))
+
+    @property
     def denied(self) -> Sequence[str]:
         """What IAM denied to the functions, in all drills so far."""
-        functions = ("rollback", "releases", "notify", "health-check", "procedures")
+        functions = ("rollback", "releases", "notify", "diagnose", "health-check", "procedures")
         return [call.action for name in functions for call in self.simulation.cloud.calls(name) if not call.allowed]
 
     def _show_alarms(self, changed: Sequence[Transition]) -> None:
@@ -197,6 +203,8 @@ class Drill:
         self._console.print(table)
         if (incident := self.incident).events:
             self._console.print(f"The record of incident {incident.name}:\n{figures(incident.times)}", highlight=False)
+        for found in (event for event in incident.events if isinstance(event, Diagnosed)):
+            self._console.print(f"{found.at:%H:%M:%S} UTC, in {found.seconds:.1f} s: {found.words}", highlight=False)
         self._console.print("AWS calls of function rollback, under its own role:")
         for (call, allowed), times in Counter(self.calls).items():
             line = f"  {call}{f' x {times}' if times > 1 else ''}{'' if allowed else '  DENIED'}"

@@ -29,7 +29,12 @@ class Message:
     @property
     def calls(self) -> bool:
         """Whether somebody's phone rings: on such a topic, for a page that begins."""
-        return self.rings and self.subject.startswith("ALARM")
+        return self.rings and self.subject.startswith("ALARM") and not self.diagnosis
+
+    @property
+    def diagnosis(self) -> bool:
+        """Whether it is an update of a page, with what is behind it: PagerDuty adds it to the page's incident."""
+        return ": Diagnosis of " in self.subject
 
 
 class Inbox:

@@ -27,6 +27,7 @@ def maintenance(drill: Drill) -> None:
     drill.check("what outlasted maintenance called somebody once", drill.pages == [drill.subject_of("database-down")])
     drill.check("rollback was called when maintenance ended, and left the service alone", drill.happened("escalated"))
     drill.check("the alarms cleared when the database came back", cleared)
+    drill.check("the diagnosis names the database, and nothing else", drill.findings == ["database"])
     drill.check("IAM denied nothing", not drill.denied)
     drill.measure("fault -> alarm", FAULT, impaired)
     drill.measure("end -> page", "ended", "p1 ALARM")

@@ -33,6 +33,7 @@ def maintenance_announced(drill: Drill) -> None:
     drill.check("the alarms were judged as at any other time", drill.happened(impaired))
     drill.check("it ended by itself, and users are served", ended and simulation.users.served)
     drill.check("nobody got a message, and rollback was not called", not drill.messages and not drill.calls)
+    drill.check("nobody was called, so nothing was diagnosed", drill.findings == [])
     drill.check("IAM denied nothing", not drill.denied)
     drill.measure("fault -> alarm", FAULT, impaired)
     drill.measure("announced -> let in", "announced", "let in")

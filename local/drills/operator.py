@@ -63,15 +63,21 @@ class Execution:
 
 
 class Operator:
-    """Somebody of the approvers' role, who may start, follow and approve the environment's procedures, and nothing else."""
+    """Somebody of the approvers' role, who may start, follow and approve the environment's procedures and see its incident, and
+    nothing else. Where the environment names no approver, the role is one that may do the same and approve nothing."""
 
     def __init__(self, cloud: Cloud, name: str) -> None:
-        role = cloud.environment.procedures.approvers[0]
+        role = next(iter(cloud.environment.procedures.approvers), cloud.environment.role_arn("operator"))
         _make_role(cloud, role)
         session = cloud.client("sts").assume_role(RoleArn=role, RoleSessionName=name)
         self.cloud, self.name = cloud, name
         self.arn = str(session["AssumedRoleUser"]["Arn"])
-        self.ssm = cloud.client("ssm", session["Credentials"])
+        self._keys = session["Credentials"]
+        self.ssm = self.client("ssm")
+
+    def client(self, service: str) -> Any:
+        """A client of a service with the operator's permissions."""
+        return self.cloud.client(service, self._keys)
 
     def start(self, procedure: str, *, dry_run: bool = False, reason: str = REASON, version: str = "", **inputs: str) -> str:
         """The id of an execution; it has come as far as it comes without time passing. `version` is the document's."""

@@ -4,7 +4,7 @@ Replaced in ministack 1.5.33:
 - `app.pin_request_origin`: loopback is plain HTTP, which the `aws:SecureTransport` bucket policies of `enforce_ssl` deny. So
   every request counts as sent over TLS.
 - `iam_actions.extract_resource_arn` for ECS: it gives the cluster for every action, and no policy on a service would match.
-- the same for what CloudWatch Logs authorizes on a log stream;
+- the same for what CloudWatch Logs authorizes on a log stream, and for queries, on any of a group;
 - the same for Systems Manager's documents and automations, and for RDS and ElastiCache (`local.emulator.store_access`);
 - the resource of DescribeAlarms: AWS authorizes it on alarms, and on `*` when composite alarms are asked for;
   that of ListAlarmMuteRules.
@@ -80,7 +80,8 @@ class Access:
         if resources := store_access.resources(service, request.members, region, account):
             request.also = resources[1:]
             return resources[0]
-        if service == "logs" and (stream := request.members.get("logStreamName")):
+        stream = request.members.get("logStreamName", "")
+        if service == "logs" and (stream or headers.get("x-amz-target", "").endswith(".StartQuery")):
             group = request.members.get("logGroupName") or str(request.members.get("logGroupIdentifier")).rpartition(":")[2]
             return f"arn:aws:logs:{region}:{account}:log-group:{group}:log-stream:{stream}"
         if service == "wafv2" and headers.get("x-amz-target", "").endswith("IPSet"):

@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from ministack.services import cloudwatch, cloudwatch_logs, ecs, eventbridge, route53, s3, secretsmanager
 
-from local.emulator import access, firewall, generated_secrets, logs_insights, notifications, refusals, resource_types, scaling
+from local.emulator import (
+    access,
+    dashboards,
+    firewall,
+    generated_secrets,
+    logs_insights,
+    notifications,
+    refusals,
+    resource_types,
+    scaling,
+    trail,
+)
 from local.emulator.alarm_actions import AlarmActions
 from local.emulator.application import Application
 from local.emulator.automation import Automation
@@ -49,8 +60,10 @@ def install(settings: "Settings", port: int) -> dict[str, Callable[..., Any]]:
     generated_secrets.install()
     logs_insights.install()
     notifications.install()
+    dashboards.install()
     scaling.install()
     firewall.install()
+    trail.install(clock)
     automation = Automation(clock, port)
     client = resource_types.clients(port)
 

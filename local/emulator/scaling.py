@@ -1,7 +1,8 @@
 """Application Auto Scaling, which ministack 1.5.33 does not have: what stacks have made of it is shown, and nothing scales.
 
-A service more is plugged into the emulator's routes, IAM's names of services, and its handlers. Of its operations there is one:
-https://docs.aws.amazon.com/autoscaling/application/APIReference/API_DescribeScalableTargets.html
+A service more is plugged into the emulator's routes, IAM's names of services, and its handlers. It has two operations:
+https://docs.aws.amazon.com/autoscaling/application/APIReference/API_DescribeScalableTargets.html and
+https://docs.aws.amazon.com/autoscaling/application/APIReference/API_DescribeScalingActivities.html
 """
 
 import json
@@ -27,6 +28,8 @@ def install() -> None:
 
 async def _handle_request(_method: str, _path: str, headers: Any, body: bytes, _query: Any) -> Any:
     operation, request = headers.get("x-amz-target", "").rpartition(".")[2], json.loads(body or b"{}")
+    if operation == "DescribeScalingActivities":
+        return json_response({"ScalingActivities": []})
     if operation != "DescribeScalableTargets":
         return error_response_json("ValidationException", f"The local cloud has no {operation}: nothing scales by itself.", 400)
     found = [

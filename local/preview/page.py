@@ -13,6 +13,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from lambdas.common.record.incident import Incident
+from lambdas.incident_page import page as incident_page
 from local.cloudwatch.alarms import Alarm, AlarmError, Metric, State, metrics
 from local.cloudwatch.logs_insights import columns, run
 from local.cloudwatch.loop import MINUTE, AlarmLoop, Measured
@@ -21,6 +23,7 @@ from local.preview.graph import Graph
 from local.preview.recorded import Recording, lines, source
 from local.replay import definitions
 from stacks.environment import Environment
+from stacks.functions.incident_page import settings
 
 STYLE = Path(__file__).with_suffix(".css")
 
@@ -123,6 +126,8 @@ class Page:
         match widget["type"]:
             case "text":
                 kind, inside = "text", _markdown(properties["markdown"])
+            case "custom":
+                kind, inside = "custom", f'<div class="incident">{self._incident()}</div>'
             case "alarm":
                 kind, inside = "alarm", self._tiles(properties["alarms"])
             case "log":
@@ -135,6 +140,12 @@ class Page:
         title = f"<h2>{escape(properties['title'])}</h2>" if "title" in properties else ""
         place = f"grid-column:{x + 1}/span {width};grid-row:{y + 1}/span {height}"
         return f'<section class="{kind}{bare}" style="{place}">{title}{inside}</section>'
+
+    def _incident(self) -> str:
+        """As the function shows it at that minute."""
+        seen, found = self.recording.drilled[self.seen_at] + MINUTE, self.recording.incident
+        so_far = Incident.of(found.name, (event for event in found.events if event.at <= seen)) if found else None
+        return incident_page.html(so_far, settings(self.environment), seen)
 
     def _tiles(self, names: Iterable[str]) -> str:
         """As the widget sorts them: by state, in each the one that changed last first."""

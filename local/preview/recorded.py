@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from lambdas.common.record.events import EVENT
+from lambdas.common.record.incident import Incident
 from local.cloudwatch.alarms import Metric
 from local.cloudwatch.loop import MINUTE
 from local.cloudwatch.metric_math import TimeSeries
@@ -25,12 +27,13 @@ RECORDING = Path(__file__).with_name("recordings") / "bad-release.csv"
 
 @dataclass(frozen=True)
 class Recording:
-    """A drill: its metrics, its marks by name, `begin` among them, and its log events by group, oldest first."""
+    """A drill: its metrics, its marks by name, `begin` among them, its log events by group, oldest first, and its incident."""
 
     title: str
     trace: Trace
     marks: Mapping[str, datetime]
     logs: Mapping[str, Sequence[Mapping[str, str]]]
+    incident: Incident | None = None
 
     @property
     def times(self) -> list[datetime]:
@@ -79,7 +82,10 @@ def load_recording(file: Path, environment: Environment) -> Recording:
         for group, events in kept.get("logs", {}).items()
     }
     # A trace alone begins with the quiet minutes that alarms look back on.
-    return Recording(file.stem, trace, {"begin": trace.begin + QUIET_MINUTES * MINUTE, **marks}, logs)
+    marks = {"begin": trace.begin + QUIET_MINUTES * MINUTE, **marks}
+    found = kept.get("incident")
+    incident = Incident.of(found["incident"], map(EVENT.validate_python, found["events"])) if found else None
+    return Recording(file.stem, trace, marks, logs, incident)
 
 
 def names(environment: Environment) -> dict[str, str]:

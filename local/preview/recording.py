@@ -11,12 +11,14 @@ from typing import Any
 
 from rich.console import Console
 
+from lambdas.common.record.words import exported
 from local.cloud import Cloud
 from local.cloudwatch.alarms import Metric
 from local.cloudwatch.loop import MINUTE
 from local.drills import traces
 from local.drills.catalog import run
 from local.drills.drill import BEGIN
+from local.drills.operator import records
 from local.drills.simulation import QUIET_MINUTES, Simulation
 from local.preview.recorded import RECORDING, lines, names, source
 from stacks.config import load
@@ -29,6 +31,8 @@ def record(simulation: Simulation, marks: Mapping[str, datetime], since: datetim
     body = json.loads(simulation.cloudwatch.get_dashboard(DashboardName=simulation.environment.dashboard)["DashboardBody"])
     shown = {line for widget in body["widgets"] for _, _, line in lines(widget) if isinstance(line, Metric)}
     traces.write(file, simulation, since, also=shown)
+    recorded = records(simulation.cloud)
+    incidents = [recorded.read(entry.name) for entry in recorded.entries(1)]
     kept = {
         "names": names(simulation.environment),
         "marks": {name: at.isoformat(timespec="seconds") for name, at in marks.items()},
@@ -36,6 +40,7 @@ def record(simulation: Simulation, marks: Mapping[str, datetime], since: datetim
             group: [[event["timestamp"], event["message"]] for event in _events(simulation.cloud, group, since)]
             for group in sorted({source(widget)[0] for widget in body["widgets"] if widget["type"] == "log"})
         },
+        "incident": next((json.loads(exported(incident)) for incident in incidents), None),
     }
     file.with_suffix(".json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 

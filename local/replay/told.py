@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from lambdas.notify.alarms import Alarms
+from lambdas.common.alarms import Alarms
 from lambdas.notify.messages import subject
 from lambdas.notify.plan import Memory, plan
 from lambdas.notify.settings import NotifySettings

@@ -17,7 +17,12 @@ from stacks.topics import Topics
 
 
 def notify(
-    stack: EnvironmentStack, environment: Environment, topics: Topics, incidents: dynamodb.Table, records: dynamodb.Table
+    stack: EnvironmentStack,
+    environment: Environment,
+    topics: Topics,
+    incidents: dynamodb.Table,
+    records: dynamodb.Table,
+    diagnose: lambda_.Function,
 ) -> lambda_.Function:
     """The function, with what it may do."""
     service = f"{environment.cluster}/{environment.service}"
@@ -34,6 +39,7 @@ def notify(
             environment=environment.name,
             alarm_prefix=f"{environment.prefix}-",
             lines=environment.lines,
+            diagnose_function=environment.function("diagnose"),
             maintenance_alarm=environment.maintenance_alarm,
             maintenance_off=environment.document("maintenance-off"),
             not_armed_alarm=environment.not_armed_alarm,
@@ -90,6 +96,7 @@ def notify(
                 actions=["sns:Publish"],
                 resources=[topic.topic_arn for topic in told],
             ),
+            iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[diagnose.function_arn]),
             # It starts the end of an announced maintenance, under that procedure's role.
             iam.PolicyStatement(
                 actions=["ssm:StartAutomationExecution"],

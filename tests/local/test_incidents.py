@@ -1,16 +1,20 @@
 """The procedures of an incident on the deployed environment: `notify` tells of one, and people acknowledge, note and resolve it."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from html import unescape
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 from lambdas.common.record.events import Escalated, Notified, Person
 from local.cloud import Cloud
 from local.drills.operator import Operator, items, records
+from local.incident_page import EXECUTIONS, FORMS, Console
 from tests.environments import CONFIG
 from tests.local.shell import Shell
 
@@ -174,6 +178,25 @@ def test_what_still_fires_is_not_resolved(cloud: Cloud, ada: Operator, incident:
     alarm(cloud, page, "OK")
     assert (ended.status, ended.record["result"]) == ("Failed", "refused")
     assert f"{page} still fires" in ended.said
+
+
+def test_the_dashboard_begins_with_it_and_its_buttons_work(cloud: Cloud, ada: Operator, incident: str) -> None:
+    """By the permissions of who looks, who needs none on the record."""
+    environment, began = cloud.environment, cloud.now()
+    body = cloud.client("cloudwatch").get_dashboard(DashboardName=environment.dashboard)["DashboardBody"]
+    function = cloud.client("lambda").get_function(FunctionName=environment.function("incident-page"))
+    assert json.loads(body)["widgets"][0]["properties"]["endpoint"] == function["Configuration"]["FunctionArn"]
+    console = Console(ada)
+    page = console.incident("light")
+    assert f"{incident} · P1" in page
+    assert "Nobody has acknowledged it. P1: respond within 15 min." in page
+    (address,) = re.findall(r'href="([^"]*incident-acknowledge[^"]*)"', page)
+    button = urlsplit(unescape(address))
+    started = console.start(button.path.removeprefix(FORMS), dict(parse_qsl(button.query)))
+    assert ada.end(started.removeprefix(EXECUTIONS)).status == "Success"
+    assert "approvers/ada has it since" in console.incident("dark")
+    made = {(f"{one.service}:{one.action}", one.allowed) for one in cloud.calls("incident-page") if one.time >= began}
+    assert made == {("dynamodb:Query", True)}
 
 
 CUTS = [(name, step, *fault) for name in (NOTE, RESOLVE) for step in steps(name) for fault in FAULTS]

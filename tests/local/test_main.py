@@ -121,7 +121,7 @@ class TestCommands:
         )
 
     @pytest.mark.parametrize(
-        "command", [["shell"], ["messages"], ["break", "database"], ["mend"], ["recorded"]], ids=lambda it: it[0]
+        "command", [["shell"], ["messages"], ["page"], ["break", "database"], ["mend"], ["recorded"]], ids=lambda it: it[0]
     )
     def test_without_a_cloud_there_is_nothing_to_look_at(self, command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         assert self.run(*command) == 1
@@ -165,7 +165,9 @@ def test_the_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> Non
     with pytest.raises(SystemExit):
         command_line.main(["--help"])
     said = capsys.readouterr().out
-    assert all(f"    {command} " in said for command in ("up", "down", "shell", "break", "mend", "messages", "recorded"))
+    assert all(
+        f"    {command} " in said for command in ("up", "down", "shell", "page", "break", "mend", "messages", "recorded")
+    )
 
 
 class TestShell:

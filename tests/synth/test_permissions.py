@@ -22,6 +22,10 @@ ONLY_ON_EVERYTHING = {
     # scoped to *": https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html
     "cloudwatch:DescribeAlarms",
     "cloudwatch:PutCompositeAlarm",
+    # It reads metrics, which have no ARNs: the reference has datasets for it, which are something else.
+    "cloudwatch:GetMetricData",
+    # It names a query, and no log group.
+    "logs:GetQueryResults",
 }
 """Actions that have resource-level permissions by the reference, and need `*` by their own pages."""
 

@@ -12,6 +12,7 @@ from lambdas.common.record.events import (
     AlarmChanged,
     Closed,
     Decided,
+    Diagnosed,
     Event,
     Notified,
     Person,
@@ -131,6 +132,14 @@ class Incident:
         """What resolved it; None where it is not, or has fired or been taken up again since."""
         newest = next((event for event in reversed(self.events) if _turns(event)), None)
         return newest if isinstance(newest, Person) and newest.kind == "resolution" else None
+
+    @property
+    def undiagnosed(self) -> bool:
+        """Whether there is no diagnosis since the newest page that fires; of a decision about the service without a page, none
+        at all."""
+        newest, firing = _last(event.at for event in self._of(Diagnosed)), self.firing
+        pages = _last(event.at for event in self._of(AlarmChanged) if event.alarm in firing and event.state == "ALARM")
+        return (newest is None and bool(pages or self._of(Decided))) or bool(newest and pages and newest < pages)
 
     @property
     def severity(self) -> str:

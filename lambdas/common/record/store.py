@@ -85,10 +85,10 @@ class Records:
                 return Incident.of(name, found)
             more = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
-    def add(self, name: str, events: Iterable[Event]) -> None:
-        """Add events to an incident, each once by its id."""
-        for event in events:
-            self._put({"incident": name, "event": event.id, "json": EVENT.dump_json(event).decode()}, event.at)
+    def add(self, name: str, events: Iterable[Event]) -> bool:
+        """Add events to an incident, each once by its id; whether any is new."""
+        items = [({"incident": name, "event": one.id, "json": EVENT.dump_json(one).decode()}, one.at) for one in events]
+        return sum(self._put(item, at) for item, at in items) > 0
 
     def _put(self, item: dict[str, Any], at: datetime) -> bool:
         """Write an item, kept from a moment on. False where it is there: written by another run, or by a try of this one whose

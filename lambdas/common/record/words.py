@@ -43,11 +43,6 @@ def exported(incident: Incident) -> str:
     return _EXPORTED.dump_json(_Exported(incident.name, incident.severity, incident.times, incident.events), indent=1).decode()
 
 
-def person(name: str) -> str:
-    """Who somebody is, in short: a role and its session, or a user, by the ARN; else the name."""
-    return name.rpartition(":")[2].partition("/")[2] or name
-
-
 @dataclass(frozen=True)
 class _Exported:
     incident: str

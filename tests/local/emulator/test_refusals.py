@@ -53,6 +53,15 @@ def test_a_name_that_an_earlier_stack_left_behind_is_taken(kind: str, empty_clou
     assert [reason for reason in reasons(second, "CREATE_FAILED") if "already exists" in reason]
 
 
+def test_a_dashboard_that_is_none_is_refused_by_the_api_and_by_cloudformation(empty_cloud: Cloud) -> None:
+    cloudwatch = empty_cloud.client("cloudwatch")
+    with pytest.raises(cloudwatch.exceptions.DashboardInvalidInputError, match="it is no JSON object"):
+        cloudwatch.put_dashboard(DashboardName="none", DashboardBody="[]")
+    stack = Stack(empty_cloud)
+    create(stack, {"None": resource("AWS::CloudWatch::Dashboard", DashboardName="none", DashboardBody="[]")})
+    assert [reason for reason in reasons(stack, "CREATE_FAILED") if "it is no JSON object" in reason]
+
+
 PROTECTED: dict[str, dict[str, Any]] = {
     "AWS::DynamoDB::Table": {**KEYS, "DeletionProtectionEnabled": True},
     "AWS::ElasticLoadBalancingV2::LoadBalancer": {

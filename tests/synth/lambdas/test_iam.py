@@ -15,14 +15,32 @@ import pytest
 from aws_cdk.assertions import Template
 
 from lambdas.common.maintenance import Maintenances
+from lambdas.common.record.events import AlarmChanged, Notified
+from lambdas.common.record.store import Records
+from lambdas.diagnose.function import Diagnose
+from lambdas.incident_page.function import IncidentPage
 from lambdas.notify.heartbeat import Heartbeat
 from lambdas.sentry.function import Sentry as SentryFunction
 from lambdas.sentry.settings import SentrySettings
 from stacks.environment import Sentry
+from stacks.functions.incident_page import settings
 from stacks.remediation import Remediation
 from tests.environments import PRODUCTION
 from tests.synth.test_permissions import several
-from tests.unit.lambdas.world import ACCOUNT, REGION, Call, World, bad_release, event, records, refusal, secrets, world
+from tests.unit.lambdas.diagnose import aws as diagnosis
+from tests.unit.lambdas.world import (
+    ACCOUNT,
+    REGION,
+    Call,
+    World,
+    bad_release,
+    event,
+    records,
+    refusal,
+    rollback_clients,
+    secrets,
+    world,
+)
 
 arn = PRODUCTION.arn
 SENTRY_SECTION = Sentry(organization="hz-navigator", project="hz-navigator-backend", token_secret="hz-navigator-sentry-token")
@@ -49,6 +67,11 @@ def via(service: str, *actions: str) -> list[Need]:
 
 def on(resource: str, *more: Need) -> Callable[[Call], list[Need]]:
     return lambda call: [Need(f"{call.service}:{call.operation}", resource), *more]
+
+
+def on_as(action: str, resource: str) -> Callable[[Call], list[Need]]:
+    """Where IAM calls an operation otherwise than its API does."""
+    return lambda _: [Need(action, resource)]
 
 
 def on_named(*names: str) -> Callable[[Call], list[Need]]:
@@ -116,6 +139,7 @@ SENTRY: Mapping[str, Callable[[Call], list[Need]]] = {
         Need("secretsmanager:GetSecretValue", arn("secretsmanager", f"secret:{call.parameters['SecretId']}-Ab1Cd2"))
     ],
 }
+INCIDENT_PAGE: Mapping[str, Callable[[Call], list[Need]]] = {"dynamodb:Query": on_table}
 NOTIFY: Mapping[str, Callable[[Call], list[Need]]] = {
     **{
         name: ROLLBACK[name]
@@ -141,6 +165,41 @@ NOTIFY: Mapping[str, Callable[[Call], list[Need]]] = {
     "dynamodb:Query": on_table,
     "dynamodb:UpdateItem": on_table,
     "secretsmanager:GetSecretValue": SENTRY["secretsmanager:GetSecretValue"],
+    "lambda:Invoke": on_as("lambda:InvokeFunction", arn("lambda", f"function:{PRODUCTION.function('diagnose')}")),
+}
+
+
+def on_query(call: Call) -> list[Need]:
+    return [Need("logs:StartQuery", arn("logs", f"log-group:{call.parameters['logGroupName']}:log-stream:"))]
+
+
+DIAGNOSE: Mapping[str, Callable[[Call], list[Need]]] = {
+    **{
+        name: ROLLBACK[name]
+        for name in (
+            "cloudwatch:DescribeAlarms",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            "ecs:DescribeServices",
+            "ecs:ListServiceDeployments",
+            "ecs:DescribeServiceRevisions",
+            "elasticache:DescribeReplicationGroups",
+            "rds:DescribeDBInstances",
+            "sns:Publish",
+        )
+    },
+    **dict.fromkeys(("cloudtrail:LookupEvents", "cloudwatch:GetMetricData", "elasticache:DescribeEvents"), on("*")),
+    **dict.fromkeys(("cloudformation:ListStacks", "rds:DescribeEvents", "secretsmanager:ListSecrets"), on("*")),
+    "application-autoscaling:DescribeScalingActivities": on("*"),
+    "logs:GetQueryResults": on("*"),
+    "logs:StartQuery": on_query,
+    "elbv2:DescribeTargetGroups": on_as("elasticloadbalancing:DescribeTargetGroups", "*"),
+    "elbv2:DescribeTargetHealth": on_as("elasticloadbalancing:DescribeTargetHealth", "*"),
+    "ecs:ListTasks": on(arn("ecs", f"container-instance/{PRODUCTION.cluster}/*")),
+    "ecs:DescribeTasks": on(arn("ecs", f"task/{PRODUCTION.cluster}/one")),
+    "s3:ListObjectsV2": lambda call: [
+        Need("s3:ListBucket", f"arn:aws:s3:::{call.parameters['Bucket']}", (("s3:prefix", call.parameters["Prefix"]),))
+    ],
 }
 
 
@@ -194,6 +253,7 @@ def resolved(value: Any) -> str:
         "AWS::KMS::Key": KEY,
         "AWS::SNS::Topic": arn("sns", properties.get("TopicName", "")),
         "AWS::DynamoDB::Table": arn("dynamodb", f"table/{properties.get('TableName')}"),
+        "AWS::Lambda::Function": arn("lambda", f"function:{properties.get('FunctionName')}"),
         "AWS::Logs::LogGroup": arn("logs", f"log-group:{properties.get('LogGroupName')}:*"),
     }[resource["Type"]]
 
@@ -272,7 +332,7 @@ def finds_nonsense(_: World) -> Iterable[Any]:
     yield {"not": "an alarm"}
 
 
-FUNCTIONS = ("rollback", "releases", "health-check", "notify", "sentry")
+FUNCTIONS = ("rollback", "releases", "health-check", "notify", "diagnose", "sentry", "incident-page")
 SCENARIOS = (rolls_back_and_verifies, stops, waits_and_keeps, escalates, is_refused, finds_nonsense)
 
 
@@ -359,6 +419,43 @@ def calls_of_sentry(aws: World) -> list[Call]:
     return aws.calls
 
 
+def calls_of_diagnose(aws: World) -> list[Call]:
+    """Every call that `diagnose` makes, of an incident with a page of each severity that calls."""
+    made = []
+    with diagnosis.quiet() as quiet:
+        quiet.answers["ListTasks"] = {"taskArns": ["one"]}
+        quiet.deployed(diagnosis.deployment(1, -10, "repo:a"))
+        for page, severity in (("service-down", "P1"), ("service-degraded", "P2")):
+            aws.wait(days=1)
+            name = open_incident(aws, PRODUCTION.page(page), severity)
+            aws.calls.clear()
+            clients = rollback_clients()
+            function = Diagnose(diagnosis.SETTINGS, diagnosis.reader(), Records(clients.records), clients.sns, aws.clock)
+            function.run({"incident": name, "at": aws.now.isoformat()})
+            made += aws.calls
+        return made + quiet.calls
+
+
+def open_incident(aws: World, page: str, severity: Any) -> str:
+    """An incident whose page fires, for which somebody was called."""
+    entry = records().join(aws.now, page, opens=True)
+    assert entry
+    fires = AlarmChanged(id=page, at=aws.now, alarm=page, state="ALARM", title="It fails", severity=severity, calls=True)
+    told = Notified(
+        id=f"told {page}", at=aws.now, channel="people", what="open", alarm=page, severity=severity, subject="s", text="t"
+    )
+    records().add(entry.name, [fires, told])
+    return entry.name
+
+
+def calls_of_incident_page(aws: World) -> list[Call]:
+    """Every call that `incident-page` makes: it finds the newest incident, and reads it."""
+    records().join(aws.now, PRODUCTION.page("service-down"), opens=True)
+    aws.calls.clear()
+    IncidentPage(settings(PRODUCTION), Records(rollback_clients().records), aws.clock).run({})
+    return aws.calls
+
+
 @pytest.fixture
 def aws() -> Iterator[World]:
     with world() as made:
@@ -371,7 +468,9 @@ def aws() -> Iterator[World]:
         ("rollback", calls_of_rollback, ROLLBACK, PRODUCTION.escalations_topic),
         ("releases", calls_of_releases, RELEASES, PRODUCTION.outcomes_topic),
         ("notify", calls_of_notify, NOTIFY, PRODUCTION.outcomes_topic),
+        ("diagnose", calls_of_diagnose, DIAGNOSE, PRODUCTION.outcomes_topic),
         ("sentry", calls_of_sentry, SENTRY, PRODUCTION.outcomes_topic),
+        ("incident-page", calls_of_incident_page, INCIDENT_PAGE, PRODUCTION.outcomes_topic),
     ],
 )
 def test_every_call_is_granted_and_every_grant_is_used(
@@ -428,7 +527,20 @@ def test_nothing_else_is_granted(need: Need) -> None:
 
 def test_only_a_read_that_aws_allows_on_nothing_less_is_granted_on_all() -> None:
     everywhere = {grant.action for function in FUNCTIONS for grant in grants(function) if grant.resource == "*"}
-    assert everywhere == {"ecs:DescribeTaskDefinition", "cloudwatch:DescribeAlarms"}
+    assert everywhere == {
+        "application-autoscaling:DescribeScalingActivities",
+        "cloudformation:ListStacks",
+        "cloudtrail:LookupEvents",
+        "cloudwatch:DescribeAlarms",
+        "cloudwatch:GetMetricData",
+        "ecs:DescribeTaskDefinition",
+        "elasticache:DescribeEvents",
+        "elasticloadbalancing:DescribeTargetGroups",
+        "elasticloadbalancing:DescribeTargetHealth",
+        "logs:GetQueryResults",
+        "rds:DescribeEvents",
+        "secretsmanager:ListSecrets",
+    }
 
 
 def test_the_functions_trust_lambda_alone() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from lambdas.common import settings
-from lambdas.notify.alarms import Alarms
+from lambdas.common.alarms import Alarms
 from lambdas.notify.plan import ENDS, Memory, Notification, plan
 from lambdas.notify.settings import NotifySettings
 from local.cloudwatch.alarms import Alarm

@@ -62,11 +62,25 @@ def test_the_alarms_stand_on_top_the_service_first(widgets: list[Widget]) -> Non
     assert lowest < min(widget["y"] for widget in widgets if widget["type"] == "metric")
 
 
-def test_the_first_screen_says_what_was_deployed_last_and_what_fires(widgets: list[Widget]) -> None:
+def test_it_begins_with_the_incident(environment: Environment, widgets: list[Widget]) -> None:
+    assert widgets[0] == {
+        "type": "custom",
+        "x": 0,
+        "y": 0,
+        "width": 24,
+        "height": 7,
+        "properties": {
+            "title": "Incident",
+            "endpoint": environment.arn("lambda", f"function:hz-navigator-{environment.name}-incident-page"),
+            "updateOn": {"refresh": True, "resize": False, "timeRange": False},
+        },
+    }
+
+
+def test_the_first_screen_says_what_goes_on_what_was_deployed_last_and_what_fires(widgets: list[Widget]) -> None:
     """A row of the grid is about 50 pixels: twelve rows are a screen of a laptop."""
-    top = [widget["properties"].get("title") for widget in widgets if widget["y"] == 0 and widget["type"] == "log"]
-    assert top == ["Last deployments"]
-    assert max(widget["y"] + widget["height"] for widget in widgets if widget["type"] == "alarm") <= 12
+    first = [widget["properties"].get("title") for widget in widgets if widget["y"] + widget["height"] <= 12]
+    assert first == ["Incident", None, "Last deployments", "Service"]
 
 
 def test_alarms_are_low_and_those_that_fire_come_first(widgets: list[Widget]) -> None:

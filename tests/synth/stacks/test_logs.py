@@ -31,6 +31,7 @@ GROUPS = {
     "/aws/lambda/hz-navigator-{env}-releases": "remediation",
     "/aws/lambda/hz-navigator-{env}-health-check": "remediation",
     "/aws/lambda/hz-navigator-{env}-notify": "remediation",
+    "/aws/lambda/hz-navigator-{env}-incident-page": "remediation",
     "/aws/lambda/hz-navigator-{env}-procedures": "procedures",
     "aws-waf-logs-hz-navigator-{env}": "load-balancer",
     "aws-waf-logs-hz-navigator-{env}-frontend": "frontend",

@@ -10,6 +10,7 @@ import pytest
 
 from lambdas.common.settings import Settings, read
 from lambdas.health_check.settings import HealthCheckSettings
+from lambdas.incident_page.settings import IncidentPageSettings
 from lambdas.notify.settings import NotifySettings
 from lambdas.releases.settings import ReleasesSettings
 from lambdas.rollback.settings import RollbackSettings
@@ -29,8 +30,9 @@ SETTINGS: dict[str, type[Settings]] = {
     "health-check": HealthCheckSettings,
     "notify": NotifySettings,
     "sentry": SentrySettings,
+    "incident-page": IncidentPageSettings,
 }
-FUNCTIONS = ("rollback", "releases", "health-check", "notify")
+FUNCTIONS = ("rollback", "releases", "health-check", "notify", "diagnose", "incident-page")
 TOPICS = ("outcomes", "escalations", "alarms", "p1", "p2", "p3", "p4", "chat")
 
 
@@ -109,7 +111,7 @@ def test_the_documentation_says_how_much_concurrency_the_functions_reserve(stack
     def reserved(found: Template) -> int:
         return sum(one["Properties"]["ReservedConcurrentExecutions"] for one in found.of_type("AWS::Lambda::Function").values())
 
-    words = {5: "five", 6: "six", 7: "seven", 8: "eight"}
+    words = {7: "seven", 8: "eight", 9: "nine", 10: "ten"}
     said = f"The functions reserve {words[reserved(stack)]} units of Lambda concurrency, {words[reserved(everything())]} with Sentry"
     assert said in (ROOT / "docs/deploying.md").read_text()
 
@@ -121,6 +123,7 @@ def test_the_documentation_says_how_much_concurrency_the_functions_reserve(stack
         ("releases", "outcomes_topic"),
         ("health-check", "outcomes_topic"),
         ("notify", "outcomes_topic"),
+        ("incident-page", "outcomes_topic"),
     ],
 )
 def test_an_event_that_a_function_gave_up_reaches_a_topic(
@@ -133,7 +136,7 @@ def test_an_event_that_a_function_gave_up_reaches_a_topic(
 
 @pytest.mark.parametrize(
     ("name", "retries", "seconds"),
-    [("rollback", 2, 900), ("releases", 2, 900), ("health-check", 0, 60), ("notify", 0, 60)],
+    [("rollback", 2, 900), ("releases", 2, 900), ("health-check", 0, 60), ("notify", 0, 60), ("incident-page", 0, 60)],
 )
 def test_what_an_event_runs_is_tried_again_and_what_runs_each_minute_is_not(
     stack: Template, environment: Environment, name: str, retries: int, seconds: int

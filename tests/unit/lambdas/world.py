@@ -72,6 +72,7 @@ NOTIFY = NotifySettings(
     environment=PRODUCTION.name,
     alarm_prefix=f"{PRODUCTION.prefix}-",
     lines=PRODUCTION.lines,
+    diagnose_function=PRODUCTION.function("diagnose"),
     maintenance_alarm=PRODUCTION.maintenance_alarm,
     maintenance_off=PRODUCTION.document("maintenance-off"),
     not_armed_alarm=PRODUCTION.not_armed_alarm,
@@ -443,6 +444,11 @@ class World:
         self.started.setdefault(asked["ClientToken"], asked)
         return AWSResponse(params["url"], 200, {}, None), {"AutomationExecutionId": asked["ClientToken"]}
 
+    def invoke(self, params: dict[str, Any], **_: Any) -> Any:
+        """Answers Lambda's Invoke in place of the network: nothing runs."""
+        assert self.calls[-1].parameters["InvocationType"] == "Event"
+        return AWSResponse(params["url"], 202, {}, None), {"StatusCode": 202}
+
     def automation(self, params: dict[str, Any], model: Any, **_: Any) -> Any:
         """Answers for executions of Automation in place of the network."""
         asked = self.calls[-1].parameters
@@ -499,6 +505,10 @@ class _Running:
         return cls.world.start_automation(**call)
 
     @classmethod
+    def invoke(cls, **call: Any) -> Any:
+        return cls.world.invoke(**call)
+
+    @classmethod
     def automation(cls, **call: Any) -> Any:
         return cls.world.automation(**call)
 
@@ -550,6 +560,7 @@ def session() -> boto3.Session:
     made.events.register("before-call.cloudwatch.ListAlarmMuteRules", _Running.mute_rules)
     made.events.register("before-call.application-autoscaling.DescribeScalableTargets", _Running.scalable_targets)
     made.events.register("before-call.ssm.StartAutomationExecution", _Running.start_automation)
+    made.events.register("before-call.lambda.Invoke", _Running.invoke)
     for operation in ("GetAutomationExecution", "DescribeAutomationStepExecutions"):
         made.events.register(f"before-call.ssm.{operation}", _Running.automation)
     return made
@@ -588,7 +599,7 @@ def procedures_clients() -> ProceduresClients:
 def notify_clients() -> NotifyClients:
     same = rollback_clients()
     names = ("cloudwatch", "ecs", "sns", "ssm", "incidents", "records")
-    return NotifyClients(**{name: getattr(same, name) for name in names})
+    return NotifyClients(functions=session().client("lambda"), **{name: getattr(same, name) for name in names})
 
 
 @cache

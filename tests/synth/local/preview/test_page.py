@@ -80,6 +80,20 @@ def test_the_page_needs_nothing_from_elsewhere(html: str) -> None:
     assert not re.findall(r"<script|<link|<img|src=|@import|url\(", html)
 
 
+def test_it_begins_with_the_recorded_incident_as_it_stood_at_that_minute(html: str, recording: Recording) -> None:
+    assert recording.incident
+    shown = section(html, "Incident")
+    assert f"{recording.incident.name} · P1 · since" in shown
+    assert "Fires: The service fails for its users" in shown
+    assert "Decided to roll back." in shown
+    assert "is OK" not in shown, "that comes later"
+
+
+def test_a_trace_alone_has_no_incident(page: Page) -> None:
+    alone = replace(page, recording=replace(page.recording, incident=None))
+    assert "No incident so far." in section(alone.html(), "Incident")
+
+
 def test_texts_are_markdown(html: str) -> None:
     assert "<h1>HZ-Navigator production</h1>" in html
     assert re.search(r'<h3>Cache: .*<a href="https://\S+/docs/runbook\.md#35-[\w-]+">3\.5 Redis Connection Issues</a>', html)

@@ -5,8 +5,10 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from lambdas.common.settings import Settings, SettingsError, read
+from lambdas.diagnose import handler as diagnose
 from lambdas.health_check import handler as health_check
 from lambdas.health_check.settings import HealthCheckSettings, HealthReport
+from lambdas.incident_page import handler as incident_page
 from lambdas.notify import handler as notify
 from lambdas.notify.settings import NotifySettings
 from lambdas.releases import handler as releases
@@ -15,8 +17,10 @@ from lambdas.rollback.settings import RollbackSettings
 from lambdas.sentry import handler as sentry
 from lambdas.sentry.settings import SentrySettings
 from runbook.failures import FAILURES
+from stacks.functions import incident_page as of_incident_page
 from tests.environments import STAGING
 
+from ..diagnose.aws import SETTINGS as DIAGNOSE
 from ..world import NOTIFY, RELEASES, ROLLBACK
 
 HEALTH_CHECK = HealthCheckSettings(
@@ -35,10 +39,13 @@ SENTRY = SentrySettings(
     token_secret="a-secret",
     namespace=STAGING.application.metrics_namespace,
 )
+INCIDENT_PAGE = of_incident_page.settings(STAGING)
 WITH_LINES = NOTIFY.model_copy(update={"lines": {"ecs-cpu": {"warning": 72.5, "critical": 86.0}}})
 
 
-@pytest.mark.parametrize("settings", [ROLLBACK, NOTIFY, WITH_LINES, HEALTH_CHECK, SENTRY], ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize(
+    "settings", [ROLLBACK, NOTIFY, WITH_LINES, HEALTH_CHECK, SENTRY, INCIDENT_PAGE], ids=lambda one: type(one).__name__
+)
 def test_settings_are_read_from_their_variables(settings: Settings) -> None:
     assert read(type(settings), settings.variables() | {"SOMETHING_ELSE": "is not read"}) == settings
 
@@ -93,7 +100,9 @@ def test_settings_never_change() -> None:
 # A function that is started without one
 
 STARTED: dict[ModuleType, Settings] = {
+    diagnose: DIAGNOSE,
     health_check: HEALTH_CHECK,
+    incident_page: INCIDENT_PAGE,
     notify: NOTIFY,
     releases: RELEASES,
     rollback: ROLLBACK,
@@ -117,6 +126,6 @@ def test_a_function_without_a_variable_fails_each_time_and_names_it(
             handler.handle({}, SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000))
 
 
-def test_of_every_function_that_fails_each_time_an_alarm_tells() -> None:
+def test_of_every_function_that_runs_by_itself_and_fails_each_time_an_alarm_tells() -> None:
     told = {one.function for one in FAILURES if one.signal.metric == "Errors" or one.missing == "breaching"}
-    assert told == {"rollback", "releases", "health-check", "notify", "sentry"}
+    assert told == {"rollback", "releases", "health-check", "notify", "diagnose", "sentry"}

@@ -147,6 +147,7 @@ class Hour:
             clients = Clients(
                 cloudwatch=cast("Any", _CloudWatch(self)),
                 ecs=cast("Any", _Ecs(self)),
+                functions=cast("Any", _Functions(self)),
                 sns=cast("Any", _Sns(self)),
                 ssm=cast("Any", None),  # no maintenance is announced
                 incidents=cast("Any", _Table(self)),
@@ -279,6 +280,16 @@ class _Sns:
                 self.hour.lies.append(f"{subject}, and {name} is {self.hour.alarms[name][0]}")
 
         self.hour.call("SNS", "Publish", sent.topic, effect)
+
+
+@dataclass
+class _Functions:
+    hour: Hour
+
+    def invoke(self, *, FunctionName: str, InvocationType: str, Payload: str) -> None:  # noqa: N803 - boto3's names
+        assert (FunctionName, InvocationType) == (NOTIFY.diagnose_function, "Event")
+        asked = json.loads(Payload)
+        self.hour.call("Lambda", "Invoke", asked["incident"], lambda: None)
 
 
 @dataclass

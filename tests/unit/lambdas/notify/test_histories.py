@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lambdas.notify.alarms import Alarm
+from lambdas.common.alarms import Alarm
 from lambdas.notify.plan import ENDS, Memory, plan
 from runbook.alarms import alarm_name, descriptions
 from runbook.pages import PAGES

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from lambdas.common.alarms import Alarm, Alarms
 from lambdas.common.incidents import Outcome
-from lambdas.notify.alarms import Alarm, Alarms
 from lambdas.notify.messages import Situation, for_chat, for_pagerduty, subject, text
 from lambdas.notify.plan import Kind, Memory, Notification
 from runbook import status_page

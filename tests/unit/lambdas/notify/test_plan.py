@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.notify.alarms import Alarm
+from lambdas.common.alarms import Alarm
 from lambdas.notify.plan import Memory, plan
 from runbook.alarms import DEPENDENCY_ALARMS, LASTING_SEVERITIES, Description, alarm_name
 from runbook.pages import PAGES, Page

@@ -1,15 +1,15 @@
-"""The alarms as CloudWatch has them now: what `notify` decides on. Whatever invoked it, it looks at all of them."""
+"""The alarms of an environment as CloudWatch has them now: what `notify` decides on, and `diagnose` begins with."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from math import isfinite
 from operator import ge, gt, le, lt
 from typing import TYPE_CHECKING, Any, Literal
 
+from lambdas.common.settings import AlarmSettings
 from lambdas.common.words import one_line
-from lambdas.notify.settings import NotifySettings
 from runbook.alarms import Description, alarm_name, descriptions, reading
 from runbook.pages import PAGES, Page
 from runbook.rows import LEVELS, Row, rows_with
@@ -70,7 +70,7 @@ class Alarm:
 class Alarms:
     """The alarms of one environment."""
 
-    def __init__(self, settings: NotifySettings) -> None:
+    def __init__(self, settings: AlarmSettings) -> None:
         self._settings = settings
         rows = rows_with(settings.lines)
         self._descriptions = descriptions(rows)
@@ -78,13 +78,15 @@ class Alarms:
 
     def read(self, cloudwatch: "CloudWatchClient") -> tuple[Alarm, ...]:
         """All of them as they are now; raises what AWS raises."""
+        return tuple(map(self.alarm, self.described(cloudwatch)))
+
+    def described(self, cloudwatch: "CloudWatchClient") -> Collection[Mapping[str, Any]]:
+        """All of them as DescribeAlarms has them, each once; raises what AWS raises."""
         pages = cloudwatch.get_paginator("describe_alarms").paginate(
             AlarmNamePrefix=self._settings.alarm_prefix, AlarmTypes=["MetricAlarm", "CompositeAlarm"]
         )
-        found = {
-            one["AlarmName"]: self.alarm(one) for page in pages for one in (*page["MetricAlarms"], *page["CompositeAlarms"])
-        }
-        return tuple(found.values())
+        found = {one["AlarmName"]: one for page in pages for one in (*page["MetricAlarms"], *page["CompositeAlarms"])}
+        return found.values()
 
     def named(self, cloudwatch: "CloudWatchClient", names: list[str]) -> tuple[Alarm, ...]:
         """Those of these names that exist; raises what AWS raises."""
