@@ -194,10 +194,7 @@ class Notify:
                 escalation = next_escalation(incident, filter(None, told))
         if incident is None or escalation is None or run.now < escalation.due:
             return []
-        before = next((one for one in kept["people"].values() if one.escalated == escalation.id), None)
-        if before and before.escalated_at:
-            with run.attempt("An escalation could not be recorded"):
-                run.recorder.escalated(incident.name, escalation.event(before.escalated_at))
+        self._record_escalation(incident.name, escalation, kept, run)
         firing = [one for one in run.alarms if one.firing and calls(one) and one.name in incident.pages]
         firing.sort(key=lambda one: one.description.severity)
         found: list[tuple[Channel, Notification]] = []
@@ -206,6 +203,14 @@ class Notify:
             if one := self._escalated(escalation, firing, new, kept[channel], run):
                 found.append((channel, one))
         return found
+
+    def _record_escalation(self, incident: str, escalation: Escalation, kept: Memories, run: _Run) -> None:
+        """Record a level that an earlier run told; where the chat lacks it, once the time of the next level has come."""
+        told = {one.escalated: one.escalated_at for one in kept["people"].values()}.get(escalation.id)
+        in_chat = any(one.escalated == escalation.id for one in kept["chat"].values())
+        if told and (in_chat or run.now >= told + escalation.within):
+            with run.attempt("An escalation could not be recorded"):
+                run.recorder.escalated(incident, escalation.event(told))
 
     def _name(self, news: Sequence[tuple[Channel, Notification]], kept: dict[Channel, dict[str, Memory]], run: _Run) -> None:
         """Name the incidents of what people were told without a name, in `kept`."""
@@ -371,11 +376,11 @@ class Notify:
         for each in told:
             with run.attempt("What was told could not be recorded"):
                 run.recorder.sent(each, run.now)
-        for each in told:  # last: then the next level is waited for
-            one = each.notification
-            if one.escalation and each.channel == "people":
-                with run.attempt("An escalation could not be recorded"):
-                    run.recorder.escalated(one.memory.named, one.escalation.event(run.now))
+        levels = [(one.memory.named, one.escalation) for one in (each.notification for each in told) if one.escalation]
+        if len(levels) == len(CHANNELS):  # last: then the next level is waited for
+            incident, escalation = levels[0]
+            with run.attempt("An escalation could not be recorded"):
+                run.recorder.escalated(incident, escalation.event(run.now))
 
     def _ready(
         self,

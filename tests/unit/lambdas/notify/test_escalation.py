@@ -26,7 +26,7 @@ from lambdas.notify.escalation import Call, answer, next_escalation
 from runbook.severities import CALLED, ESCALATION_PATH, RESPOND_WITHIN, Severity
 from tests.environments import PRODUCTION
 
-from .outage import MINUTE, Hour, Step
+from .outage import ERRORS, MINUTE, Fault, Hour, Step
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 LAST = len(ESCALATION_PATH)
@@ -274,6 +274,19 @@ def test_later_messages_say_who_acknowledged() -> None:
 def test_the_record_is_read_once_a_minute_while_no_incident_is_open() -> None:
     hour = Counting().last([fires(3.2), ends(10)])
     assert {hour.queries[minute] for minute in (1, 2, *range(30, 60))} == {1}
+
+
+@pytest.mark.parametrize(("topic", "other"), [("chat", "p1"), ("p1", "chat")])
+def test_what_one_channel_lacks_is_sent_to_that_one_only(topic: str, other: str) -> None:
+    hour = Hour(Fault(f"Publish:{topic}", ERRORS[0], (19, 24))).last([fires(3.2)])
+    found = [(f"{sent.at:%M}", sent.topic) for sent in hour.sent if ": Escalated to L2" in sent.subject]
+    assert sorted(found) == sorted([("20", other), ("24", topic)])
+    assert [event.level for event in recorded(hour)] == [2, 3, 4]
+
+
+def test_the_chat_holds_no_level_up() -> None:
+    hour = Hour(Fault("Publish:chat", ERRORS[0], (19, 60))).last([fires(3.2)])
+    assert [level for _, _, level in levels(hour)] == ["L2", "L3", "L4"]
 
 
 # Whatever run dies, wherever
