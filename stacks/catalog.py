@@ -8,16 +8,18 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cache
-from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from runpy import run_path
 from typing import Any
 
 from botocore.loaders import create_loader
 from botocore.regions import EndpointResolver
-from cfnlint.helpers import AVAILABILITY_ZONES
 
 from lambdas.common.instance_classes import memory_gib, most_connections
 
-_LISTS = files("cfnlint.data.schemas.extensions")
+_CFN_LINT = Path(getattr(find_spec("cfnlint"), "origin", "")).parent
+"""Its files are read without it: to import it takes longer than all else that a command of this project does first."""
 _ENGINE = "postgres"
 
 
@@ -31,7 +33,7 @@ def regions() -> frozenset[str]:
     """The regions of AWS's standard partition, the one that the names' ARNs are in."""
     # Not by a session, which fails when the environment's AWS_PROFILE is not in the person's files.
     known: list[str] = EndpointResolver(create_loader().load_data("endpoints")).get_available_endpoints("ec2")
-    return frozenset(region for region in known if region in AVAILABILITY_ZONES and region in _node_types())
+    return frozenset(region for region in known if region in _zones() and region in _node_types())
 
 
 @cache
@@ -40,7 +42,7 @@ def zones(region: str) -> tuple[str, ...]:
 
     cfn-lint lists those of one account: of us-west-1 the zones a and c, where others have b.
     """
-    last = max(zone[-1] for zone in AVAILABILITY_ZONES[region])
+    last = max(zone[-1] for zone in _zones()[region])
     return tuple(f"{region}{chr(letter)}" for letter in range(ord("a"), ord(last) + 1))
 
 
@@ -93,6 +95,11 @@ def _classes(schema: Any, version: str | None = None) -> frozenset[str]:
     )
 
 
+@cache
+def _zones() -> dict[str, list[str]]:
+    return dict(run_path(str(_CFN_LINT / "helpers.py"))["AVAILABILITY_ZONES"])
+
+
 def _node_types() -> dict[str, list[str]]:
     listed = _list("aws_elasticache_cachecluster/cachenodetype_enum.json")
     return {region: one["enum"] for region, one in listed.items() if isinstance(one, dict)}
@@ -100,4 +107,4 @@ def _node_types() -> dict[str, list[str]]:
 
 @cache
 def _list(name: str) -> Any:
-    return json.loads(_LISTS.joinpath(name).read_text(encoding="utf-8"))
+    return json.loads((_CFN_LINT / "data/schemas/extensions" / name).read_text(encoding="utf-8"))

@@ -6,6 +6,7 @@ calls, JSON in and out, as `POST /_local/<name>`.
 """
 
 import asyncio
+import gc
 import json
 import os
 import resource
@@ -97,6 +98,8 @@ async def _serve(settings: Settings, listener: socket.socket, port: int, own: di
     from local.emulator import plugins  # noqa: PLC0415 - imports the emulator
 
     controls = own | plugins.install(settings, port)
+    gc.freeze()  # what is imported by now stays: the garbage collector need not look through it again and again
+    gc.set_threshold(20_000, 20, 20)
 
     async def application(scope: Message, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")

@@ -4,6 +4,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,11 @@ from tests.synth.assemblies import templates
 
 pytestmark = pytest.mark.xdist_group("lifetime")
 
-COMPONENTS = frozenset(templates("production"))
+
+@cache
+def components() -> frozenset[str]:
+    """When first asked for: whoever imports this may never run it, and would wait until they are synthesized."""
+    return frozenset(templates("production"))
 
 
 def statuses(cloud: Cloud) -> dict[str, str]:
@@ -33,7 +38,7 @@ def owned(cloud: Cloud) -> dict[str, str]:
     cloudformation = cloud.client("cloudformation")
     return {
         f"{component}/{resource['LogicalResourceId']}": resource["PhysicalResourceId"]
-        for component in COMPONENTS
+        for component in components()
         for resource in cloudformation.describe_stack_resources(StackName=PRODUCTION.stack(component))["StackResources"]
     }
 
@@ -48,6 +53,9 @@ def configured(folder: Path, **keys: str) -> Path:
         (folder / f"{name}.toml").write_text(text)
     return folder
 
+
+CHANGES = {"port": "8080", "version": '"16.13"'}
+"""What changes in an environment. Wherever it is protected, it is so with these: synthesized once, for 10 s of a processor."""
 
 # Created
 
@@ -65,14 +73,14 @@ class Created:
 def created() -> Iterator[Created]:
     """Production, deployed by the same command again and again while each stack fails once, after all that it makes."""
     with Cloud.start(PRODUCTION, config=CONFIG) as cloud:
-        for component in COMPONENTS:
+        for component in components():
             cloud.fail_creation_of(PRODUCTION.stack(component))
         attempts: list[dict[str, str]] = []
-        for _ in range(len(COMPONENTS) + 1):  # more than it takes: stacks that need nothing of each other fail together
+        for _ in range(len(components()) + 1):  # more than it takes: stacks that need nothing of each other fail together
             with contextlib.suppress(CloudError):
                 cloud.deploy()
             attempts.append(statuses(cloud))
-            if attempts[-1] == dict.fromkeys(COMPONENTS, "CREATE_COMPLETE"):
+            if attempts[-1] == dict.fromkeys(components(), "CREATE_COMPLETE"):
                 break
         else:
             pytest.fail(f"it never stands: {attempts}")
@@ -82,7 +90,7 @@ def created() -> Iterator[Created]:
 
 def test_a_first_deployment_that_fails_is_run_again_whatever_stack_it_fails_in(created: Created) -> None:
     failed = [component for found in created.attempts for component, status in found.items() if status == "ROLLBACK_COMPLETE"]
-    assert sorted(failed) == sorted(COMPONENTS)
+    assert sorted(failed) == sorted(components())
 
 
 def test_nothing_is_left_of_a_failed_attempt_but_buckets_of_access_logs(created: Created) -> None:
@@ -94,7 +102,7 @@ def test_nothing_is_left_of_a_failed_attempt_but_buckets_of_access_logs(created:
 
 
 def test_a_creation_that_failed_under_protection_is_taken_up_as_the_docs_say(tmp_path: Path) -> None:
-    folder = configured(tmp_path / "config", protection="true")
+    folder = configured(tmp_path / "config", protection="true", **CHANGES)
     with Cloud.start(PRODUCTION, config=folder) as cloud:
 
         def deploy_the_database(config: Path) -> None:
@@ -143,13 +151,13 @@ def changed(created: Created, tmp_path_factory: pytest.TempPathFactory) -> Chang
     """Production, protected, with another port of the container and the next major version of PostgreSQL."""
     cloud, before, values = created.cloud, owned(created.cloud), secrets(created.cloud)
     folder = tmp_path_factory.mktemp("changed") / "config"
-    cloud.config = configured(folder, protection="true", port="8080", version='"16.13"')
+    cloud.config = configured(folder, protection="true", **CHANGES)
     cloud.deploy()
     after, elb, rds = owned(cloud), cloud.client("elbv2"), cloud.client("rds")
     (group,) = elb.describe_target_groups(Names=[PRODUCTION.target_group])["TargetGroups"]
     targets = elb.describe_target_health(TargetGroupArn=group["TargetGroupArn"])["TargetHealthDescriptions"]
     (instance,) = rds.describe_db_instances()["DBInstances"]
-    deletable = [component for component in COMPONENTS if not refused(cloud, "cloudformation", component)]
+    deletable = [component for component in components() if not refused(cloud, "cloudformation", component)]
     deletable += [] if refused(cloud, "rds", PRODUCTION.database_instance) else ["the database"]
     return Changed(
         cloud,
@@ -224,7 +232,7 @@ class Gone:
 def gone(changed: Changed, tmp_path_factory: pytest.TempPathFactory) -> Gone:
     """Production, taken away as docs/deploying.md says."""
     cloud = changed.cloud
-    cloud.config = configured(tmp_path_factory.mktemp("gone") / "config", port="8080", version='"16.13"')
+    cloud.config = configured(tmp_path_factory.mktemp("gone") / "config", **CHANGES)
     cloud.deploy()
     cloud.client("rds").delete_db_instance(
         DBInstanceIdentifier=PRODUCTION.database_instance, FinalDBSnapshotIdentifier=f"{PRODUCTION.database_instance}-last"

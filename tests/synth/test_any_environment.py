@@ -17,7 +17,7 @@ from cfnlint.config import ManualArgs
 
 from stacks import config
 from tests.environments import CONFIG, VARIANTS_CONFIG
-from tests.synth.assemblies import stage, templates, termination_protection
+from tests.synth.assemblies import UNVALIDATED, stage, templates, termination_protection
 
 ROOT = Path(__file__).parents[2]
 TOOLS = os.pathsep.join((str(ROOT / "node_modules/.bin"), str(Path(sys.executable).parent), os.environ["PATH"]))
@@ -185,7 +185,7 @@ def again(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(
         ["cdk", "synth", "--quiet", "--output", made, "-c", f"config={folder}", "--no-notices"],
         cwd=ROOT,
-        env={**os.environ, "PATH": TOOLS, "CDK_DISABLE_CLI_TELEMETRY": "1", "PYTHONHASHSEED": "1"},
+        env={**os.environ, **UNVALIDATED, "PATH": TOOLS, "CDK_DISABLE_CLI_TELEMETRY": "1", "PYTHONHASHSEED": "1"},
         check=True,
         capture_output=True,
     )

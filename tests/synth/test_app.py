@@ -14,6 +14,7 @@ import pytest
 
 from local.init.edit import put
 from tests.environments import CONFIG
+from tests.synth.assemblies import UNVALIDATED
 
 ROOT = Path(__file__).parents[2]
 OWN = {
@@ -51,6 +52,7 @@ def run(folder: Path, *command: object, **variables: str) -> subprocess.Complete
             "PATH": tools,
             "CDK_CONTEXT_JSON": json.dumps(json.loads((ROOT / "cdk.json").read_text())["context"] | {"config": str(folder)}),
             "CDK_OUTDIR": str(folder.parent / "out"),
+            **UNVALIDATED,
             **variables,
         },
         capture_output=True,

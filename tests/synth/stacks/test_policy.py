@@ -10,6 +10,7 @@ import pytest
 
 from stacks.policy import ACKNOWLEDGEMENTS
 from tests.environments import VARIANTS, VARIANTS_CONFIG
+from tests.synth.assemblies import UNVALIDATED
 
 ROOT = Path(__file__).parents[3]
 
@@ -41,7 +42,13 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> "subprocess.CompletedProce
             *("-c", f"config={folder}"),
         ],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": os.pathsep.join(map(str, tools)), "CDK_DISABLE_CLI_TELEMETRY": "1"},
+        env={
+            **os.environ,
+            **UNVALIDATED,
+            "PYTHONPATH": str(ROOT),
+            "PATH": os.pathsep.join(map(str, tools)),
+            "CDK_DISABLE_CLI_TELEMETRY": "1",
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -6,7 +6,9 @@ on moto, through botocore.
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy, deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -40,6 +42,11 @@ class Fault:
     span: tuple[float, float] = (0, 60)
     applied: bool = False
     every: int = 1
+
+    def spans(self, at: datetime) -> bool:
+        """Whether a call at this moment fails."""
+        begin, end = self.span
+        return NOON + begin * MINUTE <= at < NOON + end * MINUTE
 
     def __str__(self) -> str:
         lost = " (answer lost)" if self.applied else ""
@@ -92,7 +99,8 @@ class Hour:
     deployments: list[dict[str, Any]] = field(default_factory=list)
     muted: set[str] = field(default_factory=set)
     sent: list[Sent] = field(default_factory=list)
-    calls: set[str] = field(default_factory=set)
+    calls: dict[str, list[tuple[int, datetime]]] = field(default_factory=lambda: defaultdict(list))
+    """When each was called, and how many events had gone before."""
     raised: list[tuple[datetime, Exception]] = field(default_factory=list)
     lies: list[str] = field(default_factory=list)
     alarms_too: tuple[str, ...] = ()
@@ -101,6 +109,7 @@ class Hour:
     """Alarms that a listing leaves out."""
     _notify: Notify | None = None
     _hits: int = 0
+    _events: int = 0
 
     def __post_init__(self) -> None:
         names = [PRODUCTION.page(page.slug) for page in PAGES]
@@ -129,10 +138,10 @@ class Hour:
         text = json.dumps({"outcome": OUTCOME.outcome, **_outcome(at)})
         self.table[f"{_INCIDENT}#{at}"] = {"outcome": text}
 
-    def last(self, steps: list[Step]) -> "Hour":
-        """The hour: what happens, a run at each event, and one each minute."""
+    def last(self, steps: list[Step], until: int | None = None) -> "Hour":
+        """The hour, or the rest of it until so many events: what happens, a run at each event, and one each minute."""
         events = sorted([*steps, *((float(minute), None) for minute in range(1, 61))], key=lambda one: one[0])
-        for minute, happen in events:
+        for minute, happen in events[self._events : until]:
             self.now = max(self.now, NOON + minute * MINUTE)
             stamp = self.now.isoformat()
             if happen:
@@ -140,7 +149,19 @@ class Hour:
                 self.run({"Records": [{"Sns": {"Timestamp": stamp}}]})
             else:
                 self.run({"time": stamp})
+            self._events += 1
         return self
+
+    def fork(self, fault: Fault, *, cold: bool) -> "Hour":
+        """An hour without a fault, as it is so far, with a fault from now on: in a new process, which remembers nothing."""
+        new = {"fault": fault, "cold": cold, "calls": defaultdict(list), "_notify": None}
+        made = copy(self)
+        vars(made).update(new | deepcopy({name: one for name, one in vars(self).items() if name not in new}))
+        return made
+
+    def first(self, fault: Fault) -> int | None:
+        """How many events had gone before the first call that would meet a fault; None where none would."""
+        return next((events for events, at in self.calls[fault.target] if fault.spans(at)), None)
 
     def run(self, event: Any) -> None:
         if self._notify is None:
@@ -171,12 +192,12 @@ class Hour:
 
     def call(self, service: str, operation: str, thing: str, effect: Callable[[], Any]) -> Any:
         names = (service, operation, *([f"{operation}:{thing}"] if thing else []))
-        self.calls.update(names)
         fault = self.fault
-        if fault is None or fault.target not in names:
+        if fault is None:
+            for name in names:
+                self.calls[name].append((self._events, self.now))
             return effect()
-        begin, end = fault.span
-        if not NOON + begin * MINUTE <= self.now < NOON + end * MINUTE:
+        if fault.target not in names or not fault.spans(self.now):
             return effect()
         self._hits += 1
         if (self._hits - 1) % fault.every:
