@@ -15,6 +15,7 @@ from typing import cast
 
 import pytest
 
+from lambdas.common.record.events import EVENT, Person
 from lambdas.notify.function import UndeliveredError
 from tests.environments import PRODUCTION
 
@@ -25,6 +26,7 @@ DOWN, DATABASE, IMPAIRED = (PRODUCTION.page(slug) for slug in ("service-down", "
 WARNING = PRODUCTION.alarm("redis-memory", "warning")
 MAINTENANCE, UNARMED = PRODUCTION.maintenance_alarm, PRODUCTION.not_armed_alarm
 ESCALATED = ": Escalated to L"
+ACKNOWLEDGED = "person acknowledges"
 MOST = 3
 """The same notification reaches a topic no more often."""
 
@@ -42,13 +44,25 @@ def before(minutes: float, name: str) -> Step:
     return 0, lambda hour: hour.alarms.update({name: ("ALARM", NOON - minutes * MINUTE)})
 
 
+def acknowledged(minute: float) -> Step:
+    """Somebody acknowledges the incident, where it has a record."""
+
+    def happen(hour: Hour) -> None:
+        for name in {incident for incident, _ in hour.records if incident != "incidents"}:
+            event = Person(id=ACKNOWLEDGED, at=hour.now, kind="acknowledgement", by="ada", text="-")
+            hour.records[name, event.id] = {"incident": name, "event": event.id, "json": EVENT.dump_json(event).decode()}
+
+    return minute, happen
+
+
 SCENARIOS: dict[str, list[Step]] = {
-    "an outage": [fires(3.5, DATABASE), ends(30.5, DATABASE)],
+    "an outage": [fires(3.5, DATABASE), acknowledged(12), ends(30.5, DATABASE)],
     "an outage that stays": [fires(3.2, DOWN)],
     "a release that is not repaired": [
         (2, lambda hour: hour.deploy("IN_PROGRESS")),
         fires(5, DOWN),
         (9, lambda hour: hour.end("ROLLBACK_SUCCESSFUL")),
+        acknowledged(14),
         ends(40, DOWN),
     ],
     "a release that is repaired": [
@@ -61,6 +75,7 @@ SCENARIOS: dict[str, list[Step]] = {
         (2, lambda hour: hour.deploy("IN_PROGRESS")),
         fires(5, DOWN),
         (5.1, Hour.incident),
+        acknowledged(14),
         ends(40, DOWN),
     ],
     "warnings and a lesser page": [fires(4, WARNING), fires(10.3, IMPAIRED), ends(20, IMPAIRED), ends(35, WARNING)],
@@ -72,6 +87,7 @@ SCENARIOS: dict[str, list[Step]] = {
         fires(6, DATABASE),
         ends(6, DOWN),
         ends(20, DATABASE),
+        acknowledged(12),
         fires(20, DOWN),
         ends(25, DOWN),
     ],
@@ -79,9 +95,10 @@ SCENARIOS: dict[str, list[Step]] = {
         (1, lambda hour: hour.muted.add(DATABASE)),
         fires(2, DATABASE),
         (15, lambda hour: hour.muted.clear()),
+        acknowledged(25),
         ends(40, DATABASE),
     ],
-    "flapping": [(fires if minute % 6 else ends)(minute, DOWN) for minute in range(3, 42, 3)],
+    "flapping": [*((fires if minute % 6 else ends)(minute, DOWN) for minute in range(3, 42, 3)), acknowledged(14)],
 }
 
 
@@ -121,6 +138,9 @@ def violations(scenario: str, hour: Hour) -> Iterator[str]:
     for (topic, subject, since), times in Counter(sent.same for sent in hour.sent).items():
         if times > MOST:
             yield f"{times} times on {topic}: {subject} of {since}"
+    at = next((item["json"] for item in hour.records.values() if item["event"] == ACKNOWLEDGED), "")
+    since = EVENT.validate_json(at).at if at else None
+    yield from (f"though acknowledged: {sent}" for sent in hour.sent if ESCALATED in sent.subject and since and sent.at > since)
     over = NOON + hour.fault.span[1] * MINUTE
     for expected in without_a_fault(scenario).sent:
         if expected.topic == "chat" or not expected.subject.startswith("ALARM"):
