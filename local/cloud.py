@@ -418,7 +418,8 @@ class Cloud:
         self.cdk("deploy", *(f"{name}/{stack}" for stack in stacks or "*"), *_DEPLOY, app=assembly)
 
     def _make_what_people_make(self) -> None:
-        """What has to be there before a first deployment: the hosted zone, and the secrets that the configuration names."""
+        """What has to be there before a first deployment: the hosted zone, and the secrets and the event source that the
+        configuration names."""
         environment = self.environment
         if environment.domain.hosted_zone_id:
             self.control("hosted_zone", environment.domain.hosted_zone_id, environment.domain.zone)
@@ -426,9 +427,18 @@ class Cloud:
         secrets[environment.contacts.heartbeat_url_secret] = "https://127.0.0.1:1/heartbeat"  # nobody listens
         if environment.sentry:
             secrets[environment.sentry.token_secret] = "local"
+        if source := environment.contacts.pagerduty_event_source:
+            self._associate(source)
         for name, value in secrets.items():
             if name and not self._exists("secretsmanager", "describe_secret", SecretId=name):
                 self.client("secretsmanager").create_secret(Name=name, SecretString=value)
+
+    def _associate(self, source: str) -> None:
+        """A partner's event source, with its event bus."""
+        events = self.client("events")
+        if source not in {bus["Name"] for bus in events.list_event_buses()["EventBuses"]}:
+            events.create_partner_event_source(Name=source, Account=self.environment.account)
+            events.create_event_bus(Name=source, EventSourceName=source)
 
     def cdk(self, *arguments: str, app: Path | None = None) -> None:
         """Run the CDK CLI against this cloud, its output in `cdk.log`; CloudError when it fails."""

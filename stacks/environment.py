@@ -3,7 +3,7 @@
 import ipaddress
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
@@ -15,6 +15,7 @@ from runbook.failures import FAILURES, Failure
 from runbook.pages import PAGES, Page
 from runbook.rows import ROWS, Row, rows_with
 from runbook.rules import ROLLOUT
+from runbook.severities import ESCALATION_PATH
 from stacks import catalog
 from stacks.application import ConfigSection, quoted, right
 from stacks.names import LONGEST, Names
@@ -222,18 +223,46 @@ class Slack(ConfigSection):
     channel_id: Annotated[str, right("the id of a Slack channel, not its name", "C0123ABCD", pattern=r"^[CG][A-Z0-9]{1,254}$")]
 
 
+_Email = Annotated[
+    str | None,
+    right("an e-mail address", "on-call@acme.example", pattern=rf"^[A-Za-z0-9._%+-]{{1,64}}@{_HOST}$", max_length=254),
+]
+
+
+class Escalation(ConfigSection):
+    """E-mail addresses of the levels of the escalation path after the first (runbook 8). Without one, a level is told where the
+    first is."""
+
+    l2: _Email = None
+    l3: _Email = None
+    l4: _Email = None
+
+    @property
+    def levels(self) -> Mapping[int, str]:
+        """The addresses that are named, by level."""
+        named = {level: getattr(self, f"l{level}") for level in range(2, len(ESCALATION_PATH) + 1)}
+        return {level: address for level, address in named.items() if address}
+
+
 class Contacts(ConfigSection):
     """Who is notified, each only if configured: e-mail and PagerDuty of what is critical, Slack of everything.
 
     `nobody` says that an environment without any of them is meant.
     """
 
-    email: Annotated[
-        str | None,
-        right("an e-mail address", "on-call@acme.example", pattern=rf"^[A-Za-z0-9._%+-]{{1,64}}@{_HOST}$", max_length=254),
-    ] = None
+    email: _Email = None
     pagerduty_url_secret: Annotated[str | None, *_secret("pagerduty-url")] = None
     """The name of a secret with the URL of a CloudWatch integration of PagerDuty: the URL alone authorizes."""
+    pagerduty_event_source: Annotated[
+        str | None,
+        right(
+            "the name of PagerDuty's partner event source in Amazon EventBridge",
+            "aws.partner/pagerduty.com/acme-production",
+            pattern=r"^aws\.partner/pagerduty\.com/[A-Za-z0-9._-]{1,200}$",
+        ),
+    ] = None
+    """The name of the partner event source, and of its event bus, by which PagerDuty says who has acknowledged."""
+    escalation: Escalation = Escalation()
     heartbeat_url_secret: Annotated[str | None, *_secret("heartbeat-url")] = None
     """The name of a secret with the URL that `notify` gets each minute once all is told: a service outside AWS tells people
     when that stops."""
@@ -245,6 +274,10 @@ class Contacts(ConfigSection):
         ways = [way for way in ("email", "pagerduty_url_secret", "slack") if getattr(self, way)]
         if self.nobody and ways:
             raise ValueError(f"contacts.nobody = true should be removed: contacts.{ways[0]} says who is told")
+        if self.pagerduty_event_source and not self.pagerduty_url_secret:
+            raise ValueError(
+                "contacts.pagerduty_event_source should be removed, or contacts.pagerduty_url_secret set: PagerDuty hears by it"
+            )
         if not self.nobody and not ways:
             raise ValueError(
                 'contacts should have email, pagerduty_url_secret or slack, such as email = "on-call@acme.example"; '

@@ -296,6 +296,10 @@ class Names(ConfigSection):
         """Notifications of a severity, P1 to P4."""
         return f"{self.prefix}-{severity.lower()}"
 
+    def level_topic(self, level: int) -> str:
+        """What a level of the escalation path is told, L2 to L4, where the environment names its people."""
+        return f"{self.prefix}-l{level}"
+
     @property
     def chat_topic(self) -> str:
         """Every notification, as Amazon Q Developer in chat applications takes it."""

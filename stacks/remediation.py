@@ -9,7 +9,7 @@ from stacks.functions.base import every_minute
 from stacks.functions.diagnose import diagnose
 from stacks.functions.health_check import health_check
 from stacks.functions.incident_page import incident_page
-from stacks.functions.notify import notify
+from stacks.functions.notify import acknowledgements, notify
 from stacks.functions.postmortem import postmortem
 from stacks.functions.releases import releases
 from stacks.functions.rollback import rollback
@@ -40,6 +40,8 @@ class Remediation(EnvironmentStack):
         every_minute(self, "EveryMinuteNotify", tells, "Tells people what is held back, over or still firing")
         self.topics.alarms.add_subscription(subscriptions.LambdaSubscription(tells))
         postmortem(self, environment, self.topics, self.records, incidents_bucket(self, environment))
+        if source := environment.contacts.pagerduty_event_source:
+            acknowledgements(self, source, tells)
         incident_page(self, environment, self.topics, self.records)
         if environment.sentry:
             counts = sentry(self, environment, self.topics, environment.sentry)

@@ -12,8 +12,8 @@ from stacks.environment import Environment
 
 
 class Topics:
-    """Alarms publish to `alarms`, which invokes `notify`; `notify` publishes to `on_call` (by severity) and `chat`,
-    `rollback` to `outcomes` and `escalations`."""
+    """Alarms publish to `alarms`, which invokes `notify`; `notify` publishes to `on_call` (by severity), `levels` (of the
+    escalation path) and `chat`, `rollback` to `outcomes` and `escalations`."""
 
     def __init__(self, stack: EnvironmentStack, environment: Environment) -> None:
         self._stack = stack
@@ -23,6 +23,9 @@ class Topics:
         self.escalations = self._topic("Escalations", environment.escalations_topic)
         self.alarms = self._topic("Alarms", environment.alarms_topic)
         self.on_call = {severity: self._topic(severity, environment.on_call_topic(severity)) for severity in RESPONSE_TIMES}
+        self.levels = {
+            level: self._topic(f"L{level}", environment.level_topic(level)) for level in environment.contacts.escalation.levels
+        }
         self.chat = self._topic("Chat", environment.chat_topic)
         self._subscribe_people()
 
@@ -36,6 +39,8 @@ class Topics:
         if contacts.email:
             for topic in (*calls, self.on_call["P3"], self.escalations):
                 topic.add_subscription(subscriptions.EmailSubscription(contacts.email))
+        for level, address in contacts.escalation.levels.items():
+            self.levels[level].add_subscription(subscriptions.EmailSubscription(address))
         if contacts.pagerduty_url_secret:
             # The URL is a secret: CloudFormation reads it at deploy time, the template has its secret's name.
             url = cdk.SecretValue.secrets_manager(contacts.pagerduty_url_secret).unsafe_unwrap()

@@ -37,7 +37,8 @@ class Alarm:
 
     `slug` is its name below the environment's prefix; `measured` the newest value behind the state beside its normal, in words,
     empty for a composite. `judged` is false before CloudWatch has any data to go by. `began` is the time of
-    the first value beyond the line, among those that CloudWatch judged by, while it fires.
+    the first value beyond the line, among those that CloudWatch judged by, while it fires. `reason` is why it has its state, as
+    whoever set it says.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Alarm:
     measured: str = ""
     judged: bool = True
     began: datetime | None = None
+    reason: str = ""
 
     @property
     def page(self) -> Page | None:
@@ -112,6 +114,7 @@ class Alarms:
             measured=_measured(found, self._rows.get(slug), description.title),
             judged=found["StateValue"] != "INSUFFICIENT_DATA",
             began=_began(found) if found["StateValue"] == "ALARM" else None,
+            reason=found.get("StateReason") or "",
         )
 
 

@@ -1,16 +1,32 @@
 """The maintenance that a person has announced: the item `maintenance` in the table of incidents.
 
 It is there from before users are kept out until they are let in again and the alarms act again; `notify` ends what is over.
+While the alarm of maintenance fires, nobody is called; its reason says who began it, and why, and then who ended it.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 _KEY = {"id": "maintenance"}
+_REASON = re.compile(r"(?s)maintenance-o(?:n|ff), started by (\S+): (.*)")
+BY_HAND = "set by hand"
+"""By whom maintenance is that no procedure began or ended."""
+
+
+def reason(procedure: Literal["maintenance-on", "maintenance-off"], by: str, why: str) -> str:
+    """The reason of the alarm's state."""
+    return f"{procedure}, started by {by}: {why}"
+
+
+def by_and_why(reason: str) -> tuple[str, str]:
+    """The same back."""
+    found = _REASON.fullmatch(reason)
+    return (found[1], found[2]) if found else (BY_HAND, reason)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,10 +11,14 @@ it is sent: a run that dies in between sends it again. These rules keep that fro
 - What is about to be sent is written before. If then the answer of SNS is lost, or the run dies, or the table takes no more, it
   may have arrived: it is tried again once in the next run, then every RETRY.
 - Whatever failed is raised in the end: the alarm on the function's errors calls people without the function.
+
+When nobody answers a call, the next level of the escalation path is told (`lambdas.notify.escalation`). What tells whether
+somebody has answered is the incident's record: where that cannot be read, nobody further is told, and the errors call.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -30,17 +34,21 @@ from lambdas.common.clock import Clock
 from lambdas.common.events import EventError, sent_at
 from lambdas.common.incidents import Incidents, Outcome
 from lambdas.common.maintenance import Maintenance, Maintenances
+from lambdas.common.record.incident import Incident
 from lambdas.common.record.store import Records
 from lambdas.notify import memory
+from lambdas.notify.acknowledgements import Acknowledgement, is_pagerduty, parse
 from lambdas.notify.arming import waits_for
 from lambdas.notify.deployments import Deployments
+from lambdas.notify.escalation import Call, Escalation, next_escalation
 from lambdas.notify.memory import CHANNELS, Channel, Memories
 from lambdas.notify.messages import Situation, for_chat, for_pagerduty, subject, text
 from lambdas.notify.plan import ENDS, Memory, Notification, plan
-from lambdas.notify.recording import Recorder, Sent
+from lambdas.notify.recording import Recorder, Sent, calls
 from lambdas.notify.settings import NotifySettings
 from runbook.alarms import DEPENDENCY_ALARMS, behind_page
 from runbook.rules import ARMING, CALM, DEPLOYMENT_AGE, ENDING, HOLD, LASTING, MAINTENANCE, REPEAT, RETRY, SETTLED
+from runbook.severities import CALLED
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -77,6 +85,7 @@ class _Run:
 
     now: datetime
     scheduled: bool
+    recorder: Recorder
     alarms: Sequence[Alarm] = ()
     deployment: str | None = None
     muted: dict[str, bool] = field(default_factory=dict)
@@ -106,7 +115,9 @@ class Notify:
         self._deployments = Deployments(settings, clients.ecs)
         self._incidents = Incidents(clients.incidents, settings.retention_days, clock)
         self._announced = Maintenances(clients.incidents)
-        self._recorder = Recorder(Records(clients.records))
+        self._records = Records(clients.records)
+        self._acknowledged: list[Acknowledgement] = []
+        """What PagerDuty told this process, and could not be recorded yet."""
         self._untold: tuple[datetime, Memories] | None = None
         """What this process has told and the table does not know, and when."""
 
@@ -115,7 +126,9 @@ class Notify:
 
         Raises the first of what failed, once everybody is told who could be."""
         now, found = self._look(event)
-        run = _Run(now, scheduled=isinstance(event, Mapping) and "time" in event)
+        scheduled = isinstance(event, Mapping) and "time" in event and not is_pagerduty(event)
+        run = _Run(now, scheduled, Recorder(self._records))
+        self._take(event, run)
         before = self._recall(run)
         found, deleted = self._complete(found, before, run)
         alarms, _ = self._once_armed(found, run)
@@ -141,14 +154,91 @@ class Notify:
                 if not one.incident and _belongs(incident, one.since):
                     kept[channel][name] = replace(one, incident=incident)
             news += [(channel, one) for one in new]
+        if not maintenance:
+            news += self._escalations(news, kept, run)
         sent = self._tell(list(self._named(news, kept, run)), before, kept, free_since, run)
         with run.attempt("What happened could not be recorded"):
-            name = self._recorder.look(alarms, now, partial(self._ask_for_the_post_mortem, run=run))
+            switch = next((one for one in found if one.name == self._settings.maintenance_alarm), None)
+            name = run.recorder.look(alarms, now, partial(self._ask_for_the_post_mortem, run=run), switch)
             if name and not maintenance:
                 self._diagnose(name, now)
         if run.problems:
             raise run.problems[0]
         return sent
+
+    # Who answers, and who is told where nobody does
+
+    def _take(self, event: Any, run: _Run) -> None:
+        """Record who has acknowledged an incident in PagerDuty. What cannot be recorded is tried again by the next run of this
+        process; what cannot be read is among the dead letters."""
+        if is_pagerduty(event):
+            with run.attempt("An acknowledgement in PagerDuty could not be read"):
+                one = parse(event)
+                if abs(one.at - run.now) >= _DAY:
+                    raise EventError(f"an acknowledgement in PagerDuty is of another day: {one.at}")
+                self._acknowledged.append(one)
+        for one in tuple(self._acknowledged):
+            with run.attempt("An acknowledgement in PagerDuty could not be recorded"):
+                name = run.recorder.acknowledged(one)
+                self._acknowledged.remove(one)
+                logger.info("Acknowledged in PagerDuty" if name else "Of no incident here", by=one.event.by, incident=name)
+
+    def _escalations(
+        self, news: Sequence[tuple[Channel, Notification]], kept: dict[Channel, dict[str, Memory]], run: _Run
+    ) -> list[tuple[Channel, Notification]]:
+        """The next level for each channel that has not told it, where it is due; changes `kept` as if it were told."""
+        incident, escalation = None, None
+        self._name(news, kept, run)
+        with run.attempt("Whether somebody has answered could not be read"):
+            if incident := run.recorder.open():
+                told = (_call(one) for one in kept["people"].values() if one.named == incident.name)
+                escalation = next_escalation(incident, filter(None, told))
+        if incident is None or escalation is None or run.now < escalation.due:
+            return []
+        self._record_escalation(incident.name, escalation, kept, run)
+        firing = [one for one in run.alarms if one.firing and calls(one) and one.name in incident.pages]
+        firing.sort(key=lambda one: one.description.severity)
+        found: list[tuple[Channel, Notification]] = []
+        for channel in CHANNELS:
+            new = {one.alarm.name for to, one in news if to == channel}
+            if one := self._escalated(escalation, firing, new, kept[channel], run):
+                found.append((channel, one))
+        return found
+
+    def _record_escalation(self, incident: str, escalation: Escalation, kept: Memories, run: _Run) -> None:
+        """Record a level that an earlier run told; where the chat lacks it, once the time of the next level has come."""
+        told = {one.escalated: one.escalated_at for one in kept["people"].values()}.get(escalation.id)
+        in_chat = any(one.escalated == escalation.id for one in kept["chat"].values())
+        if told and (in_chat or run.now >= told + escalation.within):
+            with run.attempt("An escalation could not be recorded"):
+                run.recorder.escalated(incident, escalation.event(told))
+
+    def _name(self, news: Sequence[tuple[Channel, Notification]], kept: dict[Channel, dict[str, Memory]], run: _Run) -> None:
+        """Name the incidents of what people were told without a name, in `kept`."""
+        new = {one.alarm.name for _, one in news}
+        for alarm in run.alarms:
+            one = kept["people"].get(alarm.name)
+            if alarm.firing and calls(alarm) and one and one.told_at and not one.named and alarm.name not in new:
+                with run.attempt("An incident could not be named"):
+                    named = run.recorder.name(alarm)
+                    for channel in CHANNELS:
+                        if alarm.name in kept[channel]:
+                            kept[channel][alarm.name] = replace(kept[channel][alarm.name], named=named)
+
+    def _escalated(
+        self, escalation: Escalation, firing: Sequence[Alarm], new: AbstractSet[str], kept: dict[str, Memory], run: _Run
+    ) -> Notification | None:
+        """The notification of a level, with the most severe page that people know of; None where it was told already."""
+        if any(one.escalated == escalation.id for one in kept.values()):
+            return None
+        for alarm in firing:
+            was = kept.get(alarm.name)
+            if was and was.told_at and alarm.name not in new and not self._muted(alarm.name, run):
+                if was.again_at and _is_of_another(was.again_at, escalation, run.now):
+                    was = replace(was, again_at=None)
+                kept[alarm.name] = replace(was, escalated=escalation.id, escalated_at=run.now)
+                return Notification("escalated", alarm, kept[alarm.name], was, escalation)
+        return None
 
     # What it looks at
 
@@ -235,7 +325,7 @@ class Notify:
         for channel, one in news:
             memory = one.memory
             with run.attempt("An incident could not be named: people are told all the same"):
-                memory = replace(memory, named=self._recorder.join(one))
+                memory = replace(memory, named=run.recorder.join(one))
             if one.alarm.name in kept[channel]:
                 kept[channel][one.alarm.name] = replace(kept[channel][one.alarm.name], named=memory.named)
             yield channel, replace(one, memory=memory)
@@ -279,11 +369,19 @@ class Notify:
                 kept[channel][name] = replace(after, again_at=None)
             else:
                 del kept[channel][name]
+        self._record(told, run)  # before it is remembered: what is sent again is recorded once
         self._keep(kept, before, run)
+        return sent
+
+    def _record(self, told: Sequence[Sent], run: _Run) -> None:
         for each in told:
             with run.attempt("What was told could not be recorded"):
-                self._recorder.sent(each, run.now)
-        return sent
+                run.recorder.sent(each, run.now)
+        levels = [(one.memory.named, one.escalation) for one in (each.notification for each in told) if one.escalation]
+        if len(levels) == len(CHANNELS):  # last: then the next level is waited for
+            incident, escalation = levels[0]
+            with run.attempt("An escalation could not be recorded"):
+                run.recorder.escalated(incident, escalation.event(run.now))
 
     def _ready(
         self,
@@ -338,14 +436,22 @@ class Notify:
             run.deployment = self._deployments.last(run.now)
         outcome, unread = self._outcome(notification.memory.incident, run)
         behind = _behind(notification.alarm, run.alarms)
-        situation = Situation(run.now, behind, outcome, unread, run.deployment, _silent(notification, run.alarms))
+        situation = Situation(
+            run.now,
+            behind,
+            outcome,
+            unread,
+            run.deployment,
+            _silent(notification, run.alarms),
+            self._told_before(notification, run),
+        )
         words = text(notification, situation, settings)
         if channel == "chat":
             words = for_chat(notification, situation, settings)
             self._clients.sns.publish(TopicArn=settings.chat_topic, Message=words)
             return words
         self._clients.sns.publish(
-            TopicArn=settings.topic(notification.severity),
+            TopicArn=settings.topic(notification.severity, notification.escalation.level if notification.escalation else 1),
             Subject=subject(notification, settings),
             Message=json.dumps({"default": words, "https": for_pagerduty(notification, words)}, ensure_ascii=False),
             MessageStructure="json",
@@ -368,6 +474,17 @@ class Notify:
                 InvocationType="Event",
                 Payload=json.dumps({"incident": incident}),
             )
+
+    def _told_before(self, notification: Notification, run: _Run) -> Incident | None:
+        """The incident of a notification, where it is not the first of it; None where it could not be read, too."""
+        name = notification.memory.named
+        if not name or (notification.kind == "open" and name not in run.recorder.known):
+            return None
+        try:
+            return run.recorder.incident(name)
+        except Exception:
+            logger.exception("Who has acknowledged an incident could not be read", incident=name)
+            return None
 
     def _diagnose(self, incident: str, now: datetime) -> None:
         """Have an incident diagnosed, which tells those who were called; nobody's call waits for it. Where that cannot be asked
@@ -462,9 +579,22 @@ def _for_a_person(outcome: Outcome | None, now: datetime) -> bool:
     return outcome.needs_person or bool(outcome.evidence.get("impaired"))
 
 
+def _call(memory: Memory) -> Call | None:
+    """When people were called for an alarm, and with which severity; None where they were not."""
+    at = memory.loud_at or memory.told_at
+    return Call(at, memory.told_as) if at and memory.told_as in CALLED else None
+
+
+def _is_of_another(again_at: datetime, escalation: Escalation, now: datetime) -> bool:
+    """Whether the next try of a notification was noted for another than this level, which has been told since."""
+    return again_at < escalation.due or now < again_at < escalation.due + RETRY
+
+
 def _due(notification: Notification, free_since: datetime | None) -> datetime:
     """When a notification was first due, by what CloudWatch remembers: the alarm's time, and since when it is not held back."""
     alarm, known = notification.alarm, notification.memory
+    if notification.escalation:
+        return notification.escalation.due
     if notification.kind in ENDS:
         return alarm.since + (SETTLED if known.flapping or notification.lowered else CALM)
     if notification.kind == "lasting":

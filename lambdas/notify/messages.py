@@ -9,7 +9,10 @@ from typing import Literal
 from lambdas.common import chat, links, pagerduty
 from lambdas.common.alarms import Alarm
 from lambdas.common.incidents import Outcome
-from lambdas.common.words import shown
+from lambdas.common.record.events import Escalated, Notified
+from lambdas.common.record.incident import Incident
+from lambdas.common.words import person, shown
+from lambdas.notify.escalation import answer, calls_people
 from lambdas.notify.plan import ENDS, Kind, Notification
 from lambdas.notify.recording import calls
 from lambdas.notify.settings import NotifySettings
@@ -26,6 +29,7 @@ _PART = 2000  # of what others wrote: some 20 parts, twice, in at most 4 bytes a
 _OVER = (
     "Incident",
     "Since",
+    "Acknowledged",
     "No data",
     "Likely cause",
     "Automation",
@@ -41,6 +45,7 @@ _BEGINS: Mapping[Kind, str] = {
     "flapping": "Comes and goes: ",
     "worse": "Worse: ",
     "lasting": f"For {LASTING / timedelta(minutes=1):g} min now: ",
+    "escalated": "Escalated to ",
     "close": "Over: ",
     "handled": "Handled without a call: ",
 }
@@ -53,7 +58,8 @@ class Situation:
     """What else is known: the alarms that fire behind this one, and what rollback did about it, if it did.
 
     `unread` is why what rollback did could not be read; empty where it could. `deployment` is the last one, in words. `silent`
-    are the alarms behind it that have lost their data.
+    are the alarms behind it that have lost their data. `incident` is what its record had before, where this is not its first
+    message.
     """
 
     now: datetime
@@ -62,6 +68,7 @@ class Situation:
     unread: str = ""
     deployment: str = ""
     silent: Sequence[Alarm] = ()
+    incident: Incident | None = None
 
 
 def subject(notification: Notification, settings: NotifySettings) -> str:
@@ -104,7 +111,9 @@ def _state(notification: Notification) -> Literal["ALARM", "OK"]:
 
 
 def _headline(notification: Notification, settings: NotifySettings) -> str:
-    return f"{notification.severity} {settings.environment}: {_BEGINS[notification.kind]}{notification.alarm.description.title}"
+    level, title = notification.escalation, notification.alarm.description.title
+    begins = _BEGINS[notification.kind] + (f"L{level.level}, {level.role}: " if level else "")
+    return f"{notification.severity} {settings.environment}: {begins}{title}"
 
 
 def _parts(notification: Notification, situation: Situation, settings: NotifySettings) -> list[tuple[str, str]]:
@@ -116,7 +125,10 @@ def _parts(notification: Notification, situation: Situation, settings: NotifySet
     console = settings.dashboard_url.partition("#")[0]
     parts = {
         "Incident": _incident(notification, settings),
+        "Escalated": notification.escalation.why if notification.escalation else "",
         "Since": f"{since} ({_minutes(memory.since, situation.now)}){again}",
+        "Acknowledged": _acknowledged(situation.incident),
+        "Told before": _told_before(notification, situation.incident),
         "Quiet": _quiet(notification),
         "Measured": "\n".join(one.measured for one in (situation.behind or [alarm]) if one.measured),
         "No data": "\n".join(f"{one.name}: it may not be over" for one in situation.silent),
@@ -129,7 +141,8 @@ def _parts(notification: Notification, situation: Situation, settings: NotifySet
         "Alarm": links.alarm(console, alarm.name),
         "Logs": _logs(alarm, console, memory.since, end, settings),
         "Dashboard": links.dashboard(settings.dashboard_url, memory.since, end),
-        "Who": _who(notification),
+        "Who": _who(notification, situation.incident),
+        "Acknowledge": _acknowledge(notification, situation.incident, settings),
         f"Silence it for {_minutes(situation.now, situation.now + SILENCE)}": _silence(alarm),
     }
     if memory.calm_since:  # it is over
@@ -208,12 +221,61 @@ def _quiet(notification: Notification) -> str:
     return "\n".join((lowered,) * notification.lowered + (flaps,) * memory.flapping)
 
 
-def _who(notification: Notification) -> str:
+def _acknowledged(incident: Incident | None) -> str:
+    """Who has an incident; empty where it is not known."""
+    if incident is None or incident.times.told is None:
+        return ""
+    found = answer(incident)
+    if found is None:
+        return "Nobody has acknowledged it"
+    by, at = person(found.by), f"at {found.at:%H:%M} UTC"
+    match found.kind:
+        case "hand-over":
+            return f"{found.value}, handed over by {by} {at}"
+        case "resolution":
+            return f"Resolved by {by} {at}"
+        case _:
+            return f"{by} {at}"
+
+
+def _told_before(notification: Notification, incident: Incident | None) -> str:
+    """Who was told when, of what nobody has answered."""
+    if not (notification.escalation and incident):
+        return ""
+    told = [
+        f"{event.at:%H:%M:%S} UTC L{event.level} {event.role}"
+        if isinstance(event, Escalated)
+        else f"{event.at:%H:%M:%S} UTC {_level(1)}: {event.subject.partition(': ')[2]}"
+        for event in incident.events
+        if isinstance(event, Escalated) or (isinstance(event, Notified) and calls_people(event))
+    ]
+    return "\n".join(told)
+
+
+def _acknowledge(notification: Notification, incident: Incident | None, settings: NotifySettings) -> str:
+    """The command by which whoever was called takes it up; empty where nobody is called, or somebody has."""
+    named = notification.memory.named
+    if notification.severity not in CALLED or not named or (incident and answer(incident)):
+        return ""
+    values = f'DryRun="false",Incident="{named}",Reason="I look at it"'
+    document = f"{settings.alarm_prefix}incident-acknowledge"
+    return f"aws ssm start-automation-execution --document-name {document} --parameters '{values}'"
+
+
+def _level(level: int) -> str:
+    return f"L{level} {ESCALATION_PATH[level - 1]}"
+
+
+def _who(notification: Notification, incident: Incident | None) -> str:
     severity = notification.severity
     within = RESPONSE_TIMES[severity]
-    first, *others = (f"L{level} {role}" for level, role in enumerate(ESCALATION_PATH, 1))
+    begin = notification.escalation.level if notification.escalation else 1
+    first, *others = (_level(level) for level in range(begin, len(ESCALATION_PATH) + 1))
     if severity in CALLED:
-        return f"{first} now; when nobody has answered within {within}: " + ", then ".join(others)
+        if incident and answer(incident):
+            return ""
+        then = f"; when nobody has acknowledged it within {within}: {', then '.join(others)}" if others else ""
+        return f"{first} now{then}"
     return f"{first}, {within}" if severity == "P4" else f"{first}, within {within}"
 
 

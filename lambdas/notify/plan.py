@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from lambdas.common.alarms import Alarm
 from runbook.alarms import AFFECTING_ALARMS, DEPENDENCY_ALARMS, LASTING_SEVERITIES, behind_page
@@ -26,7 +26,10 @@ from runbook.rows import RECURRING
 from runbook.rules import CALM, DEPLOYMENT_WAIT, FLAPPING, HOLD, LASTING, RECALL, SETTLED
 from runbook.severities import CALLED, Severity
 
-Kind = Literal["open", "flapping", "worse", "lasting", "close", "handled"]
+if TYPE_CHECKING:
+    from lambdas.notify.escalation import Escalation
+
+Kind = Literal["open", "flapping", "worse", "lasting", "escalated", "close", "handled"]
 ENDS: frozenset[Kind] = frozenset({"close", "handled"})
 """What says that an alarm has ended; the others say that it fires."""
 
@@ -44,7 +47,8 @@ class Memory:
     a deployment held it back; `incident` is the id of what rollback recorded of it, `named` the name of the
     incident that it is of. `over`: people were told of its
     end, and it is only remembered for its return. `again_at`
-    is set while nobody knows whether the notification was sent: it is tried again then.
+    is set while nobody knows whether the notification was sent: it is tried again then. `escalated` is the id of the newest
+    escalation of its incident that was told with it, `escalated_at` when.
     """
 
     since: datetime
@@ -62,21 +66,24 @@ class Memory:
     incident: str = ""
     named: str = ""
     again_at: datetime | None = None
+    escalated: str = ""
+    escalated_at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Notification:
     """`open`: an alarm fires. `flapping`: it keeps coming back. `worse`: another critical alarm joins a page that is quiet.
-    `lasting`: it fires for long. `close`: it has been calm. `handled`: it ended while a deployment's rollback could repair it,
-    and nobody was called.
+    `lasting`: it fires for long. `escalated`: it fires, and nobody has answered the call. `close`: it has been calm. `handled`:
+    it ended while a deployment's rollback could repair it, and nobody was called.
 
-    `untold` is what to remember if this is not sent; None of an alarm that has ended.
+    `untold` is what to remember if this is not sent; None of an alarm that has ended. `escalation` is the level that is told.
     """
 
     kind: Kind
     alarm: Alarm
     memory: Memory
     untold: Memory | None = None
+    escalation: "Escalation | None" = None
 
     @property
     def lowered(self) -> bool:
@@ -86,6 +93,8 @@ class Notification:
     @property
     def severity(self) -> Severity:
         """What people are told it with; P4 for what was handled automatically."""
+        if self.escalation:
+            return self.escalation.severity
         return "P4" if self.kind == "handled" else self.memory.told_as or self.alarm.description.severity
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from lambdas.common.settings import AlarmSettings, IncidentSettings, Name, Origin, Topic
+from lambdas.common.settings import FROM_JSON, AlarmSettings, IncidentSettings, Name, Origin, Topic
 from runbook.severities import Severity
 
 
@@ -27,6 +27,8 @@ class NotifySettings(IncidentSettings, AlarmSettings):
     p3_topic: Topic
     p4_topic: Topic
     chat_topic: Topic
+    level_topics: Annotated[dict[int, Topic], FROM_JSON]
+    """Those of the levels of the escalation path whose people the environment names."""
     product: Name
     """What users call the application."""
     frontend_url: Origin
@@ -37,6 +39,8 @@ class NotifySettings(IncidentSettings, AlarmSettings):
     heartbeat_secret: str
     """The name of a secret with the URL that is told each minute that all is told; empty where there is none."""
 
-    def topic(self, severity: Severity) -> str:
-        """The ARN of the topic that people of a severity are subscribed to."""
+    def topic(self, severity: Severity, level: int = 1) -> str:
+        """The ARN of the topic that people of a severity are subscribed to, or those of a level, where they are named."""
+        if level in self.level_topics:
+            return self.level_topics[level]
         return {"P1": self.p1_topic, "P2": self.p2_topic, "P3": self.p3_topic, "P4": self.p4_topic}[severity]

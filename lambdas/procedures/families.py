@@ -8,7 +8,7 @@ from lambdas.procedures.backend import Backend
 from lambdas.procedures.clients import Clients
 from lambdas.procedures.database import Database
 from lambdas.procedures.frontend import Frontend
-from lambdas.procedures.incident import Incidents
+from lambdas.procedures.incident import Response
 from lambdas.procedures.maintenance import Maintain
 from lambdas.procedures.rotation import Rotation
 from lambdas.procedures.run import Steps
@@ -29,5 +29,5 @@ def families(settings: ProceduresSettings, clients: Clients, clock: Clock, runs:
         Size(settings, **stores, elasticache=clients.elasticache).steps(),
         Rotation(settings, **stores, **tasks, elasticache=clients.elasticache).steps(),
         Maintain(settings, clients, runs).steps(),
-        Incidents(settings, clients, clock, runs).steps(),
+        Response(settings, clients, clock, runs).steps(),
     )

@@ -28,7 +28,7 @@ OPEN = "open"
 """The incident that is open."""
 
 
-class Incidents:
+class Response:
     """The family in one environment."""
 
     def __init__(self, settings: ProceduresSettings, clients: Clients, clock: Clock, runs: Runs, fetch: Fetch = fetch) -> None:
@@ -64,7 +64,7 @@ class Incidents:
     # Note
 
     def _plan_note(self, run: Run) -> Answer:
-        return {"said": f"The note would be added to the timeline of {_words(self._chosen(run))}."}
+        return {"said": f"The note would be added to the record of {_words(self._chosen(run))}."}
 
     def _note(self, run: Run) -> Answer:
         return {"said": self._add(run, self._of(run), "note", run.inputs["Note"])}

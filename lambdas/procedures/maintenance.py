@@ -13,7 +13,7 @@ from typing import Any, Literal
 from lambdas.common import chat
 from lambdas.common.https import Answer as Page
 from lambdas.common.https import NoAnswerError
-from lambdas.common.maintenance import Maintenances
+from lambdas.common.maintenance import Maintenances, reason
 from lambdas.common.words import person, shown
 from lambdas.health_check.probes import judge_api, judge_frontend
 from lambdas.procedures.clients import Clients
@@ -101,7 +101,7 @@ class Maintain:
         self._announced.announce(until, run.execution, run.started_by)
         if self._muted():
             return {"said": f"Nobody is called already; maintenance ends at {_time(until)}."}
-        self._set_muted("ALARM", f"maintenance-on, started by {run.started_by}: {run.reason}")
+        self._set_muted("ALARM", reason("maintenance-on", run.started_by, run.reason))
         return {"said": f"Nobody is called, and automation changes nothing, until {_time(until)}."}
 
     def _keep_out(self, run: Run) -> Answer:
@@ -153,7 +153,7 @@ class Maintain:
     def _unmute(self, run: Run) -> Answer:
         """Only what was said of it is forgotten last: a run that dies in between is taken up by the next."""
         if self._muted():
-            self._set_muted("OK", f"maintenance-off, started by {run.started_by}: {run.reason}")
+            self._set_muted("OK", reason("maintenance-off", run.started_by, run.reason))
         self._announced.forget()
         self._tell(run, f"Maintenance is over, by {person(run.started_by)}", run.reason)
         return {"said": "People are called again, and automation acts again."}
@@ -194,9 +194,9 @@ class Maintain:
     def _muted(self) -> bool:
         return bool(self._in_alarm([self._settings.maintenance_alarm]))
 
-    def _set_muted(self, state: Literal["ALARM", "OK"], reason: str) -> None:
+    def _set_muted(self, state: Literal["ALARM", "OK"], words: str) -> None:
         self._cloudwatch.set_alarm_state(
-            AlarmName=self._settings.maintenance_alarm, StateValue=state, StateReason=shown(reason, 1000)
+            AlarmName=self._settings.maintenance_alarm, StateValue=state, StateReason=shown(words, 1000)
         )
 
     def _firing(self) -> list[str]:

@@ -48,7 +48,7 @@ def render(environment: Environment, environments: Sequence[Environment]) -> str
         "health_check_function": environment.function("health-check"),
         "contacts": _contacts(environment),
         "task_limit": _task_limit(environment),
-        "escalation_path": _escalation_path(),
+        "escalation_path": _escalation_path(environment),
         "status_page.investigating": status_page.INVESTIGATING,
         "status_page.identified": status_page.IDENTIFIED,
         "status_page.resolved": status_page.RESOLVED,
@@ -101,9 +101,10 @@ def _task_limit(environment: Environment) -> str:
     )
 
 
-def _escalation_path() -> str:
+def _escalation_path(environment: Environment) -> str:
+    told = {1: "PagerDuty", **environment.contacts.escalation.levels}
     return "\n".join(
-        f"{level}. **L{level}:** {capitalized(role)}" + (" (PagerDuty)" if level == 1 else "")
+        f"{level}. **L{level}:** {capitalized(role)}" + (f" ({told[level]})" if level in told else "")
         for level, role in enumerate(ESCALATION_PATH, 1)
     )
 

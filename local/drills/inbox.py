@@ -63,7 +63,8 @@ class Inbox:
         """The URL of a queue behind the topics."""
         environment = self._cloud.environment
         queue = environment.arn("sqs", _QUEUE)
-        names = [environment.escalations_topic, *(environment.on_call_topic(severity) for severity in RESPONSE_TIMES)]
+        names = [environment.escalations_topic, *map(environment.on_call_topic, RESPONSE_TIMES)]
+        names += map(environment.level_topic, environment.contacts.escalation.levels)
         topics = [environment.arn("sns", name) for name in names]
         statement = {
             "Effect": "Allow",

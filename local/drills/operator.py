@@ -90,9 +90,10 @@ class Operator:
         self.cloud.wait_until_idle(120)
         return str(answer["AutomationExecutionId"])
 
-    def follow(self, message: str) -> Execution:
-        """Start the procedure that a message names, with the inputs that it names, and let time pass until it has ended."""
-        ((document, given),) = re.findall(r"--document-name (\S+) --parameters '(.*)'", message)
+    def follow(self, message: str, part: Literal["Procedure", "Acknowledge"] = "Procedure") -> Execution:
+        """Start the procedure that a part of a message names, with the inputs that it names, and let time pass until it has
+        ended."""
+        ((document, given),) = re.findall(rf"\n{part}\n.* --document-name (\S+) --parameters '(.*)'", message)
         inputs = dict(re.findall(r'(\w+)="([^"]*)"', given))
         answer = self.ssm.start_automation_execution(
             DocumentName=document, Parameters={name: [value] for name, value in inputs.items()}

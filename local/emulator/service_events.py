@@ -1,10 +1,14 @@
-"""ECS's events: EventBridge takes a service's deployments and stopped tasks to log groups and functions, as AWS does.
+"""ECS's events, and a partner's: EventBridge takes a service's deployments and stopped tasks to log groups and functions, and
+what PagerDuty says to the event bus of its source, as AWS does.
 
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_service_deployment_events.html
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html
 
 ministack 1.5.33 sends no events of ECS, and its EventBridge has no log groups as targets. Replaced:
 - `ecs._mark_task_stopped`: called through; the task's event follows;
+- `eventbridge._describe_event_source`: called through; refused where there is none, PENDING without a bus of its name;
+- `eventbridge._put_partner_events`: called through; ministack drops the events, here they go to the bus with the source's name
+  (https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutPartnerEvents.html);
 - `eventbridge._invoke_target`: called through; a log group as a target gets the event in a log stream of its own;
 - `eventbridge._dispatch_to_lambda`: invokes asynchronously, with Lambda's retries, and only when the function's resource policy
   allows the rule (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html).
@@ -17,7 +21,7 @@ import logging
 import secrets
 from typing import Any
 
-from ministack.core.responses import new_uuid
+from ministack.core.responses import error_response_json, get_account_id, get_region, new_uuid
 from ministack.services import cloudwatch_logs, ecs, eventbridge
 
 from local.ecs.rollout import Deployment, Revision, Status, Turn
@@ -43,6 +47,36 @@ class ServiceEvents:
         self._invoke, self._mark_stopped = eventbridge._invoke_target, ecs._mark_task_stopped
         eventbridge._invoke_target, ecs._mark_task_stopped = self.invoke_target, self.mark_task_stopped
         eventbridge._dispatch_to_lambda = _invoke_function
+        self._describe_event_source = eventbridge._describe_event_source
+        eventbridge._describe_event_source = self.describe_event_source
+        self._put_partner_events, eventbridge._put_partner_events = eventbridge._put_partner_events, self.put_partner_events
+
+    def describe_event_source(self, request: dict[str, Any]) -> Any:
+        name = request.get("Name", "")
+        if all(one["Name"] != name for one in eventbridge._partner_event_sources.values()):
+            return error_response_json("ResourceNotFoundException", f"Event source {name} does not exist.", 400)
+        status, headers, body = self._describe_event_source(request)
+        state = "ACTIVE" if name in eventbridge._event_buses else "PENDING"
+        return status, headers, json.dumps(json.loads(body) | {"State": state}).encode()
+
+    def put_partner_events(self, request: dict[str, Any]) -> Any:
+        """Each reaches the event bus that is associated with its source; without one, nobody."""
+        answer = self._put_partner_events(request)
+        for one in request.get("Entries", ()):
+            eventbridge._dispatch_event(
+                {
+                    "EventId": new_uuid(),
+                    "Source": one["Source"],
+                    "DetailType": one["DetailType"],
+                    "Detail": one["Detail"],
+                    "Time": int(one.get("Time", self.clock.time())),
+                    "Resources": one.get("Resources", []),
+                    "Account": get_account_id(),
+                    "Region": get_region(),
+                    "EventBusName": one["Source"],
+                }
+            )
+        return answer
 
     def deployment_turned(self, turn: Turn) -> None:
         """The events of a deployment's new status.

@@ -8,7 +8,7 @@ from local.preflight.case import Answer, Answers, Case
 from local.preflight.hosts import certificates, hosted_zone
 from local.preflight.names import buckets, names
 from local.preflight.offers import cache, database, endpoints, layers, service_roles, zones
-from local.preflight.people import image, secrets, slack
+from local.preflight.people import image, pagerduty, secrets, slack
 from local.preflight.place import bootstrap, identity, region, stacks
 from local.preflight.quotas import concurrency, fargate, log_policies, quotas
 
@@ -61,5 +61,6 @@ CHECKS = (
     Check(
         "secrets", "whether the secrets that the configuration names are there, have a value and a key that is enabled", secrets
     ),
+    Check("PagerDuty", "whether its event source is there, and associated with an event bus", pagerduty),
     Check("Slack", "whether the workspace is authorized", slack),
 )

@@ -105,6 +105,26 @@ def _key_state(case: Case, key: str) -> str:
     return str(answer["KeyMetadata"]["KeyState"]) if answer else "gone"
 
 
+def pagerduty(case: Case) -> Answers:
+    source = case.environment.contacts.pagerduty_event_source
+    if not source:
+        yield ok("its event source is not configured")
+        return
+    answer = case.account.ask("events", "describe_event_source", absent=("ResourceNotFoundException",), Name=source)
+    region = case.environment.region
+    match answer.get("State"):
+        case "ACTIVE":
+            yield ok(f"{source} is associated with its event bus")
+        case "PENDING":
+            associate = f"aws events create-event-bus --region {region} --name {source} --event-source-name {source}"
+            yield fix(f"{source} is not associated with an event bus: {associate}")
+        case _:
+            yield fix(
+                f"there is no event source {source} in {region}: add Amazon EventBridge to the service in PagerDuty, or take "
+                f"contacts.pagerduty_event_source out of {case.file}"
+            )
+
+
 def slack(case: Case) -> Answers:
     channel = case.environment.contacts.slack
     if not channel:

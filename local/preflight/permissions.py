@@ -30,6 +30,7 @@ ACTIONS = (
     "elasticache:DescribeReservedCacheNodesOfferings",
     "elasticloadbalancing:DescribeLoadBalancers",
     "elasticloadbalancing:DescribeTargetGroups",
+    "events:DescribeEventSource",
     "events:DescribeRule",
     "iam:GetRole",
     "kms:DescribeKey",

@@ -2,9 +2,12 @@
 
 import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 
+from lambdas.notify.acknowledgements import ACKNOWLEDGE, DETAIL_TYPE
 from lambdas.notify.settings import NotifySettings
 from stacks.base import EnvironmentStack
 from stacks.environment import Environment
@@ -25,6 +28,7 @@ def notify(
     service = f"{environment.cluster}/{environment.service}"
     ends = environment.document("maintenance-off")
     heartbeat = environment.contacts.heartbeat_url_secret
+    told = (*topics.on_call.values(), *topics.levels.values(), topics.chat, topics.outcomes)
     return function(
         stack,
         environment,
@@ -51,6 +55,7 @@ def notify(
             p3_topic=environment.arn("sns", environment.on_call_topic("P3")),
             p4_topic=environment.arn("sns", environment.on_call_topic("P4")),
             chat_topic=environment.arn("sns", environment.chat_topic),
+            level_topics={level: environment.arn("sns", environment.level_topic(level)) for level in topics.levels},
             product=environment.application.product,
             frontend_url=environment.frontend_url,
             dashboard_url=environment.dashboard_url,
@@ -90,7 +95,7 @@ def notify(
             ),
             iam.PolicyStatement(
                 actions=["sns:Publish"],
-                resources=[topic.topic_arn for topic in (*topics.on_call.values(), topics.chat, topics.outcomes)],
+                resources=[topic.topic_arn for topic in told],
             ),
             iam.PolicyStatement(
                 actions=["lambda:InvokeFunction"], resources=[diagnose.function_arn, environment.function_arn("postmortem")]
@@ -117,4 +122,17 @@ def notify(
         reserved_concurrent_executions=1,  # two would tell the same twice
         max_event_age=cdk.Duration.minutes(1),
         retry_attempts=0,
+    )
+
+
+def acknowledgements(stack: EnvironmentStack, source: str, target: lambda_.Function) -> None:
+    """PagerDuty tells a function who has acknowledged. A partner's event bus has its source's name, and a person has
+    associated the two: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-saas.html"""
+    events.Rule(
+        stack,
+        "Acknowledgements",
+        description="Brings who has acknowledged an incident in PagerDuty",
+        event_bus=events.EventBus.from_event_bus_name(stack, "PagerDuty", source),
+        event_pattern=events.EventPattern(source=[source], detail_type=[DETAIL_TYPE], detail={"event": [ACKNOWLEDGE]}),
+        targets=[targets.LambdaFunction(target)],
     )

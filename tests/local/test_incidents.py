@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from lambdas.common.record.events import Person
+from lambdas.common.record.events import Escalated, Notified, Person
 from local.cloud import Cloud
 from local.drills.operator import Operator, items, records
 from local.incident_page import EXECUTIONS, FORMS, Console
@@ -110,6 +110,29 @@ def test_it_is_read_by_the_documented_command(cloud: Cloud, incident: str, tmp_p
     exported = json.loads(out.read_text())
     assert (exported["incident"], exported["severity"]) == (incident, "P1")
     assert {event["kind"] for event in exported["events"]} == {"alarm", "notification"}
+
+
+def test_when_nobody_acknowledges_l2_is_told_and_then_nobody_further(cloud: Cloud, ada: Operator) -> None:
+    page = cloud.environment.page("frontend-down")
+    settle(cloud)
+    calm(cloud)
+    alarm(cloud, page, "ALARM")
+    look(cloud, 1)
+    cloud.advance(timedelta(minutes=14))
+    look(cloud, 1)
+    (entry,) = records(cloud).entries()
+    told = [event for event in records(cloud).read(entry.name).events if isinstance(event, Escalated | Notified)]
+    assert [event.words for event in told if isinstance(event, Escalated)] == [
+        "Escalated to L2, team lead: Nobody has acknowledged it within 15 min"
+    ]
+    escalated = "ALARM: P1 production: Escalated to L2, team lead: The frontend does not load"
+    (message,) = (one.text for one in told if isinstance(one, Notified) and (one.channel, one.subject) == ("people", escalated))
+    assert ada.follow(message, "Acknowledge").status == "Success"
+    cloud.advance(timedelta(minutes=15))
+    look(cloud, 1)
+    assert [event.level for event in records(cloud).read(entry.name).events if isinstance(event, Escalated)] == [2]
+    alarm(cloud, page, "OK")
+    forget(cloud)
 
 
 @pytest.mark.parametrize("name", NAMES)

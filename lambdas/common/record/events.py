@@ -54,7 +54,7 @@ class Notified(_Event):
 
     kind: Literal["notification"] = "notification"
     channel: Literal["people", "chat"]
-    what: Literal["open", "flapping", "worse", "lasting", "close", "handled", "finding"]
+    what: Literal["open", "flapping", "worse", "lasting", "escalated", "close", "handled", "finding"]
     alarm: str
     severity: Severity
     subject: str

@@ -121,3 +121,33 @@ def test_a_function_whose_policy_names_another_rule_is_not_invoked(service: Serv
     completes(service)
     service.after(SECONDS)
     assert listener.events == []
+
+
+def test_what_a_partner_says_reaches_the_event_bus_of_its_source(empty_cloud: Cloud, make_function: Callable[..., str]) -> None:
+    events, source = empty_cloud.client("events"), f"aws.partner/pagerduty.com/{next(_names)}"
+    name = source.rpartition("/")[2]
+    with pytest.raises(events.exceptions.ResourceNotFoundException):
+        events.describe_event_source(Name=source)
+    events.create_partner_event_source(Name=source, Account=empty_cloud.environment.account)
+    assert events.describe_event_source(Name=source)["State"] == "PENDING"
+    with pytest.raises(events.exceptions.ResourceNotFoundException):
+        events.put_rule(Name=name, EventBusName=source, EventPattern=json.dumps({"source": [source]}))
+    events.create_event_bus(Name=source, EventSourceName=source)
+    assert events.describe_event_source(Name=source)["State"] == "ACTIVE"
+    function, pattern = make_function(name, ECHO), {"source": [source], "detail": {"event": ["incident.acknowledge"]}}
+    rule = events.put_rule(Name=name, EventBusName=source, EventPattern=json.dumps(pattern))["RuleArn"]
+    events.put_targets(Rule=name, EventBusName=source, Targets=[{"Id": "1", "Arn": function}])
+    empty_cloud.client("lambda").add_permission(
+        FunctionName=name,
+        StatementId="rule",
+        Action="lambda:InvokeFunction",
+        Principal="events.amazonaws.com",
+        SourceArn=rule,
+    )
+    for event in ("incident.trigger", "incident.acknowledge"):
+        detail = json.dumps({"event": event})
+        events.put_partner_events(Entries=[{"Source": source, "DetailType": "PagerDuty Webhook", "Detail": detail}])
+    empty_cloud.wait_until_idle()
+    (told,) = (json.loads(line) for line in empty_cloud.control("logs", name))
+    assert (told["source"], told["detail-type"]) == (source, "PagerDuty Webhook")
+    assert told["detail"] == {"event": "incident.acknowledge"}

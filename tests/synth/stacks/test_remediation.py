@@ -324,13 +324,38 @@ def test_nobody_is_subscribed_where_nobody_is_configured() -> None:
 
 
 def test_mail_gets_pages_warnings_and_escalations() -> None:
-    assert subscribed(everything(), "email") == dict.fromkeys(("p1", "p2", "p3", "escalations"), MAIL)
+    found = {name: address for name, address in subscribed(everything(), "email").items() if name not in LEVELS}
+    assert found == dict.fromkeys(("p1", "p2", "p3", "escalations"), MAIL)
+
+
+LEVELS = {"l2": "lead@acme.example", "l4": "cto@acme.example"}
+
+
+def test_a_level_of_the_escalation_path_gets_mail_where_it_is_named(stack: Template) -> None:
+    assert {name: address for name, address in subscribed(everything(), "email").items() if name in LEVELS} == LEVELS
+    told = read(NotifySettings, variables(everything(), VARIANTS["everything"], "notify"))
+    assert told.level_topics == {level: VARIANTS["everything"].arn("sns", f"acme-maps-everything-l{level}") for level in (2, 4)}
+    assert [told.topic("P1", level) for level in (1, 3)] == [told.p1_topic] * 2
+    topics = [one["Properties"]["TopicName"] for one in stack.of_type("AWS::SNS::Topic").values()]
+    assert not [name for name in topics if name.rpartition("-")[2] in LEVELS], "none is named"
+
+
+def test_notify_hears_who_acknowledges_in_pagerduty_where_it_says(stack: Template) -> None:
+    source = VARIANTS["everything"].contacts.pagerduty_event_source
+    (rule,) = (one for one in rules(everything(), VARIANTS["everything"], "notify") if "EventPattern" in one)
+    assert rule["EventBusName"] == source
+    assert rule["EventPattern"] == {
+        "source": [source],
+        "detail-type": ["PagerDuty Webhook"],
+        "detail": {"event": ["incident.acknowledge"]},
+    }
+    assert "pagerduty.com" not in json.dumps(stack.body)
 
 
 def test_pagerduty_gets_what_is_critical_by_a_url_that_stays_secret() -> None:
     url = f"{{{{resolve:secretsmanager:{SECRET}:SecretString:::}}}}"
     assert subscribed(everything(), "https") == {"p1": url, "p2": url, "escalations": url}
-    assert "pagerduty.com" not in json.dumps(everything().body)
+    assert "https://events.pagerduty.com" not in json.dumps(everything().body)
 
 
 def test_pagerduty_gets_of_the_escalations_what_no_page_covers() -> None:

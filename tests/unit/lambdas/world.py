@@ -91,6 +91,7 @@ NOTIFY = NotifySettings(
     p3_topic=PRODUCTION.arn("sns", PRODUCTION.on_call_topic("P3")),
     p4_topic=PRODUCTION.arn("sns", PRODUCTION.on_call_topic("P4")),
     chat_topic=PRODUCTION.arn("sns", PRODUCTION.chat_topic),
+    level_topics={},
     product=PRODUCTION.application.product,
     frontend_url=PRODUCTION.frontend_url,
     dashboard_url=PRODUCTION.dashboard_url,

@@ -279,6 +279,25 @@ WRONG: dict[str, dict[str, list[str | None]]] = {
         "... should be removed: contacts.email says who is told": ["true"],
         "... should be true or false, such as true": ['"yes"'],
     },
+    "contacts.pagerduty_event_source": {
+        "contacts.pagerduty_event_source should be removed, or contacts.pagerduty_url_secret set: PagerDuty hears by it": [
+            '"aws.partner/pagerduty.com/acme-production"'
+        ],
+        '... should be the name of PagerDuty\'s partner event source in Amazon EventBridge, such as "aws.partner/pagerduty.com/acme-production"': [
+            '"acme-production"',
+            '"aws.partner/auth0.com/acme"',
+            '""',
+        ],
+    },
+    "contacts.escalation": {
+        'contacts.escalation.l2 = "the lead" should be an e-mail address, such as "on-call@acme.example"': [
+            '{ l2 = "the lead" }'
+        ],
+        "contacts.escalation.l1 is not a key of this file and should be removed: contacts.escalation may have l2, l3, l4": [
+            '{ l1 = "on-call@acme.example" }'
+        ],
+        "... should be a section, such as [contacts.escalation] with its keys below it": ['"lead@acme.example"'],
+    },
     "contacts.pagerduty_url_secret": {
         'contacts.pagerduty_url_secret = "https:/..." should be the name of a secret of Secrets Manager, such as "hz-navigator-production-pagerduty-url"': [
             '"https://events.pagerduty.com/integration/0123456789abcdef0123456789abcdef/enqueue"'  # pragma: allowlist secret - made up
@@ -382,7 +401,7 @@ WRONG: dict[str, dict[str, list[str | None]]] = {
         "... should be a section, such as [thresholds] with its keys below it": ["3"],
     },
     "contacts.emails": {
-        "contacts.emails is not a key of this file and should be removed: contacts may have email, heartbeat_url_secret, nobody, pagerduty_url_secret, slack": [
+        "contacts.emails is not a key of this file and should be removed: contacts may have email, escalation, heartbeat_url_secret, nobody, pagerduty_event_source, pagerduty_url_secret, slack": [
             '"on-call@acme.example"'
         ],
     },

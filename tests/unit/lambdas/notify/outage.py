@@ -335,7 +335,7 @@ class _Records:
     def query(self, *, ExpressionAttributeValues: Any, ScanIndexForward: bool = True, Limit: int = 1000, **_: Any) -> Any:  # noqa: N803 - boto3's names
         wanted = ExpressionAttributeValues[":name"]
         found = sorted((key for key in self.hour.records if key[0] == wanted), reverse=not ScanIndexForward)[:Limit]
-        items = [dict(self.hour.records[key]) for key in found]
+        items = [dict(self.hour.records[key]) for key in found]  # what is in one is replaced, never changed
         return self.hour.call("DynamoDB", "Query of records", "", lambda: {"Items": items})
 
     def put_item(self, *, Item: Any, ConditionExpression: str) -> None:  # noqa: N803 - boto3's names

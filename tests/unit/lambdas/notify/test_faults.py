@@ -8,21 +8,25 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import datetime
 from functools import cache
 from itertools import cycle
 from typing import cast
 
 import pytest
 
+from lambdas.common.record.events import EVENT, Person
 from lambdas.notify.function import UndeliveredError
 from tests.environments import PRODUCTION
 
 from ..world import NOON
-from .outage import ERRORS, MINUTE, Fault, Hour, Step
+from .outage import ERRORS, MINUTE, Fault, Hour, Sent, Step
 
 DOWN, DATABASE, IMPAIRED = (PRODUCTION.page(slug) for slug in ("service-down", "database-down", "database-impaired"))
 WARNING = PRODUCTION.alarm("redis-memory", "warning")
 MAINTENANCE, UNARMED = PRODUCTION.maintenance_alarm, PRODUCTION.not_armed_alarm
+ESCALATED = ": Escalated to L"
+ACKNOWLEDGED = "person acknowledges"
 MOST = 3
 """The same notification reaches a topic no more often."""
 
@@ -40,13 +44,25 @@ def before(minutes: float, name: str) -> Step:
     return 0, lambda hour: hour.alarms.update({name: ("ALARM", NOON - minutes * MINUTE)})
 
 
+def acknowledged(minute: float) -> Step:
+    """Somebody acknowledges the incident, where it has a record."""
+
+    def happen(hour: Hour) -> None:
+        for name in {incident for incident, _ in hour.records if incident != "incidents"}:
+            event = Person(id=ACKNOWLEDGED, at=hour.now, kind="acknowledgement", by="ada", text="-")
+            hour.records[name, event.id] = {"incident": name, "event": event.id, "json": EVENT.dump_json(event).decode()}
+
+    return minute, happen
+
+
 SCENARIOS: dict[str, list[Step]] = {
-    "an outage": [fires(3.5, DATABASE), ends(30.5, DATABASE)],
+    "an outage": [fires(3.5, DATABASE), acknowledged(12), ends(30.5, DATABASE)],
     "an outage that stays": [fires(3.2, DOWN)],
     "a release that is not repaired": [
         (2, lambda hour: hour.deploy("IN_PROGRESS")),
         fires(5, DOWN),
         (9, lambda hour: hour.end("ROLLBACK_SUCCESSFUL")),
+        acknowledged(14),
         ends(40, DOWN),
     ],
     "a release that is repaired": [
@@ -59,6 +75,7 @@ SCENARIOS: dict[str, list[Step]] = {
         (2, lambda hour: hour.deploy("IN_PROGRESS")),
         fires(5, DOWN),
         (5.1, Hour.incident),
+        acknowledged(14),
         ends(40, DOWN),
     ],
     "warnings and a lesser page": [fires(4, WARNING), fires(10.3, IMPAIRED), ends(20, IMPAIRED), ends(35, WARNING)],
@@ -70,6 +87,7 @@ SCENARIOS: dict[str, list[Step]] = {
         fires(6, DATABASE),
         ends(6, DOWN),
         ends(20, DATABASE),
+        acknowledged(12),
         fires(20, DOWN),
         ends(25, DOWN),
     ],
@@ -77,9 +95,10 @@ SCENARIOS: dict[str, list[Step]] = {
         (1, lambda hour: hour.muted.add(DATABASE)),
         fires(2, DATABASE),
         (15, lambda hour: hour.muted.clear()),
+        acknowledged(25),
         ends(40, DATABASE),
     ],
-    "flapping": [(fires if minute % 6 else ends)(minute, DOWN) for minute in range(3, 42, 3)],
+    "flapping": [*((fires if minute % 6 else ends)(minute, DOWN) for minute in range(3, 42, 3)), acknowledged(14)],
 }
 
 
@@ -119,9 +138,15 @@ def violations(scenario: str, hour: Hour) -> Iterator[str]:
     for (topic, subject, since), times in Counter(sent.same for sent in hour.sent).items():
         if times > MOST:
             yield f"{times} times on {topic}: {subject} of {since}"
+    at = next((item["json"] for item in hour.records.values() if item["event"] == ACKNOWLEDGED), "")
+    since = EVENT.validate_json(at).at if at else None
+    yield from (f"though acknowledged: {sent}" for sent in hour.sent if ESCALATED in sent.subject and since and sent.at > since)
     over = NOON + hour.fault.span[1] * MINUTE
     for expected in without_a_fault(scenario).sent:
         if expected.topic == "chat" or not expected.subject.startswith("ALARM"):
+            continue
+        if ESCALATED in expected.subject:
+            yield from not_escalated(scenario, hour, expected, over)
             continue
         latest = (max(expected.at, over) if expected.at >= NOON + hour.fault.span[0] * MINUTE else expected.at) + 2 * MINUTE
         found = [sent.at for sent in hour.sent if (sent.topic, sent.subject) == (expected.topic, expected.subject)]
@@ -130,6 +155,20 @@ def violations(scenario: str, hour: Hour) -> Iterator[str]:
     for at, error in hour.raised:
         if not isinstance(error, (type(hour.fault.error()), UndeliveredError)):
             yield f"{type(error).__name__} at minute {(at - NOON) / MINUTE:g}: {error}"
+
+
+def not_escalated(scenario: str, hour: Hour, expected: Sent, over: datetime) -> Iterator[str]:
+    """A level that was not told: as much later as the call before it came, and while a page that flaps fires."""
+    late = first_call(hour, expected.topic) - first_call(without_a_fault(scenario), expected.topic)
+    latest = max(expected.at + late, over) + (8 if scenario == "flapping" else 2) * MINUTE
+    found = [sent.at for sent in hour.sent if (sent.topic, sent.subject) == (expected.topic, expected.subject)]
+    told = any(at <= latest for at in (*found, *hour.told_otherwise))
+    if latest < NOON + 60 * MINUTE and not told:
+        yield f"nobody was told on {expected.topic}: {expected.subject}"
+
+
+def first_call(hour: Hour, topic: str) -> datetime:
+    return next((sent.at for sent in hour.sent if sent.topic == topic), NOON + 60 * MINUTE)
 
 
 @pytest.fixture(autouse=True)
@@ -155,7 +194,7 @@ def test_whatever_call_fails_a_person_is_told_in_time_and_not_without_end(scenar
 
 
 def told(hour: Hour, topic: str) -> list[str]:
-    return [sent.subject for sent in hour.sent if sent.topic == topic]
+    return [sent.subject for sent in hour.sent if sent.topic == topic and ESCALATED not in sent.subject]
 
 
 def test_while_only_the_chat_fails_people_are_told_once_and_the_chat_afterwards() -> None:

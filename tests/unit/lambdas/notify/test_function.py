@@ -423,7 +423,7 @@ def test_a_muted_page_calls_nobody_and_the_others_do(aws: World) -> None:
     aws.muted.add(DATABASE)
     aws.set_alarm(DATABASE, "ALARM")
     aws.set_alarm(PRODUCTION.page("frontend-down"), "ALARM")
-    aws.looks(30)
+    aws.looks(12)
     assert aws.subjects(P1) == ["ALARM: P1 production: The frontend does not load"]
 
 

@@ -262,7 +262,7 @@ def test_no_receiver_gets_more_than_it_takes(slug: str, kind: Kind) -> None:
 
 def test_who_is_next_on_the_escalation_path() -> None:
     assert part(message(page("database-down")), "Who") == (
-        "L1 on-call engineer now; when nobody has answered within 15 min:"
+        "L1 on-call engineer now; when nobody has acknowledged it within 15 min:"
         " L2 team lead, then L3 engineering manager, then L4 CTO"
     )
 

@@ -160,6 +160,35 @@ class TestSecrets:
         )
 
 
+class TestPagerDuty:
+    """The event source by which PagerDuty says who has acknowledged."""
+
+    SOURCE = "aws.partner/pagerduty.com/acme-production"
+    CONTACTS = Contacts(pagerduty_url_secret="x", pagerduty_event_source=SOURCE)
+    TOLD = PRODUCTION.model_copy(update={"contacts": CONTACTS})
+
+    def test_without_one_there_is_nothing_to_ask(self, aws: Aws) -> None:
+        assert line("PagerDuty", case(aws)) == "ok: its event source is not configured"
+
+    def test_one_with_its_event_bus_is_ok(self, aws: Aws) -> None:
+        aws.answer("events", "DescribeEventSource", {"Name": self.SOURCE, "State": "ACTIVE"})
+        assert line("PagerDuty", case(aws, environment=self.TOLD)) == f"ok: {self.SOURCE} is associated with its event bus"
+
+    def test_one_without_has_to_be_associated(self, aws: Aws) -> None:
+        aws.answer("events", "DescribeEventSource", {"Name": self.SOURCE, "State": "PENDING"})
+        assert line("PagerDuty", case(aws, environment=self.TOLD)) == (
+            f"fix: {self.SOURCE} is not associated with an event bus: aws events create-event-bus --region us-east-1"
+            f" --name {self.SOURCE} --event-source-name {self.SOURCE}"
+        )
+
+    def test_one_that_is_deleted_has_to_be_made(self, aws: Aws) -> None:
+        aws.answer("events", "DescribeEventSource", {"Name": self.SOURCE, "State": "DELETED"})
+        assert line("PagerDuty", case(aws, environment=self.TOLD)) == (
+            f"fix: there is no event source {self.SOURCE} in us-east-1: add Amazon EventBridge to the service in PagerDuty, or "
+            "take contacts.pagerduty_event_source out of config/production.toml"
+        )
+
+
 class TestSlack:
     """The workspace lets Amazon Q Developer in."""
 
