@@ -11,6 +11,7 @@ from lambdas.common.alarms import Alarm
 from lambdas.common.incidents import Outcome
 from lambdas.common.record.events import Escalated, Notified
 from lambdas.common.record.incident import Incident
+from lambdas.common.record.pages import diagnosed
 from lambdas.common.words import person, shown
 from lambdas.notify.escalation import answer, calls_people
 from lambdas.notify.plan import ENDS, Kind, Notification
@@ -32,6 +33,7 @@ _OVER = (
     "Acknowledged",
     "No data",
     "Likely cause",
+    "Diagnosis",
     "Automation",
     "Last deployment",
     "Runbook",
@@ -49,7 +51,7 @@ _BEGINS: Mapping[Kind, str] = {
     "close": "Over: ",
     "handled": "Handled without a call: ",
 }
-_OTHERS = ("Measured", "Likely cause", "Automation", "Last deployment")
+_OTHERS = ("Measured", "Likely cause", "Diagnosis", "Automation", "Last deployment")
 """What others wrote: of that the chat gets the begin, and of links and commands all or nothing."""
 
 
@@ -133,6 +135,7 @@ def _parts(notification: Notification, situation: Situation, settings: NotifySet
         "Measured": "\n".join(one.measured for one in (situation.behind or [alarm]) if one.measured),
         "No data": "\n".join(f"{one.name}: it may not be over" for one in situation.silent),
         "Likely cause": _cause(alarm, situation),
+        "Diagnosis": _diagnosis(notification, situation),
         "Automation": _automation(alarm, situation),
         "Last deployment": situation.deployment,
         "First command": alarm.description.command.format_map(settings.model_dump()),
@@ -201,6 +204,17 @@ def _cause(alarm: Alarm, situation: Situation) -> str:
         return situation.outcome.reason
     dependencies = [one.description for one in situation.behind if one.slug in DEPENDENCY_ALARMS]
     return "\n".join(f"{one.title}: {one.cause}" for one in dependencies) or alarm.description.cause
+
+
+def _diagnosis(notification: Notification, situation: Situation) -> str:
+    """What the newest diagnosis since the alarm fired says; empty before there is one. `diagnose` tells it afterwards then."""
+    found = diagnosed(situation.incident) if situation.incident else None
+    if found is None or found.at < notification.memory.since:
+        return ""
+    sentences = "\n".join(one.words for one in found.top.for_it)
+    changed = f"Changed last: {found.changed[0]}" if found.changed else ""
+    command = "" if notification.kind in ENDS else f"First command: {found.top.command}"
+    return "\n".join(filter(None, (f"Most likely {found.top.title}", sentences, changed, command)))
 
 
 def _automation(alarm: Alarm, situation: Situation) -> str:

@@ -11,6 +11,8 @@ import pytest
 
 from lambdas.common.alarms import Alarm, Alarms
 from lambdas.common.incidents import Outcome
+from lambdas.common.record.events import Diagnosed, Finding, Statement
+from lambdas.common.record.incident import Incident
 from lambdas.notify.messages import Situation, for_chat, for_pagerduty, subject, text
 from lambdas.notify.plan import Kind, Memory, Notification
 from runbook import status_page
@@ -461,3 +463,40 @@ def test_a_state_from_the_ends_of_time_has_a_message(year: int) -> None:
     said = text(Notification("open", found, Memory(found.since)), Situation(NOON, [], None), NOTIFY)
     assert said.startswith("P1 production: The service fails for its users")
     assert found.since <= NOON
+
+
+# The diagnosis, where it is there before the call
+
+DIAGNOSED = Diagnosed(
+    id="finding",
+    at=NOON + timedelta(minutes=1),
+    findings=(
+        Finding(
+            hypothesis="database",
+            title="the database",
+            for_it=(Statement(how="measured", text="database postgres is stopped"),),
+            section="3.4",
+            command="aws rds describe-events",
+        ),
+    ),
+    changed=("11:55:00 UTC UpdateService on the service, by ada",),
+)
+
+
+def diagnosed_by(*events: Diagnosed) -> str:
+    """A page whose incident has these diagnoses."""
+    situation = Situation(NOON, (), None, incident=Incident.of("2026-03-02-1", events))
+    return text(page("service-down"), situation, NOTIFY)
+
+
+def test_a_diagnosis_that_is_there_before_the_call_is_on_the_page() -> None:
+    assert part(diagnosed_by(DIAGNOSED), "Diagnosis").splitlines() == [
+        "Most likely the database",
+        "database postgres is stopped (measured)",
+        "Changed last: 11:55:00 UTC UpdateService on the service, by ada",
+        "First command: aws rds describe-events",
+    ]
+
+
+def test_a_diagnosis_of_before_the_alarm_is_not() -> None:
+    assert "Diagnosis" not in diagnosed_by(replace(DIAGNOSED, at=NOON - timedelta(minutes=5)))
