@@ -133,6 +133,8 @@ class Notify:
         found, deleted = self._complete(found, before, run)
         alarms, _ = self._once_armed(found, run)
         run.alarms = alarms
+        with run.attempt("Whether an incident is back could not be recorded"):
+            run.recorder.resume(alarms)
         maintenance = self._maintenance(found, run)
         waiting = {alarm.name for alarm in alarms if alarm.firing and alarm.page and alarm.page.waits}
         incident = self._open_incident(run) if waiting else ""
@@ -346,7 +348,7 @@ class Notify:
         ready = list(self._ready(news, before, kept, run))
         trying = {channel: dict(kept[channel]) for channel in CHANNELS}
         for channel, one, was, _ in ready:
-            trying[channel][one.alarm.name] = replace(was, again_at=run.now + RETRY if was.again_at else run.now)
+            trying[channel][one.alarm.name] = replace(was, again_at=_next_try(was, run.now))
         if ready and run.table:
             self._remember(trying, run)
         for channel, one, was, after in ready:
@@ -588,6 +590,14 @@ def _call(memory: Memory) -> Call | None:
 def _is_of_another(again_at: datetime, escalation: Escalation, now: datetime) -> bool:
     """Whether the next try of a notification was noted for another than this level, which has been told since."""
     return again_at < escalation.due or now < again_at < escalation.due + RETRY
+
+
+def _next_try(memory: Memory, now: datetime) -> datetime:
+    """When a notification is tried again, should it be unknown whether this try arrives: in the next run, then after RETRY. One
+    that is tried earlier than that, because its alarm fires anew, waits for as long again."""
+    if memory.again_at is None:
+        return now
+    return now + (2 * RETRY if now < memory.again_at else RETRY)
 
 
 def _due(notification: Notification, free_since: datetime | None) -> datetime:

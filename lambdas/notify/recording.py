@@ -119,32 +119,38 @@ class Recorder:
         """Record that a level was told."""
         self._records.add(incident, [event])
 
-    def look(self, alarms: Sequence[Alarm], now: datetime, closes: Callable[[str], None], switch: Alarm | None = None) -> str:
-        """Record what the newest incident has not yet: how alarms changed, and `switch`, the one of maintenance; its end or its
-        return. `closes` is called with the name of one that closes, and again by the next run if this one dies before the end
-        is entered. The name of the incident that lacks a diagnosis since its newest page or decision; empty where none does."""
+    def resume(self, alarms: Iterable[Alarm]) -> None:
+        """Reopen the newest incident where an alarm of it is back soon after it was closed. Before anything joins: what fires
+        beside that alarm is of the same outage, and what `rollback` decides about it is there already."""
         entry = self._entry()
-        if entry is None or not alarms:
+        closed = entry.closed if entry else None
+        if entry is None or closed is None:
+            return
+        back = next((one for one in alarms if one.name in entry.alarms and _returns(one, closed)), None)
+        if back:
+            self._records.add(entry.name, [Reopened(id=f"reopened {back.since.isoformat()}", at=back.since, alarm=back.name)])
+            self._records.reopen(entry)
+            self._entries = None
+
+    def look(self, alarms: Sequence[Alarm], now: datetime, closes: Callable[[str], None], switch: Alarm | None = None) -> str:
+        """Record what the open incident has not yet: how alarms changed, and `switch`, the one of maintenance; its end.
+        `closes` is called with the name of one that closes, and again by the next run if this one dies before the end is
+        entered. The name of the incident that lacks a diagnosis since its newest page or decision; empty where none does."""
+        entry = self._entry()
+        if entry is None or entry.closed or not alarms:
             return ""
         joined = [one for one in alarms if one.name in entry.alarms]
-        back = next((one for one in joined if entry.closed and _returns(one, entry.closed)), None)
-        if entry.closed and not back:
-            return ""
         known = self.incident(entry.name).events
         fired = {event.alarm for event in known if isinstance(event, AlarmChanged)}
         events: list[Event] = [*_changes(alarms, entry, fired), *_maintenance(switch, entry)]
         fires = any(one.firing for one in alarms if calls(one) or one in joined)
         calm = max((one.since for one in joined), default=entry.since) + CALM
         over = not fires and calm <= now
-        if back:
-            events.append(Reopened(id=f"reopened {back.since.isoformat()}", at=back.since, alarm=back.name))
-        elif over:
+        if over:
             events.append(Closed(id=f"closed {calm.isoformat()}", at=calm))
         ids = {event.id for event in known}
         self._records.add(entry.name, (event for event in events if event.id not in ids))
-        if back:
-            self._records.reopen(entry)
-        elif over:
+        if over:
             closes(entry.name)
             self._records.close(entry, calm)
             return ""

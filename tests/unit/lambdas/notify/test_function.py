@@ -594,3 +594,21 @@ def test_lambda_is_answered_with_what_was_sent(aws: World) -> None:
     aws.wait(minutes=2)
     assert handler.handle({"time": f"{aws.now:%Y-%m-%dT%H:%M:%SZ}"}, None) == {"open": [DATABASE]}
     assert len(aws.subjects(P1)) == 1
+
+
+# An incident that comes back
+
+
+def test_what_fires_beside_an_alarm_that_is_back_is_of_the_same_incident(aws: World) -> None:
+    aws.set_alarm(IMPAIRED, "ALARM")
+    aws.looks(3)
+    aws.set_alarm(IMPAIRED, "OK")
+    aws.looks(11)
+    (closed,) = records().entries()
+    assert closed.closed
+    aws.set_alarm(IMPAIRED, "ALARM")
+    aws.set_alarm(DATABASE, "ALARM")  # which took no part before
+    aws.looks(3)
+    (found,) = records().entries()
+    assert (found.name, found.closed) == (closed.name, None)
+    assert DATABASE in found.alarms
