@@ -1,0 +1,250 @@
+"""One signal before and since the release: is it another, by more than it is by itself?
+
+No test alone is trusted. The middle of the newest values has to be above the two hours before by more than matters, above
+every stretch of the same length in those hours, and above the last half hour by more than it ever rose in the same time before:
+each stretch before the release stands for a release that never was. So what is noisy, drifts or jumps by itself has to do more.
+"""
+
+import math
+import statistics
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import NamedTuple
+
+from lambdas.judge import series
+from lambdas.judge.series import Series, Slots, Split, known
+from lambdas.judge.signals import Signal
+
+BEFORE = 120
+"""Minutes before the release that it is compared with."""
+LEAST_BEFORE = 60
+"""Minutes without which there is nothing to compare with: half of their values may be missing."""
+RECENT = 30
+"""Minutes right before the release."""
+CALIBRATION = 240
+"""Minutes before the release of which the most that happened counts; of older hours what happens in one of a hundred."""
+REMEMBERED = 8 * 24 * 60
+"""Minutes of which older hours are looked at: last week's same hour is among them."""
+DAY, SAME_HOUR = 24 * 60, 30
+WARM_UP = 3
+"""Minutes since the release that do not count for a quick verdict: the new tasks start."""
+EARLIEST_SAME = 10
+"""Minutes since the release before which nothing is as before: a fault may still begin."""
+COARSE = 5
+"""Minutes that are one value where a minute is too short to tell."""
+CHANCE = 0.005
+"""A difference that chance makes more often than this is none."""
+SCATTERS = 3.0
+"""How many times the usual scatter of such a stretch the difference has to be."""
+
+
+class Window(NamedTuple):
+    """The newest `size` values, of which a `share` has to be high, and `times` as far up as ever before."""
+
+    size: int
+    share: float
+    times: float
+    quick: bool = False
+
+
+def windows(minutes: int) -> tuple[Window, ...]:
+    """For values that stand for so many minutes each."""
+    if minutes >= 3:
+        return (Window(2, 1.0, 3.0, quick=True), Window(3, 1.0, 1.6), Window(6, 0.8, 1.3))
+    return (Window(round(5 / minutes), 1.0, 2.5, quick=True), Window(round(10 / minutes), 0.8, 1.6))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far up the newest values are. `sure` is 1 less the probability of chance; `high` of `of` values were above what nine
+    of ten were before; `since` is the minute after the release from which they are up."""
+
+    clear: bool
+    sure: float
+    high: int
+    of: int
+    minutes: int
+    since: int
+    before_release: int
+    """Minutes for which it had been up already when the release came."""
+
+
+class Look:
+    """A signal in slots of one length, as logarithms that are higher when worse, or when better."""
+
+    def __init__(self, signal: Signal, before: Slots, after: Slots, minutes: int) -> None:
+        self.signal, self.minutes = signal, minutes
+        self.before, self.after = before[-REMEMBERED // minutes :], after
+        self.recent = self.before[-BEFORE // minutes :]
+        self.ordered = sorted(known(self.recent))
+        self._levels: dict[int, Slots] = {}
+        self._highest: dict[int, tuple[float, float]] = {}
+        self._risen: dict[tuple[int, int], float] = {}
+
+    @property
+    def enough(self) -> bool:
+        return len(self.before) * self.minutes >= LEAST_BEFORE and 2 * len(self.ordered) * self.minutes >= LEAST_BEFORE
+
+    @cached_property
+    def centre(self) -> float:
+        return statistics.median(self.ordered)
+
+    @cached_property
+    def usual(self) -> float:
+        """What nine of ten values before are below."""
+        return series.quantile(self.ordered, 0.9)
+
+    @cached_property
+    def memory(self) -> float:
+        return series.memory(self.recent)
+
+    @cached_property
+    def base(self) -> Slots:
+        """The middle of the half hour that ends with each slot."""
+        size = RECENT // self.minutes
+        return series.sliding_medians(self.before, size, max(2, size // 2))
+
+    def levels(self, size: int) -> Slots:
+        """The middle of the `size` slots that end with each slot before the release."""
+        if size not in self._levels:
+            self._levels[size] = series.sliding_medians(self.before, size, _least(size))
+        return self._levels[size]
+
+    def highest(self, size: int) -> tuple[float, float]:
+        """How far such a stretch was above the middle before, and the scatter of such stretches."""
+        if size not in self._highest:
+            self._highest[size] = self._find_highest(size)
+        return self._highest[size]
+
+    def _find_highest(self, size: int) -> tuple[float, float]:
+        of_late = known(self.levels(size)[-CALIBRATION // self.minutes :])
+        compared = known(self.levels(size)[-BEFORE // self.minutes :])
+        return max(max(of_late, default=self.centre) - self.centre, 0.0), series.spread(compared)
+
+    def risen(self, size: int, later: int) -> float:
+        """The most by which such a stretch was above the half hour that ended `later` slots before it ended."""
+        if (size, later) not in self._risen:
+            self._risen[size, later] = self._find_risen(size, later)
+        return self._risen[size, later]
+
+    def _find_risen(self, size: int, later: int) -> float:
+        levels, base = self.levels(size), self.base
+        count = len(base)
+        later = min(later, max(count - RECENT // self.minutes - 8, size))
+        steps = [
+            (place, levels[place + later] - base[place])  # type: ignore[operator]  # neither is None, which the condition says
+            for place in range(count - later)
+            if base[place] is not None and levels[place + later] is not None
+        ]
+        of_late = [step for place, step in steps if place >= count - CALIBRATION // self.minutes]
+        most = max(of_late, default=0.0)
+        if len(steps) > 2 * len(of_late):
+            most = max(most, series.quantile(sorted(step for _, step in steps), 0.99))
+            for day in (1, 7):
+                then, about = count - 1 - day * DAY // self.minutes, SAME_HOUR // self.minutes
+                most = max([most, *(step for place, step in steps if abs(place - then) <= about)])
+        return max(most, 0.0)
+
+    def difference(self, window: Window, end: int) -> Difference | None:
+        """Of the window that ends before the slot `end` since the release; None where it lacks values."""
+        begin = end - window.size
+        if begin < 0 or (window.quick and self.signal.warms_up and begin * self.minutes < WARM_UP):
+            return None
+        values = known(self.after[begin:end])
+        if len(values) < _least(window.size):
+            return None
+        middle = statistics.median(values)
+        up = middle - self.centre
+        lately = next((level for level in reversed(self.base) if level is not None), self.centre)
+        high = sum(value > self.usual for value in values)
+        highest, scatter = self.highest(window.size)
+        needed = math.log(self.signal.factor)
+        clear = (
+            up >= max(needed, window.times * highest, SCATTERS * scatter)
+            and middle - lately >= max(needed * 0.8, window.times * self.risen(window.size, end))
+            and high >= window.share * len(values)
+            and values[-1] > self.centre + up / 2
+            and not (window.quick and self._fades(values, up))
+        )
+        chance = series.probability(self.ordered, values)
+        clear = clear and chance <= CHANCE
+        since, earlier = self._since(self.centre + up / 2, end) if clear else (0, 0)
+        remembering = series.probability(self.ordered, values, self.memory) if clear else chance
+        return Difference(clear, 1 - remembering, high, len(values), self.minutes, since, earlier)
+
+    @staticmethod
+    def _fades(values: list[float], up: float) -> bool:
+        """On its way back."""
+        third = max(1, len(values) // 3)
+        return statistics.median(values[:third]) - statistics.median(values[-third:]) > 0.25 * up
+
+    def _since(self, line: float, end: int) -> tuple[int, int]:
+        """From which minute after the release the values are above the line, and for how many minutes before it they were."""
+        missed = 0
+        begin = end
+        for place in range(end - 1, -1, -1):
+            value = self.after[place]
+            if value is not None and value <= line:
+                missed += 1
+                if missed > 0.25 * (end - place) + 0.5:
+                    break
+            elif value is not None:
+                begin = place
+        earlier = 0
+        if begin * self.minutes <= WARM_UP:
+            for value in reversed(self.recent):
+                if value is not None and value <= line:
+                    break
+                earlier += value is not None
+        return begin * self.minutes, earlier * self.minutes
+
+
+def _least(size: int) -> int:
+    return size if size <= 3 else math.ceil(0.7 * size)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A signal's values and its looks, by value and by five minutes: for worse and for better."""
+
+    signal: Signal
+    values: Split
+    worse: tuple[Look, ...]
+    better: tuple[Look, ...]
+
+    def clearest(self, looks: tuple[Look, ...], now: datetime) -> tuple[Difference | None, bool]:
+        """The clearest difference, and whether the longest stretch of some look could be seen by now."""
+        end = self.values.until(now)
+        found: list[Difference] = []
+        seen = False
+        for look in looks:
+            for window in windows(look.minutes):
+                difference = look.difference(window, end * self.values.minutes // look.minutes)
+                if difference:
+                    found.append(difference)
+                    seen |= not window.quick
+        return max(found, key=lambda one: (one.clear, one.sure, one.of), default=None), seen
+
+
+def compared(signal: Signal, values: Series, release: datetime) -> Compared:
+    """The signal's values around the release, ready to be looked at from any minute on."""
+    halves = series.split(values, release)
+    return Compared(signal, halves, tuple(_looks(signal, halves, 1)), tuple(_looks(signal, halves, -1)))
+
+
+def _looks(signal: Signal, values: Split, sign: int) -> list[Look]:
+    def logs(slots: Slots) -> Slots:
+        return [None if value is None else sign * _log(signal, value) for value in slots]
+
+    minutes, looks = values.minutes, [Look(signal, logs(values.before), logs(values.after), values.minutes)]
+    if minutes < 3:
+        several, mean = COARSE // minutes, signal.counted
+        before = series.together(values.before, several, from_end=True, mean=mean)
+        after = series.together(values.after, several, from_end=False, mean=mean)
+        looks.append(Look(signal, logs(before), logs(after), several * minutes))
+    return [look for look in looks if look.enough]
+
+
+def _log(signal: Signal, value: float) -> float:
+    return math.log(max(100 - value if signal.lacks else value, 0.0) + signal.floor)
