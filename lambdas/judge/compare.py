@@ -31,6 +31,8 @@ WARM_UP = 3
 """Minutes since the release that do not count for a quick verdict: the new tasks start."""
 EARLIEST_SAME = 10
 """Minutes since the release before which nothing is as before: a fault may still begin."""
+SKIPPED = 1
+"""Missing values that the newest may have among them."""
 COARSE = 5
 """Minutes that are one value where a minute is too short to tell."""
 CHANCE = 0.005
@@ -51,7 +53,7 @@ class Window(NamedTuple):
 def windows(minutes: int) -> tuple[Window, ...]:
     """For values that stand for so many minutes each."""
     if minutes >= 3:
-        return (Window(2, 1.0, 3.0, quick=True), Window(3, 1.0, 1.6), Window(6, 0.8, 1.3))
+        return (Window(2, 1.0, 4.0, quick=True), Window(3, 1.0, 1.6), Window(6, 0.8, 1.3))
     return (Window(round(5 / minutes), 1.0, 2.5, quick=True), Window(round(10 / minutes), 0.8, 1.6))
 
 
@@ -149,20 +151,22 @@ class Look:
     def difference(self, window: Window, end: int) -> Difference | None:
         """Of the window that ends before the slot `end` since the release; None where it lacks values."""
         begin = end - window.size
-        if begin < 0 or (window.quick and self.signal.warms_up and begin * self.minutes < WARM_UP):
+        if begin < 0 or (window.quick and not self._may_be_quick(begin)):
             return None
-        values = known(self.after[begin:end])
+        values = known(self.after[max(0, begin - SKIPPED) : end])[-window.size :]
         if len(values) < _least(window.size):
             return None
         middle = statistics.median(values)
         up = middle - self.centre
         lately = next((level for level in reversed(self.base) if level is not None), self.centre)
-        high = sum(value > self.usual for value in values)
         highest, scatter = self.highest(window.size)
         needed = math.log(self.signal.factor)
+        line = max(self.usual, self.centre + (up if window.quick else needed) / 2)
+        high = sum(value > line for value in values)
+        times = window.times * (1 + self.memory / 2)
         clear = (
-            up >= max(needed, window.times * highest, SCATTERS * scatter)
-            and middle - lately >= max(needed * 0.8, window.times * self.risen(window.size, end))
+            up >= max(needed, times * highest, SCATTERS * scatter)
+            and middle - lately >= max(needed * 0.8, times * self.risen(window.size, end))
             and high >= window.share * len(values)
             and values[-1] > self.centre + up / 2
             and not (window.quick and self._fades(values, up))
@@ -172,6 +176,10 @@ class Look:
         since, earlier = self._since(self.centre + up / 2, end) if clear else (0, 0)
         remembering = series.probability(self.ordered, values, self.memory) if clear else chance
         return Difference(clear, 1 - remembering, high, len(values), self.minutes, since, earlier)
+
+    def _may_be_quick(self, begin: int) -> bool:
+        """Users' signals may, once the new tasks are warm."""
+        return self.signal.kind == "users" and (not self.signal.warms_up or begin * self.minutes >= WARM_UP)
 
     @staticmethod
     def _fades(values: list[float], up: float) -> bool:

@@ -21,6 +21,8 @@ LEAST_TRAFFIC = 10
 """Requests a minute below which a minute says nothing of errors and latency, as in the table."""
 MORE_TRAFFIC = 1.25
 """Traffic that grew to this many times may be what makes a service slow."""
+HALF = 50.0
+"""Per cent of its checks below which the database is down, as in the table."""
 LATER = 5
 """What a dependency began so many minutes after the release is its own: a release has its effect when it comes."""
 NEWEST = 3
@@ -217,6 +219,7 @@ class Judge:
 
     @staticmethod
     def _ratio_of(one: Compared, now: datetime) -> float:
+        """Of the newest values to those before."""
         end = one.values.until(now)
         old = known(one.values.before[-BEFORE // one.values.minutes :])
         new = known(one.values.after[max(0, end - max(NEWEST, 10 // one.values.minutes)) : end])
@@ -231,7 +234,7 @@ class Judge:
             return None
         minutes, end = self._traffic.minutes, self._traffic.until(now)
         old = known(self._traffic.before[-30 // minutes :])
-        new = known(self._traffic.after[max(0, end - max(NEWEST, 10 // minutes)) : end])
+        new = known(self._traffic.after[max(0, end - max(2, 5 // minutes)) : end])
         return statistics.median(new) / statistics.median(old) if old and new and statistics.median(old) > 0 else None
 
     # What else explains it
@@ -251,13 +254,28 @@ class Judge:
             past = [value for value in newest if (value < line.critical if line.below else value > line.critical)]
             if len(past) >= min(2, max(1, len(newest))):
                 return f"the {line.dependency} is impaired by itself: {words.value(past[-1], line.unit)} of {line.title}"
+        down = self._down_since(now)
+        if down is not None and down >= LATER:
+            return f"the database is down, since {down} minutes after the release"
         for one in worse:
-            if alone or one.name not in ("rds-cpu", "rds-time", DATABASE_SERVES) or one.since is None:
+            if alone or one.name not in ("rds-cpu", "rds-time") or one.since is None:
                 continue
             first = min((other.since for other in others if other.since), default=one.since)
             if one.since - self.release >= MINUTE * LATER and first >= one.since - MINUTE * LATER:
                 return f"the database got worse by itself, {(one.since - self.release) // MINUTE} minutes after the release"
         return ""
+
+    def _down_since(self, now: datetime) -> int | None:
+        """How many minutes after the release the database stopped serving; None where it serves, or nobody knows."""
+        values = self.evidence.signals.get(DATABASE_SERVES)
+        if not values:
+            return None
+        halves = series.split(values, self.release)
+        serves = [value is None or value >= HALF for value in halves.after[: halves.until(now)]]
+        if not serves or serves[-1]:
+            return None
+        failed = next((back for back, up in enumerate(reversed(serves)) if up), len(serves))
+        return (len(serves) - failed) * halves.minutes
 
     def _zone_lost(self, now: datetime) -> str:
         """The availability zone without healthy targets that had some, while another has as many as before."""

@@ -43,6 +43,7 @@ class Service:
     memory: float
     heavy: float
     bursts: float
+    offset: int
     times: dict[str, Callable[[int], float]] = field(default_factory=dict)
     plus: dict[str, Callable[[int], float]] = field(default_factory=dict)
     only: list[str] = field(default_factory=list)
@@ -115,6 +116,7 @@ def service(chance: random.Random, quiet_noise: bool = False) -> Service:
         memory=chance.uniform(0, 0.9),
         heavy=0.0 if quiet_noise else chance.choice((0, 0, 0.01, 0.03)),
         bursts=0.0 if quiet_noise else chance.choice((0, 0, 0.3, 1.0)),
+        offset=chance.choice((0, chance.randrange(period))),
     )
 
 
@@ -223,8 +225,7 @@ def record(made: Service) -> Evidence:
 
 def _recorded(made: Service, row: Mapping[int, float], highest: bool = False) -> dict[datetime, float]:
     """A value each period, but for gaps."""
-    start = made.release.replace(second=0)
-    offset = made.chance.randrange(made.period)
+    start, offset = made.release.replace(second=0), made.offset
     found: dict[datetime, float] = {}
     missing = 0
     for minute in range(made.begin + offset, made.end - made.period + 1, made.period):
