@@ -33,6 +33,8 @@ EARLIEST_SAME = 10
 """Minutes since the release before which nothing is as before: a fault may still begin."""
 SKIPPED = 1
 """Missing values that the newest may have among them."""
+LEFT = 0.6
+"""The share of a difference that is still there when it is not on its way back."""
 COARSE = 5
 """Minutes that are one value where a minute is too short to tell."""
 CHANCE = 0.005
@@ -53,8 +55,8 @@ class Window(NamedTuple):
 def windows(minutes: int) -> tuple[Window, ...]:
     """For values that stand for so many minutes each."""
     if minutes >= 3:
-        return (Window(2, 1.0, 4.0, quick=True), Window(3, 1.0, 1.6), Window(6, 0.8, 1.3))
-    return (Window(round(5 / minutes), 1.0, 2.5, quick=True), Window(round(10 / minutes), 0.8, 1.6))
+        return (Window(3, 1.0, 1.6), Window(6, 0.8, 1.3))
+    return (Window(round(5 / minutes), 1.0, 2.5, quick=True), Window(round(10 / minutes), 0.9, 1.6))
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ class Look:
             and middle - lately >= max(needed * 0.8, times * self.risen(window.size, end))
             and high >= window.share * len(values)
             and values[-1] > self.centre + up / 2
-            and not (window.quick and self._fades(values, up))
+            and not self._fades(values)
         )
         chance = series.probability(self.ordered, values)
         clear = clear and chance <= CHANCE
@@ -181,11 +183,11 @@ class Look:
         """Users' signals may, once the new tasks are warm."""
         return self.signal.kind == "users" and (not self.signal.warms_up or begin * self.minutes >= WARM_UP)
 
-    @staticmethod
-    def _fades(values: list[float], up: float) -> bool:
-        """On its way back."""
+    def _fades(self, values: list[float]) -> bool:
+        """On its way back: what is left is little of what there was."""
         third = max(1, len(values) // 3)
-        return statistics.median(values[:third]) - statistics.median(values[-third:]) > 0.25 * up
+        first, last = statistics.median(values[:third]), statistics.median(values[-third:])
+        return last - self.centre < LEFT * (first - self.centre)
 
     def _since(self, line: float, end: int) -> tuple[int, int]:
         """From which minute after the release the values are above the line, and for how many minutes before it they were."""
@@ -195,10 +197,10 @@ class Look:
             value = self.after[place]
             if value is not None and value <= line:
                 missed += 1
-                if missed > 0.25 * (end - place) + 0.5:
+                if missed > 1:
                     break
             elif value is not None:
-                begin = place
+                begin, missed = place, 0
         earlier = 0
         if begin * self.minutes <= WARM_UP:
             for value in reversed(self.recent):
@@ -209,7 +211,7 @@ class Look:
 
 
 def _least(size: int) -> int:
-    return size if size <= 3 else math.ceil(0.7 * size)
+    return size if size <= 5 else math.ceil(0.7 * size)
 
 
 @dataclass(frozen=True)

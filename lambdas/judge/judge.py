@@ -23,6 +23,8 @@ MORE_TRAFFIC = 1.25
 """Traffic that grew to this many times may be what makes a service slow."""
 HALF = 50.0
 """Per cent of its checks below which the database is down, as in the table."""
+RISEN = 1.2
+"""Times by which the database's load is up when it may explain the rest: a smaller difference than one to blame for."""
 LATER = 5
 """What a dependency began so many minutes after the release is its own: a release has its effect when it comes."""
 NEWEST = 3
@@ -215,7 +217,7 @@ class Judge:
         """The power of the traffic's ratio by which it may slow the service: much, unless the CPU is known to have room."""
         cpu = self._compared.get("ecs-cpu")
         newest = _newest(cpu.values, now) if cpu else []
-        return 1.5 if newest and statistics.median(newest) < 70 else 4.0
+        return 2.0 if newest and statistics.median(newest) < 70 else 4.0
 
     @staticmethod
     def _ratio_of(one: Compared, now: datetime) -> float:
@@ -250,20 +252,40 @@ class Judge:
             values = self.evidence.signals.get(name)
             if not values or alone:
                 continue
-            newest = _newest(series.split(values, self.release), now)
+            halves = series.split(values, self.release)
+            newest = _newest(halves, now)
             past = [value for value in newest if (value < line.critical if line.below else value > line.critical)]
-            if len(past) >= min(2, max(1, len(newest))):
+            if len(past) >= (2 if halves.minutes < 3 else 1):
                 return f"the {line.dependency} is impaired by itself: {words.value(past[-1], line.unit)} of {line.title}"
         down = self._down_since(now)
         if down is not None and down >= LATER:
             return f"the database is down, since {down} minutes after the release"
-        for one in worse:
-            if alone or one.name not in ("rds-cpu", "rds-time") or one.since is None:
+        first = min((one.since for one in others if one.since), default=now)
+        for name in ("rds-cpu", "rds-time"):
+            began = self._risen_since(name, now)
+            if alone or began is None:
                 continue
-            first = min((other.since for other in others if other.since), default=one.since)
-            if one.since - self.release >= MINUTE * LATER and first >= one.since - MINUTE * LATER:
-                return f"the database got worse by itself, {(one.since - self.release) // MINUTE} minutes after the release"
+            if began >= LATER and first >= self.release + MINUTE * (began - LATER):
+                return f"the database got worse by itself, {began} minutes after the release"
         return ""
+
+    def _risen_since(self, name: str, now: datetime) -> int | None:
+        """How many minutes after the release the signal rose above nearly all that it was before; None where it is not."""
+        values = self.evidence.signals.get(name)
+        if not values:
+            return None
+        halves, signal = series.split(values, self.release), SIGNALS[name]
+        old = sorted(known(halves.before[-BEFORE // halves.minutes :]))
+        if not old:
+            return None
+        line = max(series.quantile(old, 0.98), (statistics.median(old) + signal.floor) * RISEN - signal.floor)
+        new = halves.after[: halves.until(now)]
+        high = 0
+        for value in reversed(new):
+            if value is not None and value <= line:
+                break
+            high += 1
+        return (len(new) - high) * halves.minutes if high >= (2 if halves.minutes < 3 else 1) else None
 
     def _down_since(self, now: datetime) -> int | None:
         """How many minutes after the release the database stopped serving; None where it serves, or nobody knows."""

@@ -25,8 +25,8 @@ def period(series: Iterable[datetime]) -> int:
 
 @dataclass(frozen=True)
 class Split:
-    """A series before and since the release in slots of `minutes`; what covers the release is in neither. `ends` has when each
-    slot since the release is over."""
+    """A series before and since the release in slots of `minutes`. What covers the release is one of those since, if more than
+    half of it is, and otherwise in neither. `ends` has when each slot since the release is over."""
 
     minutes: int
     before: Slots
@@ -43,12 +43,13 @@ def split(values: Series, release: datetime) -> Split:
     minutes = period(time for time in values if time < release)
     length = MINUTE * minutes
     newest = max((time for time in values if time + length <= release), default=release)
-    origin = release + (newest - release) % length
+    begin = release - length / 2  # of a slot that counts as since the release
+    origin = begin + (newest - begin) % length
     found: dict[int, list[float]] = {}
     over: dict[int, datetime] = {}
     for time, value in values.items():
         place = round((time - origin) / length)
-        if time >= release:
+        if time > begin or time >= release:
             place = max(place, 0)
             over[place] = max(time + length, over.get(place, time + length))
         elif time + length > release:

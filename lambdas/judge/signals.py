@@ -42,7 +42,7 @@ SIGNALS: Mapping[str, Signal] = {
     for signal in (
         Signal("alb-5xx-rate", "5XX rate", "%", "users", 0.5, 2.0, warms_up=False, counted=True),
         _latency("p95", 1.25),
-        _latency("p99", 1.3),
+        _latency("p99", 1.4),
         _latency("p90", 1.25),
         _latency("p50", 1.25),
         _latency("average", 1.25),
