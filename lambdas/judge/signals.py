@@ -34,18 +34,18 @@ class Signal:
 
 
 def _latency(statistic: str, factor: float) -> Signal:
-    return Signal(f"alb-latency-{statistic}", f"{statistic} latency", "s", "users", 0.01, factor)
+    return Signal(f"alb-latency-{statistic}", f"{statistic} latency", "s", "users", 0.005, factor)
 
 
 SIGNALS: Mapping[str, Signal] = {
     signal.name: signal
     for signal in (
         Signal("alb-5xx-rate", "5XX rate", "%", "users", 0.5, 2.0, warms_up=False, counted=True),
-        _latency("p95", 1.25),
+        _latency("p95", 1.2),
         _latency("p99", 1.4),
-        _latency("p90", 1.25),
-        _latency("p50", 1.25),
-        _latency("average", 1.25),
+        _latency("p90", 1.2),
+        _latency("p50", 1.2),
+        _latency("average", 1.2),
         Signal("api-availability", "availability", "%", "users", 1.0, 2.0, lacks=True, warms_up=False, counted=True),
         Signal("sentry-errors", "Sentry's errors", "errors/min", "users", 10.0, 2.0, warms_up=False, counted=True),
         Signal("alb-4xx-rate", "4XX rate", "%", "information", 2.0, 2.0, warms_up=False, counted=True),

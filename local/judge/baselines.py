@@ -23,7 +23,9 @@ def critical_lines(evidence: Evidence, until: datetime) -> datetime | None:
             continue
         minutes = period(values)
         spread = {time + MINUTE * minute: value for time, value in values.items() for minute in range(minutes)}
-        past = {time for time, value in spread.items() if (value < row.critical if row.worse == "below" else value > row.critical)}
+        past = {
+            time for time, value in spread.items() if (value < row.critical if row.worse == "below" else value > row.critical)
+        }
         window = row.window.critical
         for time in sorted(past):
             end = time + MINUTE

@@ -1,8 +1,8 @@
 """`make judge-benchmark`: the judge over made-up releases of which it is known whether they made the service worse.
 
-Printed by family: how many of those blamed were bad (precision), how many of the bad were blamed (recall), and the minutes until
-then, beside the critical lines alone and beside a naive ratio. Blamed is who was judged worse at any minute of the watch. The
-judge's numbers were chosen on the seeds in TUNED_ON; what is printed is of another.
+Printed by family: how many of those blamed were bad (precision), how many of the bad were blamed (recall), and the minutes
+until then, beside the critical lines alone and beside a naive ratio. Blamed is who was judged worse at any minute of the watch.
+The judge's numbers were chosen on the seeds in TUNED_ON; what is printed is of another.
 """
 
 import argparse

@@ -1,9 +1,9 @@
 """Made-up services with a release, of which it is known whether it made them worse: what the benchmark judges.
 
-A service is drawn first: its traffic with the day's rhythm, how slow it is, how noisy, how much one minute has to do with the
-next, what it does by itself (bursts, jumps, drifts), which of its signals are recorded, how often, and for how long before. Then
-the deployment, which every release has: a warm-up, some failed requests, less memory. Then the family's fault. Nothing here
-knows how the judge works.
+A service is drawn first: its traffic with the rhythm of the day, how slow it is, how noisy, how much one minute has to do with
+the next, what it does by itself (bursts, jumps, drifts), which of its signals are recorded, how often, and for how long before.
+Then the deployment, which every release has: a warm-up, some failed requests, less memory. Then the fault of the family.
+Nothing here knows how the judge works.
 """
 
 import math
@@ -17,11 +17,17 @@ from lambdas.judge.series import MINUTE
 from lambdas.judge.signals import TRAFFIC
 
 RELEASE = datetime(2026, 11, 24, tzinfo=UTC)
-ALL = (
-    "alb-5xx-rate alb-latency-p95 alb-latency-p99 api-availability sentry-errors alb-4xx-rate ecs-cpu ecs-memory rds-cpu "
-    "rds-connections redis-hit-rate requests"
-).split()
-USERS = ALL[:5]
+USERS = ["alb-5xx-rate", "alb-latency-p95", "alb-latency-p99", "api-availability", "sentry-errors"]
+CAUSES = ["alb-4xx-rate", "ecs-cpu", "ecs-memory", "rds-cpu", "rds-connections", "redis-hit-rate"]
+ALL = [*USERS, *CAUSES, TRAFFIC]
+
+
+def _once(_minute: int) -> float:
+    return 1.0
+
+
+def _nothing(_minute: int) -> float:
+    return 0.0
 
 
 @dataclass
@@ -55,11 +61,11 @@ class Service:
     """The power of the traffic by which latency grows."""
 
     def multiply(self, name: str, by: Callable[[int], float]) -> None:
-        before = self.times.get(name, lambda _: 1.0)
+        before = self.times.get(name, _once)
         self.times[name] = lambda minute: before(minute) * by(minute)
 
     def add(self, name: str, amount: Callable[[int], float]) -> None:
-        before = self.plus.get(name, lambda _: 0.0)
+        before = self.plus.get(name, _nothing)
         self.plus[name] = lambda minute: before(minute) + amount(minute)
 
 
@@ -177,11 +183,11 @@ def record(made: Service) -> Evidence:
     for minute in range(made.begin, made.end):
 
         def changed(name: str, value: float, minute: int = minute) -> float:
-            return value * made.times.get(name, lambda _: 1.0)(minute) + made.plus.get(name, lambda _: 0.0)(minute)
+            return value * made.times.get(name, _once)(minute) + made.plus.get(name, _nothing)(minute)
 
         clock = (made.release + MINUTE * minute).hour * 60 + (made.release + MINUTE * minute).minute
         share = 1 + made.rhythm * math.sin(2 * math.pi * (clock - 540) / 1440)
-        share *= math.exp(next(wander["traffic"]) / 2) * made.times.get(TRAFFIC, lambda _: 1.0)(minute)
+        share *= math.exp(next(wander["traffic"]) / 2) * made.times.get(TRAFFIC, _once)(minute)
         requests = _count(chance, made.requests * share)
         if burst > 0:
             burst -= 1
@@ -192,14 +198,13 @@ def record(made: Service) -> Evidence:
         if chance.random() < made.heavy:
             slow *= chance.paretovariate(1.5)
         p95 = base["alb-latency-p95"] * slow * share**made.load
+        rarer = 1.5 * (next(wander["tail"]) + chance.gauss(0, 1 / math.sqrt(requests + 1)))
         error_rate = max(changed("alb-5xx-rate", base["alb-5xx-rate"] * chance.gammavariate(2, 0.5)), 0.0)
         errors = _count(chance, min(error_rate, 100) / 100 * requests)
         row = {
             TRAFFIC: float(requests),
             "alb-latency-p95": changed("alb-latency-p95", p95),
-            "alb-latency-p99": changed(
-                "alb-latency-p99", p95 * tail * math.exp(next(wander["tail"]) * 1.5 + chance.gauss(0, 1.5 / math.sqrt(requests + 1)))
-            ),
+            "alb-latency-p99": changed("alb-latency-p99", p95 * tail * math.exp(rarer)),
             "alb-5xx-rate": 100 * errors / requests if requests else 0.0,
             "alb-4xx-rate": 100 * _count(chance, base["alb-4xx-rate"] / 100 * requests) / requests if requests else 0.0,
             "api-availability": min(max(changed("api-availability", 100.0), 0.0), 100.0),
@@ -207,9 +212,13 @@ def record(made: Service) -> Evidence:
             "ecs-cpu": min(changed("ecs-cpu", base["ecs-cpu"] * share * math.exp(next(small["ecs-cpu"]))), 100.0),
             "ecs-memory": min(changed("ecs-memory", base["ecs-memory"] * math.exp(next(small["ecs-memory"]) / 2)), 100.0),
             "rds-cpu": min(changed("rds-cpu", base["rds-cpu"] * share * math.exp(next(wander["rds-cpu"]) / 2)), 100.0),
-            "rds-connections": changed("rds-connections", base["rds-connections"] * (1 + 0.2 * (share - 1)) * math.exp(next(small["rds-connections"]))),
-            "redis-hit-rate": min(changed("redis-hit-rate", base["redis-hit-rate"] * math.exp(next(small["redis-hit-rate"]) / 4)), 100.0),
-        }  # fmt: skip
+            "rds-connections": changed(
+                "rds-connections", base["rds-connections"] * (0.8 + 0.2 * share) * math.exp(next(small["rds-connections"]))
+            ),
+            "redis-hit-rate": min(
+                changed("redis-hit-rate", base["redis-hit-rate"] * math.exp(next(small["redis-hit-rate"]) / 4)), 100.0
+            ),
+        }
         for name, value in row.items():
             rows[name][minute] = value
     names = [name for name in made.signals if name in rows]
@@ -439,7 +448,7 @@ def _single(made: Service, bad: bool) -> None:
         _steps(made, True, made.chance.uniform(0, 3))
         made.signals = [made.only[0]]
     else:
-        made.signals = [made.chance.choice(USERS + ["ecs-cpu", "ecs-memory"])]
+        made.signals = [made.chance.choice([*USERS, "ecs-cpu", "ecs-memory"])]
 
 
 @dataclass(frozen=True)
