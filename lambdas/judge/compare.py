@@ -65,13 +65,18 @@ class Difference:
     of ten were before; `since` is the minute after the release from which they are up."""
 
     clear: bool
-    sure: float
     high: int
     of: int
     minutes: int
     since: int
     before_release: int
     """Minutes for which it had been up already when the release came."""
+    look: "Look"
+    values: tuple[float, ...]
+
+    @property
+    def sure(self) -> float:
+        return 1 - series.probability(self.look.ordered, self.values, self.look.memory)
 
 
 class Look:
@@ -173,11 +178,9 @@ class Look:
             and values[-1] > self.centre + up / 2
             and not self._fades(values)
         )
-        chance = series.probability(self.ordered, values)
-        clear = clear and chance <= CHANCE
+        clear = clear and series.probability(self.ordered, values) <= CHANCE
         since, earlier = self._since(self.centre + up / 2, end) if clear else (0, 0)
-        remembering = series.probability(self.ordered, values, self.memory) if clear else chance
-        return Difference(clear, 1 - remembering, high, len(values), self.minutes, since, earlier)
+        return Difference(clear, high, len(values), self.minutes, since, earlier, self, tuple(values))
 
     def _may_be_quick(self, begin: int) -> bool:
         """Users' signals may, once the new tasks are warm."""
@@ -194,7 +197,7 @@ class Look:
         missed = 0
         begin = end
         for place in range(end - 1, -1, -1):
-            value = self.after[place]
+            value = self.after[place] if place < len(self.after) else None
             if value is not None and value <= line:
                 missed += 1
                 if missed > 1:
@@ -234,7 +237,7 @@ class Compared:
                 if difference:
                     found.append(difference)
                     seen |= not window.quick
-        return max(found, key=lambda one: (one.clear, one.sure, one.of), default=None), seen
+        return max(found, key=lambda one: (one.clear, -one.minutes if one.clear else one.minutes, one.of), default=None), seen
 
 
 def compared(signal: Signal, values: Series, release: datetime) -> Compared:

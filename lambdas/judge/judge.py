@@ -81,6 +81,7 @@ class Judge:
     def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
         self.release = evidence.release
+        self._split: dict[str, Split] = {}
 
     def each_minute(self, until: datetime, every: timedelta = MINUTE) -> Iterator[Judgement]:
         """The verdicts after the release, until the watch is over."""
@@ -117,10 +118,16 @@ class Judge:
 
     # Signals
 
-    @cached_property
+    def _halves(self, name: str) -> Split | None:
+        """A series before and since the release; None where there is none."""
+        values = self.evidence.signals.get(name)
+        if values and name not in self._split:
+            self._split[name] = series.split(values, self.release)
+        return self._split.get(name)
+
+    @property
     def _traffic(self) -> Split | None:
-        values = self.evidence.signals.get(TRAFFIC)
-        return series.split(values, self.release) if values else None
+        return self._halves(TRAFFIC)
 
     @cached_property
     def _compared(self) -> dict[str, Compared]:
@@ -134,8 +141,8 @@ class Judge:
     @cached_property
     def _per_request(self) -> dict[str, Compared]:
         requests = self.evidence.signals.get(TRAFFIC, {})
-        usual = statistics.median(requests.values()) if requests else 0.0
-        usual = statistics.median(known(self._traffic.before)) if self._traffic and known(self._traffic.before) else usual
+        old = known(self._traffic.before) if self._traffic else []
+        usual = statistics.median(old) if old else 0.0
         return {
             name: compared(
                 signal,
@@ -170,9 +177,9 @@ class Judge:
         verdict: Verdict = "unknown"
         difference, reason = worse, ""
         if not one.worse:
-            reason = self._too_little(signal, "before")
+            reason = self._too_little(signal, "before", now)
         elif not worse:
-            reason = self._too_little(signal, "after", early=not new)
+            reason = self._too_little(signal, "after", now)
         elif worse.clear:
             reason = self._explained(one, worse, now, traffic)
             verdict = "unknown" if reason else "worse"
@@ -180,6 +187,8 @@ class Judge:
             verdict, difference = "better", better
         elif seen and now - self.release >= MINUTE * EARLIEST_SAME:
             verdict = "same"
+        if verdict in ("same", "better") and self._only_with_few(signal.name, now):
+            verdict, reason = "unknown", "in minutes with too little traffic to be sure"
         since = self.release + MINUTE * difference.since if difference and difference.clear else None
         return replace(
             blank,
@@ -189,15 +198,31 @@ class Judge:
             since=since,
         )
 
-    def _too_little(self, signal: Signal, side: Literal["before", "after"], early: bool = False) -> str:
-        given = self.evidence.signals[signal.name]
+    def _only_with_few(self, name: str, now: datetime) -> bool:
+        """Whether it is worse together with the minutes that were left out."""
+        every = self._with_few.get(name)
+        difference = every.clearest(every.worse, now)[0] if every else None
+        return difference is not None and difference.clear
+
+    @cached_property
+    def _with_few(self) -> dict[str, Compared]:
+        """Of the signals of which minutes were left out: all minutes."""
+        given = self.evidence.signals
+        return {
+            name: compared(signal, given[name], self.release)
+            for name, signal in SIGNALS.items()
+            if given.get(name) and len(self._with_traffic(name, given[name])) < len(given[name])
+        }
+
+    def _too_little(self, signal: Signal, side: Literal["before", "after"], now: datetime) -> str:
+        given = {time: one for time, one in self.evidence.signals[signal.name].items() if time < now}
         of_side = {time for time in given if (time < self.release) is (side == "before")}
         quiet = len(of_side) > 2 * len(self._with_traffic(signal.name, {time: given[time] for time in of_side}))
         if quiet:
             return f"too little traffic {'before the release' if side == 'before' else 'since the release'}"
         if side == "before":
             return "too little before the release"
-        return "nothing since the release" if early else "too little since the release"
+        return "too early" if now - self.release < MINUTE * EARLIEST_SAME else "too little since the release"
 
     def _explained(self, one: Compared, worse: Difference, now: datetime, traffic: float | None) -> str:
         """What but the release explains the signal; empty when nothing does."""
@@ -249,10 +274,9 @@ class Judge:
         others = [one for one in worse if not one.name.startswith(("rds-", "redis-", "database-"))]
         alone = len([one for one in worse if one not in others]) == len(self._compared)
         for name, line in self.evidence.lines.items():
-            values = self.evidence.signals.get(name)
-            if not values or alone:
+            halves = self._halves(name)
+            if not halves or alone:
                 continue
-            halves = series.split(values, self.release)
             newest = _newest(halves, now)
             past = [value for value in newest if (value < line.critical if line.below else value > line.critical)]
             if len(past) >= (2 if halves.minutes < 3 else 1):
@@ -265,16 +289,15 @@ class Judge:
             began = self._risen_since(name, now)
             if alone or began is None:
                 continue
-            if began >= LATER and first >= self.release + MINUTE * (began - LATER):
+            if began >= LATER and first >= self.release + MINUTE * (began - 2 * LATER):
                 return f"the database got worse by itself, {began} minutes after the release"
         return ""
 
     def _risen_since(self, name: str, now: datetime) -> int | None:
         """How many minutes after the release the signal rose above nearly all that it was before; None where it is not."""
-        values = self.evidence.signals.get(name)
-        if not values:
+        halves, signal = self._halves(name), SIGNALS[name]
+        if not halves:
             return None
-        halves, signal = series.split(values, self.release), SIGNALS[name]
         old = sorted(known(halves.before[-BEFORE // halves.minutes :]))
         if not old:
             return None
@@ -289,22 +312,24 @@ class Judge:
 
     def _down_since(self, now: datetime) -> int | None:
         """How many minutes after the release the database stopped serving; None where it serves, or nobody knows."""
-        values = self.evidence.signals.get(DATABASE_SERVES)
-        if not values:
+        halves = self._halves(DATABASE_SERVES)
+        if not halves:
             return None
-        halves = series.split(values, self.release)
         serves = [value is None or value >= HALF for value in halves.after[: halves.until(now)]]
         if not serves or serves[-1]:
             return None
         failed = next((back for back, up in enumerate(reversed(serves)) if up), len(serves))
         return (len(serves) - failed) * halves.minutes
 
+    @cached_property
+    def _zones(self) -> dict[str, Split]:
+        return {zone: series.split(values, self.release) for zone, values in sorted(self.evidence.healthy.items())}
+
     def _zone_lost(self, now: datetime) -> str:
         """The availability zone without healthy targets that had some, while another has as many as before."""
         lost: list[str] = []
         kept: list[str] = []
-        for zone, values in sorted(self.evidence.healthy.items()):
-            halves = series.split(values, self.release)
+        for zone, halves in self._zones.items():
             old = known(halves.before[-30 // halves.minutes :])
             if not old or statistics.median(old) < 1:
                 continue

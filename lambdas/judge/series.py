@@ -26,16 +26,18 @@ def period(series: Iterable[datetime]) -> int:
 @dataclass(frozen=True)
 class Split:
     """A series before and since the release in slots of `minutes`. What covers the release is one of those since, if more than
-    half of it is, and otherwise in neither. `ends` has when each slot since the release is over."""
+    half of it is, and otherwise in neither. `origin` is when the first slot since begins, `ends` has when each is over."""
 
     minutes: int
     before: Slots
     after: Slots
+    origin: datetime
     ends: Sequence[datetime]
 
     def until(self, now: datetime) -> int:
-        """How many slots since the release are over."""
-        return bisect_right(self.ends, now)
+        """How many slots since the release are over, whether they have a value or not."""
+        over = max(math.floor((now - self.origin) / (MINUTE * self.minutes)), 0)
+        return min(over, bisect_right(self.ends, now)) if over < len(self.ends) else over
 
 
 def split(values: Series, release: datetime) -> Split:
@@ -61,13 +63,13 @@ def split(values: Series, release: datetime) -> Split:
     first, last = min(placed, default=0), max(placed, default=-1)
     ends = accumulate((over.get(place, origin + length * (place + 1)) for place in range(last + 1)), max)
     before = [placed.get(place) for place in range(min(first, 0), 0)]
-    return Split(minutes, before, [placed.get(place) for place in range(last + 1)], tuple(ends))
+    return Split(minutes, before, [placed.get(place) for place in range(last + 1)], origin, tuple(ends))
 
 
 def together(values: Slots, several: int, from_end: bool, mean: bool) -> Slots:
     """Each `several` slots as one: their mean or median, None where more than half are missing."""
-    skip = len(values) % several
-    cut = values[skip:] if from_end else values[: len(values) - skip]
+    lacking = -len(values) % several
+    cut = values[len(values) % several :] if from_end else [*values, *[None] * lacking]
     middle = statistics.fmean if mean else statistics.median
     grouped: Slots = []
     for place in range(0, len(cut), several):

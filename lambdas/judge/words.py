@@ -38,6 +38,8 @@ def sentence(
         elif difference:
             said.append(f"in {difference.high} of {difference.of} values of {difference.minutes} minutes")
     line = ", ".join(said)
+    if verdict == "same" and ratio and max(ratio, 1 / ratio) >= signal.factor:
+        reason = "no more than it changes by itself" if ratio > 1 else ""
     return f"{line}; {reason}" if reason else line
 
 

@@ -63,7 +63,7 @@ def table(shown: Judgement, release: datetime) -> Table:
             _value(one, one.before),
             _value(one, one.after),
             "" if one.ratio is None else f"{one.ratio:.2f}",
-            f"{100 * one.sure:.1f} %",
+            f"{min(100 * one.sure, 99.9):.1f} %",
             one.verdict,
             style=COLORS[one.verdict] if one.verdict in ("worse", "better") else None,
         )
@@ -95,10 +95,10 @@ def draw(evidence: Evidence, judged: Sequence[Judgement], file: Path) -> None:
     style: Any = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "date.converter": "concise"}
     with mpl.rc_context(style | {"timezone": "UTC", "svg.hashsalt": "judge"}):
         figure = Figure(figsize=(10, sum(heights) + 0.3 * len(heights) + 0.7), layout="constrained")
-        said = worse or judged[-1]
+        said = worse if worse and judged[-1].verdict != "worse" else judged[-1]
         figure.suptitle(
             f"Release {evidence.release:%Y-%m-%d %H:%M} UTC: {judged[-1].verdict}"
-            + (f", worse since {worse.at:%H:%M}" if worse else ""),
+            + (f"; first worse at {worse.at:%H:%M}" if worse else ""),
             x=0.01,
             ha="left",
             fontweight="bold",
