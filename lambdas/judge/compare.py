@@ -7,7 +7,7 @@ each stretch before the release stands for a release that never was. So what is 
 
 import math
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import NamedTuple
@@ -39,24 +39,31 @@ COARSE = 5
 """Minutes that are one value where a minute is too short to tell."""
 CHANCE = 0.005
 """A difference that chance makes more often than this is none."""
-SCATTERS = 3.0
+SCATTERS = 3.5
 """How many times the usual scatter of such a stretch the difference has to be."""
 
 
 class Window(NamedTuple):
-    """The newest `size` values, of which a `share` has to be high, and `times` as far up as ever before."""
+    """The newest `size` values, of which a `share` has to be high: `times` as far up as ever before, and `noise` times as far
+    as single values usually scatter."""
 
     size: int
     share: float
     times: float
+    noise: float
     quick: bool = False
+    alone: bool = True
+    """Enough by itself; otherwise the minutes and the five minutes have to agree."""
 
 
-def windows(minutes: int) -> tuple[Window, ...]:
-    """For values that stand for so many minutes each."""
+def windows(minutes: int, of: int) -> tuple[Window, ...]:
+    """For values that stand for so many minutes each, made of values of `of` minutes."""
     if minutes >= 3:
-        return (Window(3, 1.0, 1.6), Window(6, 0.8, 1.3))
-    return (Window(round(5 / minutes), 1.0, 2.5, quick=True), Window(round(10 / minutes), 0.9, 1.6))
+        return (Window(3, 1.0, 2.0, 3.5, alone=of == minutes), Window(6, 0.8, 1.5, 1.5))
+    return (
+        Window(round(5 / minutes), 1.0, 2.5, 3.0, quick=True),
+        Window(round(10 / minutes), 0.9, 1.8, 2.0, alone=False),
+    )
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,15 @@ class Look:
     def usual(self) -> float:
         """What nine of ten values before are below."""
         return series.quantile(self.ordered, 0.9)
+
+    @cached_property
+    def rare(self) -> float:
+        """What all but the very highest values before are below."""
+        return series.quantile(self.ordered, 0.97)
+
+    @cached_property
+    def noise(self) -> float:
+        return series.spread(self.ordered)
 
     @cached_property
     def memory(self) -> float:
@@ -168,11 +184,12 @@ class Look:
         lately = next((level for level in reversed(self.base) if level is not None), self.centre)
         highest, scatter = self.highest(window.size)
         needed = math.log(self.signal.factor)
-        line = max(self.usual, self.centre + (up if window.quick else needed) / 2)
+        every = window.share == 1
+        line = max(self.rare if every else self.usual, self.centre + (up if every else needed) / 2)
         high = sum(value > line for value in values)
         times = window.times * (1 + self.memory / 2)
         clear = (
-            up >= max(needed, times * highest, SCATTERS * scatter)
+            up >= max(needed, times * highest, SCATTERS * scatter, window.noise * self.noise)
             and middle - lately >= max(needed * 0.8, times * self.risen(window.size, end))
             and high >= window.share * len(values)
             and values[-1] > self.centre + up / 2
@@ -230,13 +247,16 @@ class Compared:
         """The clearest difference, and whether the longest stretch of some look could be seen by now."""
         end = self.values.until(now)
         found: list[Difference] = []
-        seen = False
+        clear, seen = 0.0, False
         for look in looks:
-            for window in windows(look.minutes):
+            for window in windows(look.minutes, self.values.minutes):
                 difference = look.difference(window, end * self.values.minutes // look.minutes)
                 if difference:
                     found.append(difference)
+                    clear += difference.clear * (1.0 if window.alone else 0.5)
                     seen |= not window.quick
+        if clear < 1:
+            found = [replace(one, clear=False) for one in found]
         return max(found, key=lambda one: (one.clear, -one.minutes if one.clear else one.minutes, one.of), default=None), seen
 
 
