@@ -74,7 +74,7 @@ replay: setup ## replay the alarms over recorded metrics: TRACE=file [METRIC= ST
 		$(if $(ZONE),--zone "$(ZONE)") $(if $(OUT),--out "$(OUT)") $(if $(MINUTES),--minutes $(MINUTES))
 
 judge: setup ## judge a release over recorded metrics: TRACE=file RELEASE=2026-11-24T12:00:00Z [METRIC= OUT=folder]
-	@python -m local.judge "$(TRACE)" --release "$(RELEASE)" $(if $(METRIC),--metric "$(METRIC)") $(if $(OUT),--out "$(OUT)")
+	@python -m local.judge $(if $(TRACE),"$(TRACE)") $(if $(RELEASE),--release "$(RELEASE)") $(if $(METRIC),--metric "$(METRIC)") $(if $(OUT),--out "$(OUT)")
 
 judge-benchmark: setup ## how often the judge is right and how soon, by family of faults, beside the critical lines and a naive ratio
 	@nice python -m local.judge.benchmark $(if $(EACH),--each $(EACH))
