@@ -62,6 +62,7 @@ def windows(minutes: int, of: int) -> tuple[Window, ...]:
         return (Window(3, 1.0, 2.0, 3.5, alone=of == minutes), Window(6, 0.8, 1.5, 1.5))
     return (
         Window(round(5 / minutes), 1.0, 2.5, 3.0, quick=True),
+        Window(round(10 / minutes), 0.9, 2.5, 2.5),
         Window(round(10 / minutes), 0.9, 1.8, 2.0, alone=False),
     )
 
