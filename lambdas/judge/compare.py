@@ -26,6 +26,8 @@ CALIBRATION = 240
 """Minutes before the release of which the most that happened counts; of older hours what happens in one of a hundred."""
 REMEMBERED = 8 * 24 * 60
 """Minutes of which older hours are looked at: last week's same hour is among them."""
+LONG_AGO = 1.0
+"""How many times what happened in the days before the difference has to be."""
 DAY, SAME_HOUR = 24 * 60, 30
 WARM_UP = 3
 """Minutes since the release that do not count for a quick verdict: the new tasks start."""
@@ -97,7 +99,7 @@ class Look:
         self.ordered = sorted(known(self.recent))
         self._levels: dict[int, Slots] = {}
         self._highest: dict[int, tuple[float, float]] = {}
-        self._risen: dict[tuple[int, int], float] = {}
+        self._risen: dict[tuple[int, int], tuple[float, float]] = {}
 
     @property
     def enough(self) -> bool:
@@ -148,13 +150,14 @@ class Look:
         compared = known(self.levels(size)[-BEFORE // self.minutes :])
         return max(max(of_late, default=self.centre) - self.centre, 0.0), series.spread(compared)
 
-    def risen(self, size: int, later: int) -> float:
-        """The most by which such a stretch was above the half hour that ended `later` slots before it ended."""
+    def risen(self, size: int, later: int) -> tuple[float, float]:
+        """The most by which such a stretch was above the half hour that ended `later` slots before it did: of late, and in the
+        days before."""
         if (size, later) not in self._risen:
             self._risen[size, later] = self._find_risen(size, later)
         return self._risen[size, later]
 
-    def _find_risen(self, size: int, later: int) -> float:
+    def _find_risen(self, size: int, later: int) -> tuple[float, float]:
         levels, base = self.levels(size), self.base
         count = len(base)
         later = min(later, max(count - RECENT // self.minutes - 8, size))
@@ -164,13 +167,13 @@ class Look:
             if base[place] is not None and levels[place + later] is not None
         ]
         of_late = [step for place, step in steps if place >= count - CALIBRATION // self.minutes]
-        most = max(of_late, default=0.0)
+        most = 0.0
         if len(steps) > 2 * len(of_late):
-            most = max(most, series.quantile(sorted(step for _, step in steps), 0.99))
+            most = series.quantile(sorted(step for _, step in steps), 0.99)
             for day in (1, 7):
                 then, about = count - 1 - day * DAY // self.minutes, SAME_HOUR // self.minutes
                 most = max([most, *(step for place, step in steps if abs(place - then) <= about)])
-        return max(most, 0.0)
+        return max(of_late, default=0.0), most
 
     def difference(self, window: Window, end: int) -> Difference | None:
         """Of the window that ends before the slot `end` since the release; None where it lacks values."""
@@ -189,9 +192,10 @@ class Look:
         line = max(self.rare if every else self.usual, self.centre + (up if every else needed) / 2)
         high = sum(value > line for value in values)
         times = window.times * (1 + self.memory / 2)
+        late, long_ago = self.risen(window.size, end)
         clear = (
             up >= max(needed, times * highest, SCATTERS * scatter, window.noise * self.noise)
-            and middle - lately >= max(needed * 0.8, times * self.risen(window.size, end))
+            and middle - lately >= max(needed * 0.8, times * late, LONG_AGO * long_ago)
             and high >= window.share * len(values)
             and values[-1] > self.centre + up / 2
             and not self._fades(values)
