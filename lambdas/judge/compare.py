@@ -26,7 +26,7 @@ CALIBRATION = 240
 """Minutes before the release of which the most that happened counts; of older hours what happens in one of a hundred."""
 REMEMBERED = 8 * 24 * 60
 """Minutes of which older hours are looked at: last week's same hour is among them."""
-LONG_AGO = 1.0
+LONG_AGO = 1.2
 """How many times what happened in the days before the difference has to be."""
 DAY, SAME_HOUR = 24 * 60, 30
 WARM_UP = 3
