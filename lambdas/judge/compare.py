@@ -264,6 +264,15 @@ class Compared:
             found = [replace(one, clear=False) for one in found]
         return max(found, key=lambda one: (one.clear, -one.minutes if one.clear else one.minutes, one.of), default=None), seen
 
+    def begins(self, now: datetime) -> bool:
+        """Whether the newest values are up, and too few to blame anything for: it may be a fault that begins."""
+        if not self.worse:
+            return False
+        look, end, newest = self.worse[0], self.values.until(now), 3 if self.values.minutes < 3 else 1
+        values = known(look.after[max(0, end - newest) : end])
+        line = max(look.rare, look.centre + math.log(self.signal.factor))
+        return len(values) == newest and min(values) > line
+
 
 def compared(signal: Signal, values: Series, release: datetime) -> Compared:
     """The signal's values around the release, ready to be looked at from any minute on."""

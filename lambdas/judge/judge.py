@@ -186,7 +186,8 @@ class Judge:
         elif better and better.clear:
             verdict, difference = "better", better
         elif seen and now - self.release >= MINUTE * EARLIEST_SAME:
-            verdict = "same"
+            verdict = "unknown" if one.begins(now) else "same"
+            reason = "it may be a fault that begins" if verdict == "unknown" else ""
         if verdict in ("same", "better") and self._only_with_few(signal.name, now):
             verdict, reason = "unknown", "in minutes with too little traffic to be sure"
         since = self.release + MINUTE * difference.since if difference and difference.clear else None

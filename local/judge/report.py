@@ -140,7 +140,8 @@ def _panel(axes: Axes, name: str, evidence: Evidence, said: Judgement, between: 
             if threshold <= highest * 1.5 and (row.worse == "above" or threshold >= min(values.values(), default=0.0)):
                 axes.axhline(threshold, color=color, linewidth=0.7, linestyle=":")
     if not (found and SIGNALS[name].lacks):
-        axes.set_ylim(bottom=0)
+        usual = quantile(sorted(values.values()), 0.97)
+        axes.set_ylim(0, usual * 1.6 if 0 < usual * 3 < highest else None)  # one spike would make all else flat
 
 
 def _color(found: SignalVerdict | None) -> str:

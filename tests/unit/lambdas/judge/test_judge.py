@@ -209,6 +209,10 @@ def test_it_is_too_early_for_the_first_ten_minutes() -> None:
     )
 
 
+def test_what_may_be_a_fault_that_begins_is_not_the_same() -> None:
+    assert verdict(33, alb_latency_p95=series(change=since(30, 2))) == "unknown"
+
+
 def test_gaps_are_no_values() -> None:
     values = {time: value for time, value in series(change=since(0, 2)).items() if time.minute % 7}
     assert verdict(alb_latency_p95=values) == "worse"
