@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _judge(options: argparse.Namespace, console: Console) -> None:
-    trace = read(options.trace, options.metric)
+    trace = read(options.trace, options.metric, first_of_two=True)
     try:
         release = moment(options.release)
     except ValueError as error:

@@ -59,6 +59,13 @@ def test_a_quiet_release_is_never_worse(tmp_path: Path) -> None:
     assert (written["first_worse"], written["final"]) == (None, "same")
 
 
+def test_of_two_values_at_one_time_the_first_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = csv(tmp_path, {"alb-latency-p95": flat(0.3)})
+    file.write_text(file.read_text() + "\n2026-11-24T11:00:00Z,alb-latency-p95,7")
+    assert main([str(file), "--release", AT, "--out", str(tmp_path)]) == 0
+    assert "Of two values at one time the first is read." in capsys.readouterr().out
+
+
 def test_what_cannot_be_judged_is_said_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = str(csv(tmp_path, {"alb-latency-p95": flat(0.3)}))
     assert refused(capsys, f"{tmp_path}/none.csv", "--release", AT).endswith("none.csv: No such file or directory.")
