@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/node_modules/.bin:$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup init drill dashboard test faults cuts incident local local-down shell break mend messages check-document replay detection thresholds procedures docs runbook synth preflight golden lint acknowledgements lock
+.PHONY: help setup init drill dashboard test faults cuts incident local local-down shell break mend messages check-document replay judge judge-benchmark detection thresholds procedures docs runbook synth preflight golden lint acknowledgements lock
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -72,6 +72,12 @@ check-document: setup ## say what is wrong with a Systems Manager Automation doc
 replay: setup ## replay the alarms over recorded metrics: TRACE=file [METRIC= START= ZONE= ENV= OUT= MINUTES=]
 	@python -m local.replay $(if $(TRACE),"$(TRACE)") --env "$(ENV)" $(if $(METRIC),--metric "$(METRIC)") $(if $(START),--start "$(START)") \
 		$(if $(ZONE),--zone "$(ZONE)") $(if $(OUT),--out "$(OUT)") $(if $(MINUTES),--minutes $(MINUTES))
+
+judge: setup ## judge a release over recorded metrics: TRACE=file RELEASE=2026-11-24T12:00:00Z [METRIC= OUT=folder]
+	@python -m local.judge $(if $(TRACE),"$(TRACE)") $(if $(RELEASE),--release "$(RELEASE)") $(if $(METRIC),--metric "$(METRIC)") $(if $(OUT),--out "$(OUT)")
+
+judge-benchmark: setup ## how often the judge is right and how soon, by family of faults, beside the critical lines and a naive ratio
+	@nice python -m local.judge.benchmark $(if $(EACH),--each $(EACH))
 
 detection: setup ## how fast each row's alarms notice a step from normal to critical
 	@python -m local.replay --steps --env "$(ENV)"

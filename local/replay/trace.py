@@ -91,24 +91,25 @@ def _words(place: Place) -> str:
     return place if isinstance(place, str) else f"line {place}"
 
 
-def read(file: Path, names: Sequence[str] = (), zone: tzinfo = UTC) -> Trace:
-    """The trace in a file; TraceError says what is wrong where.
+def read(file: Path, names: Sequence[str] = (), zone: tzinfo = UTC, *, first_of_two: bool = False) -> Trace:
+    """The trace in a file; TraceError says what is wrong where. Two values at one time are wrong, or the
+    first is read.
 
     `names` say what its metrics are called: NAME where there is only one, LABEL=NAME where there are several. Times without
     an offset are in `zone`.
     """
     try:
-        return _read(file, names, zone)
+        return _read(file, names, zone, first_of_two)
     except _WrongError as error:
         raise TraceError(f"{file}, {error}.") from None
 
 
-def _read(file: Path, names: Sequence[str], zone: tzinfo) -> Trace:
+def _read(file: Path, names: Sequence[str], zone: tzinfo, first_of_two: bool) -> Trace:
     notes: list[str] = []
     values: defaultdict[str, dict[datetime, float]] = defaultdict(dict)
     places: dict[str, Place] = {}
     earliest = latest = None
-    unzoned = False
+    unzoned = two = False
     for place, label, time, text in _values(_text(file), notes):
         try:
             at, has_zone = _moment(time, zone)
@@ -119,12 +120,16 @@ def _read(file: Path, names: Sequence[str], zone: tzinfo) -> Trace:
         if latest - earliest > LONGEST:
             raise _WrongError(place, f"{time} is more than {LONGEST.days} days from another time, the longest a trace may be")
         before = values[label].setdefault(at, value)
-        if before != value:
+        if before != value and first_of_two:
+            two = True
+        elif before != value:
             raise _WrongError(place, f"{label or 'the metric'} has two values at {time}, {before:g} and {value:g}")
         places.setdefault(label, place)
         unzoned |= not has_zone
     if not values:
         raise _WrongError(1, "should have values, and the file ends without any")
+    if two:
+        notes.append("Of two values at one time the first is read.")
     if unzoned:
         notes.append(f"Times without a zone are read as {zone}; --zone names another.")
     called = _called(values, names)
