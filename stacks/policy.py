@@ -233,7 +233,6 @@ ACKNOWLEDGEMENTS: dict[str, tuple[Acknowledgement, ...]] = {
     ),
     "remediation": (
         *_ACCESS_LOGS,
-        _NOT_LOGGED,
         Acknowledgement(
             "Incidents/Resource",
             ("NIST.800.53.R5-DynamoDBInBackupPlan",),

@@ -12,29 +12,10 @@ _WORDS = 160
 _RELEASES = {"UpdateService", "StopServiceDeployment"}
 _FRONTEND = {"CreateInvalidation", "UpdateDistribution", "UpdateFunction"}
 _SCALING = {"RegisterScalableTarget", "PutScalingPolicy"}
-_CONFIGURES = (
-    *("Modify", "Reset", "Reboot", "Update", "PutParameter", "PutSecretValue", "RotateSecret", "DeleteParameter", "Authorize"),
-    *(
-        "Revoke",
-        "Replace",
-        "CreateRoute",
-        "DeleteRoute",
-        "PutRolePolicy",
-        "AttachRolePolicy",
-        "DetachRolePolicy",
-        "PutBucketPolicy",
-    ),
-    *(
-        "SetRulePriorities",
-        "SetSecurityGroups",
-        "ChangeResourceRecordSets",
-        "DisableKey",
-        "ScheduleKeyDeletion",
-        "Stop",
-        "Delete",
-    ),
-)
-"""How the names of calls begin that change what something does."""
+_MAKES = ("Create", "Tag", "Untag", "AddTags", "Import", "Publish", "Register", "Start")
+"""How the names of calls begin that make something new, which changes nothing that served."""
+_CHANGES = {"CreateRoute", "CreateNetworkAclEntry"}
+"""Those of them that do."""
 _OWN_WORK = {
     *("CreateLogStream", "StartQuery", "StopQuery", "SetAlarmState", "PutMetricAlarm", "StartAutomationExecution"),
     *("UpdateInstanceInformation", "AssumeRole", "SendCommand", "CreateNetworkInterface", "DeleteNetworkInterface"),
@@ -52,7 +33,7 @@ _OWN_WORK = {
 
 
 def console_actions(events: Iterable[Mapping[str, Any]], prefix: str) -> Sequence[Changed]:
-    """CloudTrail's events that name a resource of the environment, each call of a person or a tool once.
+    """CloudTrail's events of what changed a resource of the environment, with who did it.
 
     https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
     """
@@ -60,13 +41,14 @@ def console_actions(events: Iterable[Mapping[str, Any]], prefix: str) -> Sequenc
     for event in events:
         name, whole = event["EventName"], _json(event.get("CloudTrailEvent", ""))
         on = _named(whole.get("requestParameters"), prefix)
-        if name in _OWN_WORK or not on or "errorCode" in whole:
+        kind = _kind(name)
+        if name in _OWN_WORK or kind == "other" or not on or "errorCode" in whole:
             continue
         what = f"{name} on {on} ({event.get('EventSource', '').partition('.')[0]})"
         found.append(
             Changed(
                 at=event["EventTime"].astimezone(UTC),
-                kind=_kind(name),
+                kind=kind,
                 what=one_line(what, _WORDS),
                 by=one_line(event.get("Username", ""), _WORDS),
             )
@@ -105,7 +87,7 @@ def _kind(name: str) -> ChangeKind:
     for kind, names in (("release", _RELEASES), ("frontend", _FRONTEND), ("scaling", _SCALING)):
         if name in names:
             return kind  # type: ignore[return-value]
-    return "configuration" if name.startswith(_CONFIGURES) else "other"
+    return "other" if name.startswith(_MAKES) and name not in _CHANGES else "configuration"
 
 
 def deployed(deployments: Iterable[Deployed]) -> Sequence[Changed]:
@@ -121,7 +103,7 @@ def stacks(summaries: Iterable[Mapping[str, Any]], prefix: str) -> Sequence[Chan
     return [
         Changed(
             at=one.get("LastUpdatedTime", one["CreationTime"]).astimezone(UTC),
-            kind="configuration" if "LastUpdatedTime" in one else "other",
+            kind="other" if one["StackStatus"].startswith("CREATE") else "configuration",
             what=f"stack {one['StackName']} {one['StackStatus']}",
         )
         for one in summaries

@@ -7,7 +7,7 @@ records the finding, and tells those who were called.
 import json
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from aws_lambda_powertools import Logger
@@ -88,7 +88,7 @@ class Diagnose:
             changed=last_change(facts),
             facts=tuple(words.known(facts)),
             missing=tuple(f"{what}: {why}" for what, why in facts.missing.items()),
-            seconds=round(time.monotonic() - began, 1),
+            seconds=round(time.monotonic() - began, 3),
         )
 
     def _tell(self, incident: Incident, found: Diagnosed) -> None:
@@ -108,7 +108,7 @@ class Diagnose:
         text = words.text(incident.name, found, self._settings.runbook_url)
         notified = Notified(
             id=f"notification people {found.id}",
-            at=found.at,
+            at=found.at + timedelta(seconds=found.seconds),
             channel="people",
             what="finding",
             alarm=page.alarm,

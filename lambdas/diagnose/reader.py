@@ -52,6 +52,8 @@ _EVENTS = 5
 _PAGES = 3  # CloudTrail answers two look-ups a second, 50 events each
 _DEPLOYMENTS = 5
 _TEXT = 200
+_ROUTINE = "Scaling activity initiated by"
+"""How the reason of a task begins that a deployment or scaling stopped: nothing is wrong with it."""
 _HOUR = timedelta(hours=1)
 
 
@@ -222,7 +224,8 @@ class Reader:
         for status in ("RUNNING", "STOPPED"):
             arns = ecs.list_tasks(cluster=cluster, serviceName=name, desiredStatus=status)["taskArns"]
             tasks += ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"] if arns else []
-        stopped = sorted((one for one in tasks if one.get("stoppedAt")), key=lambda one: one["stoppedAt"], reverse=True)
+        ended = (one for one in tasks if one.get("stoppedAt") and not one.get("stoppedReason", "").startswith(_ROUTINE))
+        stopped = sorted(ended, key=lambda one: one["stoppedAt"], reverse=True)
         return ServiceState(
             running=service["runningCount"],
             desired=service["desiredCount"],

@@ -21,6 +21,7 @@ def generated(environments: Sequence[Environment], docs: Path = DOCS) -> dict[Pa
         docs / "on-call.md": on_call.render(shown),
         docs / "procedures.md": procedures.render(shown),
         docs / "post-mortem.md": post_mortem.render(shown),
+        docs / "incident.md": post_mortem.render_incident(shown),
         **{file: runbook.render(environment, environments) for file, environment in others.items() if file.exists()},
     }
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from lambdas.common.record.events import Escalated, Notified, Person
+from lambdas.common.record.events import Diagnosed, Escalated, Notified, Person
 from local.cloud import Cloud
 from local.drills.operator import Operator, items, records
 from local.incident_page import EXECUTIONS, FORMS, Console
@@ -91,11 +91,13 @@ def events(cloud: Cloud, incident: str) -> list[Person]:
 def test_the_record_has_the_alarm_and_what_people_were_told_each_once(cloud: Cloud, incident: str) -> None:
     page = cloud.environment.page("frontend-down")
     recorded = records(cloud).read(incident).events
+    (cause,) = (event.top.title for event in recorded if isinstance(event, Diagnosed))
     of_page = [event for event in recorded if getattr(event, "alarm", "") == page]
     assert [event.words for event in of_page] == [
         f"{page} fires",
         "The chat was told: ALARM: P1 production: The frontend does not load",
         "People were told: ALARM: P1 production: The frontend does not load",
+        f"People were told: ALARM: P1 production: Diagnosis of {incident}: {cause}",
         f"{page} is OK",
     ]
 
@@ -109,7 +111,7 @@ def test_it_is_read_by_the_documented_command(cloud: Cloud, incident: str, tmp_p
         assert "There is no incident 2020-01-01-1. The newest are: " + incident in shell.run(f"{command} 2020-01-01-1 || true")
     exported = json.loads(out.read_text())
     assert (exported["incident"], exported["severity"]) == (incident, "P1")
-    assert {event["kind"] for event in exported["events"]} == {"alarm", "notification"}
+    assert {event["kind"] for event in exported["events"]} == {"alarm", "finding", "notification"}
 
 
 def test_when_nobody_acknowledges_l2_is_told_and_then_nobody_further(cloud: Cloud, ada: Operator) -> None:

@@ -94,7 +94,7 @@ def test_a_first_deployment_that_fails_is_run_again_whatever_stack_it_fails_in(c
 
 
 def test_nothing_is_left_of_a_failed_attempt_but_buckets_of_access_logs(created: Created) -> None:
-    assert len(created.left) == 3
+    assert len(created.left) == 4
     assert all("-accesslogs" in name for name in created.left)
 
 

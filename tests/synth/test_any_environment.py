@@ -125,7 +125,7 @@ def test_what_holds_data_is_kept_unless_its_creation_is_rolled_back(name: str, f
     } == {
         # Never empty, so S3 refuses to delete them; their names are generated and in nobody's way.
         f"{component}/AccessLogs8B620ECA": "Retain"
-        for component in ("load-balancer", "backend", "frontend")
+        for component in ("load-balancer", "backend", "frontend", "remediation")
     }
 
 

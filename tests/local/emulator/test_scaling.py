@@ -16,5 +16,10 @@ def test_the_bounds_are_those_of_the_stack(cloud: Cloud) -> None:
 
 
 def test_what_it_does_not_do_is_refused(cloud: Cloud) -> None:
-    with pytest.raises(ClientError, match="The local cloud has no DescribeScalingActivities: nothing scales by itself"):
-        cloud.client("application-autoscaling").describe_scaling_activities(ServiceNamespace="ecs")
+    with pytest.raises(ClientError, match="The local cloud has no DescribeScheduledActions: nothing scales by itself"):
+        cloud.client("application-autoscaling").describe_scheduled_actions(ServiceNamespace="ecs")
+
+
+def test_nothing_has_scaled(cloud: Cloud) -> None:
+    client = cloud.client("application-autoscaling")
+    assert client.describe_scaling_activities(ServiceNamespace="ecs")["ScalingActivities"] == []

@@ -60,7 +60,7 @@ def test_in_an_empty_account_it_says_what_comes_first(run: Run) -> None:
     assert lines["bootstrap"] == ["fix: us-east-1 is not bootstrapped: cdk bootstrap aws://123456789012/us-east-1"]
     assert lines["stacks"] == ["ok: 0 of 10 stand"]
     assert lines["names"] == ["ok: none is taken"]
-    assert lines["buckets"] == ["ok: 3 are free"]
+    assert lines["buckets"] == ["ok: 4 are free"]
     assert lines["image"][0].startswith("later: push the first image ")
     assert lines["concurrency"][0].startswith("ok: ")
 

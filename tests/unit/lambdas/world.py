@@ -42,13 +42,13 @@ from lambdas.rollback.clients import Clients as RollbackClients
 from lambdas.rollback.decisions import Mode
 from lambdas.rollback.function import Rollback
 from lambdas.rollback.settings import RollbackSettings
-from local.documents import post_mortem
 from runbook.alarms import DEPENDENCY_ALARMS
 from runbook.sections import Section
 from runbook.severities import RESPONSE_TIMES
 from tests.environments import PRODUCTION
 from tests.unit.account import empty_account
 from tests.unit.lambdas.ecs import Ecs
+from tests.unit.lambdas.postmortem import example
 
 ACCOUNT, REGION = PRODUCTION.account, PRODUCTION.region
 _BASE = Session()  # keeps what it parsed for every session: AWS's models are large
@@ -381,7 +381,7 @@ class World:
     def post_mortem(self, what: Any) -> dict[str, Any]:
         """What the function returns for an event; raises what the function raises."""
         self.calls.clear()
-        return Postmortem(post_mortem.settings(PRODUCTION), postmortem_clients()).run(what)
+        return Postmortem(example.settings(PRODUCTION), postmortem_clients()).run(what)
 
     # What `procedures` does
 

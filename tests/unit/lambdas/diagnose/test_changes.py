@@ -27,11 +27,12 @@ def test_a_persons_change_says_what_on_what_when_and_by_whom() -> None:
     assert found.words == f"11:55:00 UTC ModifyDBParameterGroup on {group} (rds), by ada"
 
 
-def test_changes_of_other_systems_and_refused_ones_are_left_out() -> None:
+def test_changes_of_other_systems_what_is_new_and_what_was_refused_are_left_out() -> None:
     others = [
         event("ModifyDBInstance", {"dBInstanceIdentifier": "somebody-elses"}),
         event("ModifyDBInstance", {"dBInstanceIdentifier": PRODUCTION.database_instance}, errorCode="AccessDenied"),
         event("CreateLogStream", {"logGroupName": f"{PREFIX}-x"}),
+        event("CreateDBSnapshot", {"dBInstanceIdentifier": PRODUCTION.database_instance}),
         {**event("ModifyDBInstance", {}), "CloudTrailEvent": "not JSON"},
         event("ModifyDBInstance", None),
     ]

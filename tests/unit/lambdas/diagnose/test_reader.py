@@ -91,12 +91,17 @@ def test_what_the_alarms_do_not_know_is_not_asked_for(aws: Aws) -> None:
 
 
 def test_tasks_that_stopped_are_read_with_why_and_where_the_newest_first(aws: Aws) -> None:
-    stopped = [task(stopped=1, stoppedReason="Essential container exited"), task(stopped=3, stoppedReason="OutOfMemoryError")]
+    stopped = [
+        task(stopped=1, stoppedReason="Essential container exited"),
+        task(stopped=3, stoppedReason="OutOfMemoryError"),
+        task(stopped=4, stoppedReason="Scaling activity initiated by (deployment ecs-svc/1)"),  # nothing is wrong with it
+    ]
     aws.answers["ListTasks"] = {"taskArns": ["arn:task"]}
     aws.answers["DescribeTasks"] = {"tasks": [task(), *stopped]}
     service = reader().read(at(5)).service
     assert service
     assert next(one.reason for one in service.stopped) == "OutOfMemoryError"
+    assert len(service.stopped) == 2
     assert (service.stopped[0].revision, service.stopped[0].zone, service.stopped[0].exit_code) == (
         "backend:7",
         "us-east-1a",

@@ -11,11 +11,11 @@ from lambdas.common.record.incident import Incident
 from lambdas.postmortem import markdown, page
 from lambdas.postmortem.document import Findings, document, folder
 from lambdas.postmortem.review import questions, response_time, review
-from local.documents import post_mortem
 from tests.environments import PRODUCTION
+from tests.unit.lambdas.postmortem import example
 
-SETTINGS = post_mortem.settings(PRODUCTION)
-INCIDENT, FINDINGS = post_mortem.example(PRODUCTION)
+SETTINGS = example.settings(PRODUCTION)
+INCIDENT, FINDINGS = example.example(PRODUCTION)
 
 
 def written(incident: Incident = INCIDENT, findings: Findings = FINDINGS) -> str:
@@ -35,9 +35,7 @@ def at(minutes: float) -> datetime:
 # The whole
 
 
-def test_the_example_of_the_documentation_is_the_whole_a_level_deeper() -> None:
-    """`docs/post-mortem.md` has it word by word, and the test of the generated pages holds that."""
-    assert re.sub(r"(?m)^#(#+ )", r"\1", post_mortem.render(PRODUCTION)).endswith(written())
+def test_it_has_each_section() -> None:
     assert re.findall(r"(?m)^## (.+)", written()) == [
         *("Summary", "Impact", "Curves", "Times", "Timeline", "Trigger and root cause", "Detection"),
         *("Decisions taken and rejected", "What was done", "What went well", "What went wrong", "Open questions"),
