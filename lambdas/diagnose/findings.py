@@ -87,7 +87,7 @@ HYPOTHESES: Mapping[str, Hypothesis] = {
         needs=("targets",),
     ),
     "outside": Hypothesis(
-        title="something outside: a service that the backend calls, or the way to it",
+        title="something outside our system",
         section=Section.HIGH_LATENCY,
         command="aws logs filter-log-events --log-group-name {backend_log_group} --filter-pattern ERROR"
         " --start-time $(date -u -d '30 minutes ago' +%s)000 --query 'events[].message'",

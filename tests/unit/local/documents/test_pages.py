@@ -20,6 +20,7 @@ def test_they_are_those_of_production(tmp_path: Path) -> None:
         tmp_path / "on-call.md": on_call.render(PRODUCTION),
         tmp_path / "procedures.md": procedures.render(PRODUCTION),
         tmp_path / "post-mortem.md": post_mortem.render(PRODUCTION),
+        tmp_path / "incident.md": post_mortem.render_incident(PRODUCTION),
     }
 
 
@@ -37,7 +38,7 @@ def test_another_environments_runbook_is_kept_up_to_date_once_it_is_there(tmp_pa
 def test_what_is_missing_or_differs_is_stale_until_it_is_written(tmp_path: Path) -> None:
     (tmp_path / "on-call.md").write_text("as it was")
     assert pages.stale(CONFIG, tmp_path) == [
-        tmp_path / f"{name}.md" for name in ("runbook", "on-call", "procedures", "post-mortem")
+        tmp_path / f"{name}.md" for name in ("runbook", "on-call", "procedures", "post-mortem", "incident")
     ]
     assert pages.main(CONFIG, tmp_path) == 0
     assert pages.stale(CONFIG, tmp_path) == []
