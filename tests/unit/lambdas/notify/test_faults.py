@@ -114,6 +114,8 @@ def faults(scenario: str) -> Iterator[tuple[Fault, bool]]:
     for target in sorted(calls):
         if target == "SNS" or sum(call.startswith(f"{target}:") for call in calls) == 1:
             continue  # the same as another target
+        if target.startswith(("Lambda", "Invoke")) and scenario != "an outage":
+            continue  # nobody's call depends on a diagnosis or a post-mortem
         if scenario == "the first release" and target in ("ECS", "ListServiceDeployments"):
             continue  # without them it is never armed, and tells so after a day
         for span, every in (((0, 60), 1), ((0, 60), 2), ((4, 9), 1), ((19, 45), 1)):
