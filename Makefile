@@ -39,8 +39,9 @@ dashboard: setup ## draw ENV's dashboard as synthesized over a recorded drill, o
 test: setup ## run the whole test suite
 	@python -m pytest -n $(WORKERS) --dist loadgroup
 
-faults: setup ## break every AWS call of rollback in every way, and count what is then not as it must be: [SHARE=5, a fifth]
+faults: setup ## break every AWS call of rollback and of notify in every way, and count what is then not as it must be: [SHARE=5, a fifth of rollback's]
 	@python -m tests.faults $(SHARE)
+	@FAULTS=all python -m pytest -n $(WORKERS) tests/unit/lambdas/notify/test_faults.py -q -rP -k whatever_call_fails
 
 cuts: setup ## break each step of the deployed procedures in every way: `make test` has one case in twelve, this takes a quarter of an hour
 	@CUTS=1 python -m pytest -n $(WORKERS) --dist loadgroup -m cuts

@@ -18,7 +18,7 @@ _PERSONAL: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("<token>", re.compile(r"\beyJ[\w-]+\.[\w-]+\.?[\w-]*|(?i:\b(?:bearer|basic)\s+)[\w.~+/=-]{6,}")),
     ("<url with a password>", re.compile(r"\b[a-z][a-z0-9+]*://[^\s/@:]*:[^\s/@]+@\S*")),
     (r"\1<secret>", re.compile(rf"(?i)(\b(?:{_SECRETS})[\"']?\s*[=:]\s*){_VALUE}")),
-    ("<email>", re.compile(r"(?:[^\s@\"'<>(),;:\[\]\\]|(?<=\w)'(?=\w)){1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")),
+    ("<email>", re.compile(r"[^\s@\"'<>(),;:\[\]\\][^\s@\"<>(),;:\[\]\\]{0,63}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")),
     (r"\1<user>", re.compile(rf"(?i)(\b(?:{_PEOPLE})[\"']?\s*[=:]\s*){_VALUE}")),
     ("<ip>", re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b|\b(?:[0-9a-fA-F]{1,4}:){3,7}[0-9a-fA-F]{1,4}\b")),
     ("<number>", re.compile(r"(?<![\w-])\+?\d[\d -]{8,}\d(?![\w-])")),
