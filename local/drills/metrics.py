@@ -1,6 +1,7 @@
 """What AWS would publish and the backend would log in a minute: the requests as they went, the rest as on a quiet day."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -133,7 +134,8 @@ class Metrics:
     def _log_stream(self) -> tuple[str, str]:
         """The log group and the stream of a task."""
         group, stream = self._environment.backend_log_group, "backend/backend/drill"
-        self._logs.create_log_stream(logGroupName=group, logStreamName=stream)
+        with suppress(self._logs.exceptions.ResourceAlreadyExistsException):  # another simulation of this cloud has made it
+            self._logs.create_log_stream(logGroupName=group, logStreamName=stream)
         return group, stream
 
     @cached_property
