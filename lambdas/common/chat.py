@@ -4,9 +4,18 @@ https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html
 """
 
 import json
+from collections.abc import Iterable
 
 MOST = 3000
 """Characters of the words: what Slack takes in one block of text. https://docs.slack.dev/reference/block-kit/blocks/section-block/"""
+
+
+def whole(lines: Iterable[str]) -> str:
+    """The lines that fit into one message, each whole or not at all."""
+    words = ""
+    for line in lines:
+        words += line if len(words) + len(line) <= MOST else ""
+    return words
 
 
 def message(title: str, words: str, thread: str, summary: str) -> str:

@@ -2,6 +2,7 @@
 
 import re
 
+_SUBJECT = 100
 _UNSEEN = re.compile(
     "[\\x00-\\x09\\x0b-\\x1f\\x7f-\\x84\\x86-\\x9f\\ud800-\\udfff\\u200b-\\u200f\\u202a-\\u202e\\u2066-\\u2069\\ufeff]"
 )
@@ -21,6 +22,11 @@ def one_line(words: str, most: int = 2000) -> str:
 def person(arn: str) -> str:
     """Who somebody is, in short: a role and its session, or a user."""
     return arn.rpartition(":")[2].partition("/")[2] or arn
+
+
+def subject(words: str) -> str:
+    """The words as a subject, of which SNS takes 100 characters of ASCII."""
+    return words.encode("ascii", "replace").decode()[:_SUBJECT]
 
 
 def _cut(words: str, most: int) -> str:

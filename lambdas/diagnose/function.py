@@ -14,6 +14,7 @@ from aws_lambda_powertools import Logger
 
 from lambdas.common import pagerduty
 from lambdas.common.clock import Clock
+from lambdas.common.events import EventError
 from lambdas.common.record.events import AlarmChanged, Diagnosed, Event, Notified
 from lambdas.common.record.incident import Incident
 from lambdas.common.record.store import Records
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
 logger = Logger(service="diagnose")
-
-
-class EventError(Exception):
-    """An event that asks for no diagnosis; the message says what is wrong with it, and what it should be."""
 
 
 class Diagnose:

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from lambdas.common import chat
 from lambdas.common.record.events import Diagnosed, Finding
 from lambdas.common.words import one_line, shown
+from lambdas.common.words import subject as as_subject
 from lambdas.diagnose.facts import Facts
 from runbook.sections import Section
 
-_SUBJECT = 100  # SNS takes no more characters
 _PART = 2000
 _SENTENCE = 400
 _SECTIONS = {section.value: section for section in Section}
@@ -44,8 +44,7 @@ def known(facts: Facts) -> Iterator[tuple[str, str]]:
 
 def subject(severity: str, environment: str, incident: str, found: Diagnosed) -> str:
     """It begins as the page's, or PagerDuty would discard it."""
-    words = f"ALARM: {severity} {environment}: {headline(incident, found)}"
-    return words.encode("ascii", "replace").decode()[:_SUBJECT]
+    return as_subject(f"ALARM: {severity} {environment}: {headline(incident, found)}")
 
 
 def headline(incident: str, found: Diagnosed) -> str:
@@ -61,10 +60,7 @@ def text(incident: str, found: Diagnosed, runbook_url: str) -> str:
 
 def for_chat(incident: str, found: Diagnosed, runbook_url: str) -> str:
     """In the incident's thread."""
-    words = ""
-    for title, part in _parts(found, runbook_url):
-        line = f"*{title}*: {shown('; '.join(part), chat.MOST // 4)}\n"
-        words += line if len(words) + len(line) <= chat.MOST else ""
+    words = chat.whole(f"*{title}*: {shown('; '.join(part), chat.MOST // 4)}\n" for title, part in _parts(found, runbook_url))
     return chat.message(headline(incident, found), words, incident, incident)
 
 

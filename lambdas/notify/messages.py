@@ -13,6 +13,7 @@ from lambdas.common.record.events import Escalated, Notified
 from lambdas.common.record.incident import Incident
 from lambdas.common.record.pages import diagnosed
 from lambdas.common.words import person, shown
+from lambdas.common.words import subject as as_subject
 from lambdas.notify.escalation import answer, calls_people
 from lambdas.notify.plan import ENDS, Kind, Notification
 from lambdas.notify.recording import calls
@@ -24,7 +25,6 @@ from runbook.queries import QUERIES
 from runbook.rules import LASTING, RECALL, SETTLED, SILENCE
 from runbook.severities import CALLED, ESCALATION_PATH, RESPONSE_TIMES
 
-_SUBJECT = 100  # SNS takes no more characters
 _PART = 2000  # of what others wrote: some 20 parts, twice, in at most 4 bytes a character, stay below SNS's 256 KiB
 (_ERRORS,) = (query.text for query in QUERIES if query.slug == "errors")
 _OVER = (
@@ -75,8 +75,7 @@ class Situation:
 
 def subject(notification: Notification, settings: NotifySettings) -> str:
     """PagerDuty's CloudWatch integration opens and resolves by the word before the colon."""
-    subject = f"{_state(notification)}: {_headline(notification, settings)}"
-    return subject.encode("ascii", "replace").decode()[:_SUBJECT]
+    return as_subject(f"{_state(notification)}: {_headline(notification, settings)}")
 
 
 def text(notification: Notification, situation: Situation, settings: NotifySettings) -> str:
@@ -99,10 +98,10 @@ def for_chat(notification: Notification, situation: Situation, settings: NotifyS
     """One thread an incident; one an alarm of none."""
     alarm = notification.alarm
     parts = _parts(notification, situation, settings)
-    words = ""
-    for title, part in parts:  # whole parts, as many as fit: the status page's texts come last
-        line = f"*{title}*: {shown('; '.join(part.splitlines()), chat.MOST // 4 if title in _OTHERS else chat.MOST)}\n"
-        words += line if len(words) + len(line) <= chat.MOST else ""
+    words = chat.whole(  # the status page's texts come last
+        f"*{title}*: {shown('; '.join(part.splitlines()), chat.MOST // 4 if title in _OTHERS else chat.MOST)}\n"
+        for title, part in parts
+    )
     memory = notification.memory
     thread = memory.named or f"{alarm.name} {memory.since.isoformat()}"
     return chat.message(_headline(notification, settings), words, thread, memory.named or alarm.description.title)

@@ -7,9 +7,9 @@ import json
 import re
 from pathlib import Path
 
-from lambdas.common.record.events import EVENT, Notified
+from lambdas.common.record.events import Notified
 from lambdas.common.record.incident import Incident
-from lambdas.common.record.words import figures, timeline
+from lambdas.common.record.words import figures, imported, timeline
 from local.documents.markdown import fill
 from stacks.environment import Environment
 
@@ -42,8 +42,7 @@ def render_incident(environment: Environment) -> str:
 
 def recorded() -> Incident:
     """The incident of the drill."""
-    found = json.loads((RECORDED / "incident.json").read_text(encoding="utf-8"))
-    return Incident.of(found["incident"], map(EVENT.validate_python, found["events"]))
+    return imported(json.loads((RECORDED / "incident.json").read_text(encoding="utf-8")))
 
 
 def _block(text: str) -> str:

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lambdas.common.record.events import EVENT
 from lambdas.common.record.incident import Incident
+from lambdas.common.record.words import imported
 from local.cloudwatch.alarms import Metric
 from local.cloudwatch.loop import MINUTE
 from local.cloudwatch.metric_math import TimeSeries
@@ -84,7 +84,7 @@ def load_recording(file: Path, environment: Environment) -> Recording:
     # A trace alone begins with the quiet minutes that alarms look back on.
     marks = {"begin": trace.begin + QUIET_MINUTES * MINUTE, **marks}
     found = kept.get("incident")
-    incident = Incident.of(found["incident"], map(EVENT.validate_python, found["events"])) if found else None
+    incident = imported(found) if found else None
     return Recording(file.stem, trace, marks, logs, incident)
 
 

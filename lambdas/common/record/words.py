@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 
 from pydantic import TypeAdapter
 
-from lambdas.common.record.events import Event, Impact
+from lambdas.common.record.events import EVENT, Event, Impact
 from lambdas.common.record.incident import Incident, Times
 from lambdas.common.words import one_line
 
@@ -48,6 +49,11 @@ def exported(incident: Incident) -> str:
     happened."""
     found = _Exported(incident.name, incident.severity, incident.times, incident.impact, incident.events)
     return _EXPORTED.dump_json(found, indent=1).decode()
+
+
+def imported(found: Mapping[str, Any]) -> Incident:
+    """The incident of such a document, parsed; pydantic's ValidationError for another."""
+    return Incident.of(found["incident"], map(EVENT.validate_python, found["events"]))
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from lambdas.common.events import EventError
 from lambdas.common.record.events import AlarmChanged, Diagnosed, Event, Notified
-from lambdas.diagnose.function import Diagnose, EventError
+from lambdas.diagnose.function import Diagnose
 from tests.environments import PRODUCTION
 from tests.unit.lambdas.diagnose.aws import SETTINGS, Aws, alarm, at, quiet, reader
 from tests.unit.lambdas.world import World, records, session, world
