@@ -9,6 +9,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from lambdas.common.record.events import Diagnosed, Finding
 from lambdas.notify import handler
 from runbook.pages import PAGES
 from tests.environments import PRODUCTION
@@ -612,3 +613,70 @@ def test_what_fires_beside_an_alarm_that_is_back_is_of_the_same_incident(aws: Wo
     (found,) = records().entries()
     assert (found.name, found.closed) == (closed.name, None)
     assert DATABASE in found.alarms
+
+
+# The diagnosis
+
+
+def diagnoses(aws: World) -> list[dict[str, Any]]:
+    """What was asked of `diagnose` in the last look."""
+    made = [call.parameters for call in aws.calls if call.name == "lambda:Invoke"]
+    return [json.loads(one["Payload"]) for one in made if one["FunctionName"] == NOTIFY.diagnose_function]
+
+
+def diagnosed(aws: World) -> str:
+    """The open incident has a diagnosis of now; its name."""
+    (entry,) = records().entries()
+    finding = Finding(hypothesis="database", title="the database", section="3.4", command="aws")
+    records().add(entry.name, [Diagnosed(id="finding", at=aws.now, findings=(finding,))])
+    return entry.name
+
+
+def test_a_diagnosis_is_asked_for_in_the_look_that_calls_and_after_the_call(aws: World) -> None:
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.looks(1)
+    (asked,) = diagnoses(aws)
+    assert asked == {"incident": f"{aws.now:%Y-%m-%d}-1", "at": aws.now.isoformat()}
+    assert aws.calls[-1].name == "lambda:Invoke"
+
+
+def test_a_diagnosis_is_asked_for_each_minute_until_it_is_recorded(aws: World) -> None:
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.looks(3)
+    assert [one["incident"] for one in diagnoses(aws)] == [diagnosed(aws)]
+    aws.looks(1)
+    assert diagnoses(aws) == []
+
+
+def test_another_page_of_the_incident_is_diagnosed_again(aws: World) -> None:
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.looks(2)
+    diagnosed(aws)
+    aws.wait(minutes=5)
+    aws.set_alarm(PRODUCTION.page("frontend-down"), "ALARM")
+    aws.looks(1)
+    assert len(diagnoses(aws)) == 1
+
+
+def test_a_warning_is_not_diagnosed(aws: World) -> None:
+    aws.set_alarm(PRODUCTION.alarm("redis-memory", "warning"), "ALARM")
+    aws.looks(3)
+    assert diagnoses(aws) == []
+
+
+def test_in_maintenance_a_further_page_of_an_open_incident_is_not_diagnosed(aws: World) -> None:
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.looks(2)
+    diagnosed(aws)
+    aws.wait(minutes=5)
+    aws.set_alarm(PRODUCTION.maintenance_alarm, "ALARM")
+    aws.set_alarm(PRODUCTION.page("frontend-down"), "ALARM")
+    aws.looks(1)
+    assert diagnoses(aws) == []
+
+
+def test_a_diagnosis_that_cannot_be_asked_for_fails_nothing(aws: World) -> None:
+    aws.refusals["lambda:Invoke"] = refusal("TooManyRequestsException")
+    aws.set_alarm(DATABASE, "ALARM")
+    aws.looks(2)
+    assert aws.subjects(P1) == ["ALARM: P1 production: The application has no database"]
